@@ -15,10 +15,8 @@ type Layer struct {
 	Transform string // "original", "base64", "hex", "zlib", "join", "chr", …
 	Text      []byte
 	Parent    int // index in Text.Layers; -1 for the script itself
-	Depth     int
-
-	Tokens []Token
-	Map    Map // from this layer's bytes to the parent's
+	Depth     int // 0 for the script itself
+	Tokens    []Token
 }
 
 // Span is a half-open range of bytes, [Start, End).
@@ -26,7 +24,20 @@ type Span struct {
 	Start, End int
 }
 
-// Map maps spans of a layer to spans of its parent.
-type Map struct {
-	// the helper that builds this package decides the fields
+// Token is one lexical unit of a layer: bytes [Start, End) of its text.
+type Token struct {
+	Kind       TokenKind
+	Start, End int
+	Line       int // of Start, counted from 1
 }
+
+// TokenKind says what a token is.
+type TokenKind uint8
+
+// Normalize lexes src and peels its layers. It never fails: what it cannot
+// read it leaves alone and notes.
+func Normalize(src []byte) Text { return Text{} }
+
+// Origin maps a span of layer i back to the span of the script (layer 0) that
+// it came from.
+func (t *Text) Origin(i int, s Span) Span { return s }
