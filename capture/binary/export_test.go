@@ -1,0 +1,6 @@
+//go:build linux
+
+package binary
+
+// MountNamespace is exported for tests, which need a real namespace number.
+var MountNamespace = mountNamespace
