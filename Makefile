@@ -1,0 +1,41 @@
+# Every target is a few lines; longer work lives in .ci/. "make" alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help run build release test check generate bench fuzz e2e model
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## build, then start sensor, server and console here (flags: make run ARGS="--host")
+	@bin/kingsnake up $(ARGS)
+
+build: ## build bin/kingsnake; nothing but Go is needed
+	@.ci/need-go
+	@CGO_ENABLED=0 go build -trimpath -o bin/kingsnake ./cmd/kingsnake
+
+release: ## build what a release ships: static binaries for amd64 and arm64, with checksums, in bin/
+	@.ci/release
+
+test: ## install what tests need, run all of them (STRICT=1 also fails on a skip that is not allowed)
+	@.ci/setup test
+	@.ci/test
+
+check: ## format, lint, drift of generated files, fuzz seeds, benchmarks once, arm64
+	@.ci/setup check
+	@.ci/check
+
+generate: ## rebuild what is generated and committed: BPF objects, event types, console bundle
+	@.ci/setup generate
+	@go generate ./...
+
+bench: ## run the benchmarks, ten times each (PKG=./normalize/... narrows)
+	@go test -run '^$$' -bench . -benchmem -count 10 $(or $(PKG),./...)
+
+fuzz: ## run every fuzz target for a while (TIME=30s each, PKG=./normalize narrows)
+	@.ci/fuzz $(or $(TIME),30s) $(PKG)
+
+e2e: ## the tests with a real kernel, real containers and a real browser only
+	@.ci/setup test
+	@.ci/test -only alone
+
+model: ## train the embedded model anew on CORPUS=folder, and write its card
+	@.ci/model $(CORPUS)
