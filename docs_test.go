@@ -91,54 +91,6 @@ func undocumented(d *doc.Package) []string {
 // wellKnown are methods whose meaning the standard library has fixed.
 var wellKnown = map[string]bool{"Error": true, "String": true, "Unwrap": true, "Close": true, "MarshalJSON": true, "UnmarshalJSON": true, "ServeHTTP": true}
 
-func TestEverySubCommandIsInTheDocuments(t *testing.T) {
-	t.Parallel()
-	usage, readme := read(t, "docs/usage.md"), read(t, "README.md")
-	commands := subCommands(t)
-	if len(commands) == 0 {
-		t.Fatal("found no sub-command in cmd/kingsnake/main.go")
-	}
-	for _, name := range commands {
-		if !strings.Contains(usage, "\n## kingsnake "+name+"\n") {
-			t.Errorf("docs/usage.md has no section \"## kingsnake %s\"", name)
-		}
-		if !strings.Contains(readme, "kingsnake "+name) {
-			t.Errorf("README.md does not mention \"kingsnake %s\"", name)
-		}
-	}
-	for _, m := range regexp.MustCompile(`(?m)^## kingsnake (\S+)$`).FindAllStringSubmatch(usage, -1) {
-		if !slices.Contains(commands, m[1]) {
-			t.Errorf("docs/usage.md describes kingsnake %s, which is not a sub-command", m[1])
-		}
-	}
-}
-
-// subCommands reads the names in the table that the function commands returns.
-func subCommands(t *testing.T) []string {
-	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), "cmd/kingsnake/main.go", nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, decl := range f.Decls {
-		fn, ok := decl.(*ast.FuncDecl)
-		if !ok || fn.Name.Name != "commands" {
-			continue
-		}
-		ast.Inspect(fn, func(n ast.Node) bool {
-			lit, ok := n.(*ast.CompositeLit)
-			if ok && lit.Type == nil && len(lit.Elts) > 0 {
-				if name, ok := lit.Elts[0].(*ast.BasicLit); ok && name.Kind == token.STRING {
-					names = append(names, strings.Trim(name.Value, `"`))
-				}
-			}
-			return true
-		})
-	}
-	return names
-}
-
 func TestEveryDirectDependencyHasItsLine(t *testing.T) {
 	t.Parallel()
 	text := read(t, "docs/dependencies.md")
