@@ -63,6 +63,14 @@ func TestReport(t *testing.T) {
 			input: crashing,
 			want:  []string{"panic: oh", "failed package: kingsnake/c"},
 		},
+		"a fuzz input outside the property is no skipped test": {
+			input: `{"Action":"skip","Package":"kingsnake/a","Test":"FuzzLex/seed#1"}` + "\n", strict: true, good: true,
+			want: []string{"0 passed, 0 failed, 0 skipped"},
+		},
+		"a skipped fuzz target is": {
+			input: `{"Action":"skip","Package":"kingsnake/a","Test":"FuzzLex"}` + "\n", strict: true,
+			want: []string{"0 passed, 0 failed, 1 skipped"},
+		},
 		"a line that is not JSON is shown": {
 			input: "go: downloading x\n", good: true,
 			want: []string{"go: downloading x"},
