@@ -1,0 +1,254 @@
+package detect_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"kingsnake/capture"
+	"kingsnake/classify"
+	"kingsnake/detect"
+	"kingsnake/finding"
+	"kingsnake/normalize"
+	"kingsnake/workload"
+)
+
+// scripts is a source that delivers what it holds and ends.
+type scripts []capture.Script
+
+func (s scripts) Run(_ context.Context, deliver func(capture.Script)) error {
+	for _, script := range s {
+		deliver(script)
+	}
+	return nil
+}
+
+// byPID resolves every process to the workload listed under its id, or to the
+// host.
+type byPID map[int]workload.Workload
+
+func (b byPID) Resolve(_ context.Context, p capture.Process) workload.Workload { return b[p.PID] }
+
+// words judges by plain words in the text, and counts how often it was asked.
+type words struct {
+	mu    sync.Mutex
+	asked int
+}
+
+func (w *words) Judge(text normalize.Text, _ capture.Kind) classify.Verdict {
+	w.mu.Lock()
+	w.asked++
+	w.mu.Unlock()
+	src := text.Layers[0].Text
+	v := classify.Verdict{Label: classify.Benign, Layers: len(text.Layers), Model: "words"}
+	mark := func(word string, label classify.Label, score float64) {
+		if at := bytes.Index(src, []byte(word)); at >= 0 {
+			v.Label, v.Score = label, score
+			line := 1 + bytes.Count(src[:at], []byte("\n"))
+			v.Reasons = []classify.Reason{{Text: "says " + word, Technique: "T1059.006", Weight: 2,
+				Spans: []classify.Span{{Start: at, End: at + len(word), Line: line, EndLine: line}}}}
+		}
+	}
+	mark("odd", classify.Suspicious, 0.7)
+	mark("evil", classify.Malicious, 0.99)
+	if bytes.Contains(src, []byte("crash")) {
+		panic("the judge met its match")
+	}
+	return v
+}
+
+// shelf is a sink that keeps findings, or refuses the first few.
+type shelf struct {
+	mu     sync.Mutex
+	refuse int
+	kept   []finding.Finding
+}
+
+func (s *shelf) Put(_ context.Context, f finding.Finding) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refuse > 0 {
+		s.refuse--
+		return errors.New("disk full")
+	}
+	s.kept = append(s.kept, f)
+	return nil
+}
+
+func script(pid int, kind capture.Kind, text string) capture.Script {
+	return capture.Script{
+		Kind: kind, Text: []byte(text), Size: int64(len(text)), Digest: capture.Sum([]byte(text)),
+		Time:    time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC),
+		Process: capture.Process{PID: pid, Start: time.Date(2026, 11, 23, 6, 59, 59, 0, time.UTC), Exe: "/usr/bin/python3.11", Args: []string{"python3"}},
+	}
+}
+
+func pipeline(src detect.Source, judge detect.Judge, sink detect.Sink) *detect.Pipeline {
+	return &detect.Pipeline{Source: src, Resolver: byPID{}, Judge: judge, Sink: sink, Sensor: "node-1",
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+}
+
+func TestOnlyWhatIsWorthTellingBecomesAFinding(t *testing.T) {
+	t.Parallel()
+	var sink shelf
+	p := pipeline(scripts{
+		script(1, capture.File, "print('fine')"),
+		script(2, capture.Command, "odd"),
+		script(3, capture.Stdin, "evil"),
+	}, &words{}, &sink)
+	if err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]finding.Severity{}
+	for _, f := range sink.kept {
+		got[f.Script.Kind] = f.Severity
+	}
+	want := map[string]finding.Severity{"c": finding.Medium, "stdin": finding.Critical}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+	judged, found, lost := p.Counts()
+	if judged != 3 || found != 2 || len(lost) != 0 {
+		t.Errorf("judged %d, found %d, lost %v; want 3, 2, none", judged, found, lost)
+	}
+}
+
+func TestARepeatedScriptIsJudgedOnceAndReportedEachTime(t *testing.T) {
+	t.Parallel()
+	var sink shelf
+	judge := &words{}
+	p := pipeline(scripts{script(1, capture.File, "evil")}, judge, &sink)
+	for range 3 {
+		if err := p.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if judge.asked != 1 || len(sink.kept) != 3 {
+		t.Errorf("judged %d times, reported %d; want 1 and 3", judge.asked, len(sink.kept))
+	}
+	if sink.kept[0].Name != sink.kept[2].Name {
+		t.Error("the same script in the same place got two names")
+	}
+	if len(sink.kept[2].Verdict.Reasons) == 0 {
+		t.Error("the remembered verdict lost its reasons")
+	}
+}
+
+func TestACrashCostsOneScript(t *testing.T) {
+	t.Parallel()
+	var sink shelf
+	p := pipeline(scripts{script(1, capture.File, "crash"), script(2, capture.File, "evil")}, &words{}, &sink)
+	if err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, found, lost := p.Counts()
+	if diff := cmp.Diff(map[string]uint64{"crash": 1}, lost); diff != "" || found != 1 {
+		t.Errorf("found %d, lost (-want +got):\n%s", found, diff)
+	}
+}
+
+func TestWhatDoesNotFitTheQueueIsCounted(t *testing.T) {
+	t.Parallel()
+	// Two workers hold one script each until the source has delivered all.
+	release := make(chan struct{})
+	var src releasing
+	for i := range 20 {
+		src.scripts = append(src.scripts, script(i, capture.File, string(bytes.Repeat([]byte{'a' + byte(i)}, 8<<20))))
+	}
+	src.release = release
+	p := pipeline(src, &words{}, nil)
+	p.Resolver = waiting(release)
+	if err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	judged, _, lost := p.Counts()
+	// 64 MiB hold eight scripts of 8 MiB, wherever the workers stand.
+	if judged != 8 || lost["queue full"] != 12 {
+		t.Errorf("judged %d, lost %v; want 8 judged and 12 dropped because the queue was full", judged, lost)
+	}
+}
+
+type releasing struct {
+	scripts scripts
+	release chan struct{}
+}
+
+func (r releasing) Run(ctx context.Context, deliver func(capture.Script)) error {
+	defer close(r.release)
+	return r.scripts.Run(ctx, deliver)
+}
+
+type waiting chan struct{}
+
+func (w waiting) Resolve(context.Context, capture.Process) workload.Workload {
+	<-w
+	return workload.Workload{}
+}
+
+func TestAFailingSinkIsTriedAgainAndThenCounted(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		refuse int
+		found  uint64
+		lost   map[string]uint64
+	}{
+		"a sink that recovers loses nothing":       {refuse: 3, found: 1},
+		"a sink that stays broken costs a finding": {refuse: 1000, lost: map[string]uint64{"sink refused": 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				p := pipeline(scripts{script(1, capture.File, "evil")}, &words{}, &shelf{refuse: tc.refuse})
+				if err := p.Run(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				_, found, lost := p.Counts()
+				if diff := cmp.Diff(tc.lost, lost); diff != "" || found != tc.found {
+					t.Errorf("found %d, want %d; lost (-want +got):\n%s", found, tc.found, diff)
+				}
+			})
+		})
+	}
+}
+
+func TestTheHostCanBeLeftOut(t *testing.T) {
+	t.Parallel()
+	var sink shelf
+	p := pipeline(scripts{script(1, capture.File, "evil host"), script(2, capture.File, "evil container")}, &words{}, &sink)
+	p.Resolver = byPID{2: {Container: workload.Container{ID: "c0ffee"}}}
+	p.SkipHost = true
+	if err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(sink.kept) != 1 || sink.kept[0].Workload.ContainerID != "c0ffee" {
+		t.Errorf("reported %d findings, want the container's alone", len(sink.kept))
+	}
+}
+
+func TestObserveSeesEveryScript(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var seen []string
+	p := pipeline(scripts{script(1, capture.File, "fine"), script(2, capture.File, "evil")}, &words{}, nil)
+	p.Observe = func(r detect.Result) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen = append(seen, string(r.Script.Text)+": "+string(r.Verdict.Label))
+	}
+	if err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(seen)
+	if diff := cmp.Diff([]string{"evil: malicious", "fine: benign"}, seen); diff != "" {
+		t.Errorf("observed (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,108 @@
+package detect
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+
+	"kingsnake/capture"
+	"kingsnake/classify"
+)
+
+// queue is a channel of scripts that is bounded in bytes as well.
+type queue struct {
+	scripts  chan capture.Script
+	bytes    atomic.Int64
+	maxBytes int64
+}
+
+func newQueue(scripts int, bytes int64) *queue {
+	return &queue{scripts: make(chan capture.Script, scripts), maxBytes: bytes}
+}
+
+// offer queues s, or returns false at once when there is no room.
+func (q *queue) offer(s capture.Script) bool {
+	n := int64(len(s.Text))
+	if q.bytes.Add(n) > q.maxBytes {
+		q.bytes.Add(-n)
+		return false
+	}
+	select {
+	case q.scripts <- s:
+		return true
+	default:
+		q.bytes.Add(-n)
+		return false
+	}
+}
+
+// done gives back the room of a script that was taken from the queue.
+func (q *queue) done(s capture.Script) { q.bytes.Add(-int64(len(s.Text))) }
+
+// counts is what a pipeline did, safe for concurrent use.
+type counts struct {
+	mu              sync.Mutex
+	nJudged, nFound uint64
+	lost            map[string]uint64
+}
+
+func (c *counts) judged() { c.mu.Lock(); c.nJudged++; c.mu.Unlock() }
+func (c *counts) found()  { c.mu.Lock(); c.nFound++; c.mu.Unlock() }
+
+func (c *counts) lose(why string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lost == nil {
+		c.lost = map[string]uint64{}
+	}
+	c.lost[why]++
+}
+
+func (c *counts) snapshot() (judged, found uint64, lost map[string]uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.nJudged, c.nFound, maps.Clone(c.lost)
+}
+
+// verdicts remembers what was judged, by digest and kind. It holds two
+// generations: when the young one is full it becomes the old one, so that a
+// script seen now and then stays, and the bound holds without a list.
+type verdicts struct {
+	mu         sync.Mutex
+	young, old map[verdictKey]classify.Verdict
+}
+
+type verdictKey struct {
+	digest capture.Digest
+	kind   capture.Kind
+}
+
+// generation is how many verdicts one generation holds.
+const generation = 4096
+
+func (v *verdicts) get(d capture.Digest, k capture.Kind) (classify.Verdict, bool) {
+	key := verdictKey{d, k}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if got, ok := v.young[key]; ok {
+		return got, true
+	}
+	got, ok := v.old[key]
+	if ok {
+		v.add(key, got)
+	}
+	return got, ok
+}
+
+func (v *verdicts) put(d capture.Digest, k capture.Kind, got classify.Verdict) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.add(verdictKey{d, k}, got)
+}
+
+func (v *verdicts) add(key verdictKey, got classify.Verdict) {
+	if v.young == nil || len(v.young) >= generation {
+		v.old, v.young = v.young, make(map[verdictKey]classify.Verdict, generation)
+	}
+	v.young[key] = got
+}

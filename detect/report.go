@@ -1,0 +1,150 @@
+package detect
+
+import (
+	"slices"
+	"unicode/utf8"
+
+	"kingsnake/capture"
+	"kingsnake/capture/binary"
+	"kingsnake/classify"
+	"kingsnake/finding"
+	"kingsnake/finding/redact"
+)
+
+// Report turns a judged script into a finding. Secrets of known shape are
+// replaced here, before anything leaves the process; sensor is the name of the
+// sensor that saw it.
+func Report(r Result, bin binary.File, sensor string) finding.Finding {
+	s, p := r.Script, r.Script.Process
+	w := workloadOf(r)
+	script, texts := scriptOf(r)
+	sev := finding.Medium
+	if r.Verdict.Label == classify.Malicious {
+		sev = finding.Critical
+	}
+	f := finding.Finding{
+		Category: finding.MaliciousPython, Severity: sev, State: finding.Active,
+		EventTime: s.Time, FirstTime: s.Time, Count: 1,
+		Script: script, Verdict: verdictOf(r.Verdict, texts), Process: processOf(p), Workload: w,
+		Indicators: indicatorsOf(r.Text), Sensor: sensor,
+	}
+	f.Process.ExeSHA256, f.Process.ExeSize, f.Process.ExeUnread = bin.SHA256, bin.Size, bin.Unread
+	f.Name = finding.NameOf(f.Category, script.Kind, script.SHA256, w.Key(p.Exe))
+	f.Occurrence = finding.OccurrenceOf(w.Node, p.PID, p.Start, script.Kind, script.SHA256)
+	return f
+}
+
+// scriptOf returns the script's evidence, and for every layer of the verdict
+// the redacted text that spans are to point into.
+func scriptOf(r Result) (finding.Script, []redact.Result) {
+	s := r.Script
+	whole := redact.Text(s.Text)
+	contents := prefix(whole.Text, finding.MaxContents)
+	out := finding.Script{
+		Kind: string(s.Kind), Path: s.Path,
+		Contents: contents, ContentsSHA256: capture.Sum(contents).String(),
+		SHA256: s.Digest.String(), Size: s.Size,
+		Truncated: s.Truncated || len(contents) < len(whole.Text),
+		Redacted:  len(whole.Found), Lost: s.Lost, Parent: s.Parent.String(),
+		Origin: originOf(s, r.Workload),
+	}
+	texts := []redact.Result{{Text: contents, Found: whole.Found}}
+	if len(r.Text.Layers) == 0 {
+		return out, texts
+	}
+	for _, l := range r.Text.Layers[1:] {
+		if len(out.Layers) == finding.MaxLayers {
+			out.LayersOmitted++
+			continue
+		}
+		red := redact.Text(l.Text)
+		red.Text = prefix(red.Text, finding.MaxLayerText)
+		texts = append(texts, red)
+		out.Layers = append(out.Layers, finding.Layer{Transform: l.Transform, Parent: l.Parent, Text: red.Text, Size: len(l.Text)})
+	}
+	return out, texts
+}
+
+// prefix cuts b to at most n bytes, on a character boundary when b is UTF-8
+// there.
+func prefix(b []byte, n int) []byte {
+	if len(b) <= n {
+		return b
+	}
+	for back := 0; back < utf8.UTFMax && n-back > 0; back++ {
+		if utf8.RuneStart(b[n-back]) {
+			return b[:n-back]
+		}
+	}
+	return b[:n]
+}
+
+// verdictOf copies a verdict. Spans move with the redaction; those that point
+// beyond what is kept lose their bytes but keep their lines.
+func verdictOf(v classify.Verdict, texts []redact.Result) finding.Verdict {
+	out := finding.Verdict{Label: string(v.Label), Score: v.Score, Model: v.Model}
+	for _, reason := range v.Reasons[:min(len(v.Reasons), finding.MaxReasons)] {
+		f := finding.Reason{
+			Text:      string(redact.Text([]byte(reason.Text)).Text),
+			Technique: reason.Technique, Weight: reason.Weight,
+		}
+		for _, sp := range reason.Spans {
+			out := finding.Span{Layer: sp.Layer, Line: sp.Line, EndLine: sp.EndLine}
+			if sp.Layer < len(texts) {
+				t := texts[sp.Layer]
+				out.Start, out.End = t.Shift(sp.Start, sp.End)
+				out.Start, out.End = min(out.Start, len(t.Text)), min(out.End, len(t.Text))
+			}
+			f.Spans = append(f.Spans, out)
+		}
+		out.Reasons = append(out.Reasons, f)
+	}
+	return out
+}
+
+func processOf(p capture.Process) finding.Process {
+	out := finding.Process{
+		PID: p.PID, PPID: p.PPID, Start: p.Start, UID: p.UID, Comm: p.Comm, Exe: p.Exe, Cwd: p.Cwd,
+		ArgsTruncated: p.ArgsTruncated, EnvTruncated: p.EnvTruncated,
+	}
+	var cut bool
+	out.Args, cut = bound(redact.Args(p.Args), finding.MaxArgs)
+	out.ArgsTruncated = out.ArgsTruncated || cut
+	out.Env, cut = bound(redact.Env(p.Env), finding.MaxEnv)
+	out.EnvTruncated = out.EnvTruncated || cut
+	for _, parent := range p.Parents[:min(len(p.Parents), finding.MaxParents)] {
+		args, _ := bound(redact.Args(parent.Args), finding.MaxArgs/finding.MaxParents)
+		out.Parents = append(out.Parents, finding.Process{
+			PID: parent.PID, Start: parent.Start, Comm: parent.Comm, Exe: parent.Exe, Args: args,
+		})
+	}
+	return out
+}
+
+// bound keeps the leading strings that fit into n bytes together; the last one
+// may be cut. It reports whether anything was left out.
+func bound(list []string, n int) ([]string, bool) {
+	for i, s := range list {
+		if len(s) > n {
+			kept := slices.Clone(list[:i])
+			if n > 0 {
+				kept = append(kept, string(prefix([]byte(s), n)))
+			}
+			return kept, true
+		}
+		n -= len(s)
+	}
+	return list, false
+}
+
+func workloadOf(r Result) finding.Workload {
+	w := r.Workload
+	return finding.Workload{
+		ContainerID: w.Container.ID, ContainerName: w.Container.Name, ContainerCreated: w.Container.Created,
+		Image: w.Container.Image, ImageID: w.Container.ImageID, Runtime: w.Container.Runtime,
+		ReadOnlyRoot: w.Container.ReadOnlyRoot,
+		PodNamespace: w.Pod.Namespace, PodName: w.Pod.Name, PodUID: w.Pod.UID, PodLabels: w.Pod.Labels,
+		OwnerKind: w.Owner.Kind, OwnerName: w.Owner.Name,
+		Node: w.Node, Cluster: w.Cluster, Unresolved: w.Unresolved,
+	}
+}
