@@ -44,7 +44,9 @@ func run(strict bool, only string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	out, err := exec.Command("go", "list", "./...").Output()
+	list := exec.Command("go", "list", "-e", "./...") // what does not build fails below, with its reason
+	list.Stderr = os.Stderr
+	out, err := list.Output()
 	if err != nil {
 		return false, fmt.Errorf("go list: %v", err)
 	}
