@@ -71,7 +71,7 @@ func (s *scanner) separator(i int, c byte) span {
 		}
 	}
 	n, ok := s.nameBefore(i)
-	if !ok || c == ',' && !n.quoted {
+	if !ok || c == ',' && !n.alone {
 		return span{}
 	}
 	v, ok := s.valueAfter(i+1, n)
@@ -90,6 +90,7 @@ type name struct {
 	kind   string
 	quoted bool // "password": …, d["password"] = …
 	spaced bool // blanks around the separator
+	alone  bool // the quotes hold the name and nothing else
 	loud   bool // ALL_UPPER, --flag, or part of a URL's query
 	strict bool // weak evidence that the next thing is its value
 }
@@ -128,6 +129,7 @@ func (s *scanner) nameBefore(i int) (name, bool) {
 		return n, false
 	}
 	prev := s.before(start)
+	n.alone = n.quoted && (prev == '"' || prev == '\'')
 	n.loud = prev == '?' || prev == '&' || text[0] == '-' || !contains(text, lower) && !n.spaced
 	return n, true
 }
@@ -252,6 +254,11 @@ func (s *scanner) accept(n name, v value) span {
 	if isObvious(text) || isTemplate(text) || bytes.IndexByte(text, '\n') >= 0 {
 		return span{}
 	}
+	if colon := bytes.IndexByte(text[:min(len(text), 12)], ':'); colon > 0 {
+		if m := s.telegram(v.start + colon); m.end == v.end {
+			return m // the bot's id stays
+		}
+	}
 	ok := false
 	switch {
 	case v.quoted:
@@ -288,7 +295,7 @@ func plausible(v []byte, n name) bool {
 	}
 	switch {
 	case n.strict:
-		return len(v) >= 8 && hasDigit && hasLetter
+		return len(v) >= 8 && hasDigit && hasLetter && changes(v) >= 2
 	case n.kind == "password":
 		return hasDigit || hasLetter && hasPunctuation(v) || mixed && !isIdentifier(v)
 	default:
@@ -369,7 +376,7 @@ func (s *scanner) userinfo(i int) span {
 				return span{}
 			}
 			v := s.in[colon+1 : j]
-			if len(v) < 2 || isTemplate(v) || isObvious(v) {
+			if len(v) < 2 || isTemplate(v) || isObvious(v) || bytes.ContainsAny(v, "[]") {
 				return span{}
 			}
 			return span{colon + 1, j, "url-password"}

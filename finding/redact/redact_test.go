@@ -71,6 +71,7 @@ func TestSecretsAreReplacedAndTheirSurroundingsStay(t *testing.T) {
 		{"a password in a URL", "postgres://app:hunter2@db.example.com:5432/x", "url-password", "hunter2"},
 		{"a user name alone that is a token", "https://" + hex40 + "@example.com/", "url-token", hex40},
 		{"a Telegram bot token, its bot's id kept", "https://api.telegram.org/bot" + telegram + "/sendMessage", "telegram-token", telegram[10:]},
+		{"a Telegram bot token under a telling name", "TOKEN = '" + telegram + "'", "telegram-token", telegram[10:]},
 		{"a Discord webhook's token, its id kept", "https://discord.com/api/webhooks/123456789012345678/" + mixed + mixed[:28], "discord-webhook", mixed + mixed[:28]},
 		{"a Discord bot token", "client.run('" + discord + "')", "discord-token", discord},
 		{"a password given as a keyword", "connect(host, password='hunter2')", "password", "hunter2"},
@@ -151,6 +152,8 @@ func TestWhatIsNoSecretStays(t *testing.T) {
 		"a payload that begins like a key": `x = "ghp_` + strings.Repeat(mixed, 100) + `"`,
 		"a host and a port":                "s.connect(('192.0.2.1', 4444)) # http://192.0.2.1:4444/x",
 		"a webhook's id":                   "https://discord.com/api/webhooks/123456789012345678",
+		"names in a list":                  `["aws_secret_access_key", "aws_secret_key", "ec2_secret_key"]`,
+		"a URL's grammar":                  "(http|ftp)://[user[:pass]]@host",
 		"a placeholder":                    "password = \"" + mark("password", "hunter2") + "\"",
 	}
 	for name, in := range tests {
