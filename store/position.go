@@ -33,7 +33,7 @@ func ParseCursor(s string) (Position, error) {
 		return Position{}, ErrCursor
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(b) < 1+8+1 || b[0] != cursorForm {
+	if err != nil || len(b) < 1+8+1 || b[0] != cursorForm || strings.ContainsAny(s, "\r\n") { // the decoder skips line ends
 		return Position{}, ErrCursor
 	}
 	nanos := int64(binary.BigEndian.Uint64(b[1:9]))

@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"kingsnake/finding"
 )
@@ -112,4 +113,34 @@ func Raise(old, f finding.Finding) (finding.Finding, bool) {
 		merged.EventTime = f.EventTime.UTC()
 	}
 	return merged, notify
+}
+
+// CheckSensor returns an ErrInvalid that says why PutSensor must refuse s, or
+// nil.
+func CheckSensor(s finding.SensorStatus) error {
+	switch {
+	case s.Name == "":
+		return fmt.Errorf("%w heartbeat: it names no sensor", ErrInvalid)
+	case len(s.Name) > MaxName:
+		return fmt.Errorf("%w heartbeat: its sensor's name has %d bytes, more than %d", ErrInvalid, len(s.Name), MaxName)
+	}
+	return nil
+}
+
+// NewRule returns r as Allow stores it, but for its ID.
+func NewRule(r AllowRule, now time.Time) AllowRule {
+	if r.Created.IsZero() {
+		r.Created = now
+	}
+	r.Created = time.Unix(0, Nanos(r.Created)).UTC()
+	r.Ended, r.EndedBy, r.Hits = time.Time{}, "", 0
+	return r
+}
+
+// EndTime returns the moment Disallow records for at: now when it is zero.
+func EndTime(at time.Time) time.Time {
+	if at.IsZero() {
+		at = time.Now()
+	}
+	return time.Unix(0, Nanos(at)).UTC()
 }
