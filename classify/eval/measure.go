@@ -1,0 +1,256 @@
+package eval
+
+import (
+	"cmp"
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// Rates are the false-positive rates at which recall is read: the threshold of
+// the first is only for comparison, of the second "suspicious", of the third
+// "malicious".
+var Rates = []float64{1e-2, 1e-3, 1e-4}
+
+// Point is what a model does at one threshold.
+type Point struct {
+	Rate     float64 `json:"rate"`   // that the threshold was chosen for
+	Recall   float64 `json:"recall"` // one vote a cluster
+	Low      float64 `json:"low"`    // 95 % interval, by resampling groups
+	High     float64 `json:"high"`
+	Found    float64 `json:"found"` // clusters, as a sum of means
+	Clusters int     `json:"clusters"`
+	Realized float64 `json:"realized"` // false-positive rate that came out
+	RealLow  float64 `json:"real_low"` // 95 % interval (Wilson)
+	RealHigh float64 `json:"real_high"`
+	Alarms   int     `json:"alarms"` // benign scripts flagged
+	Benign   int     `json:"benign"`
+}
+
+// Slice is the recall of a part of the malicious scripts, or the false alarms
+// of a part of the benign ones, at each of Rates.
+type Slice struct {
+	Name     string    `json:"name"`
+	Clusters int       `json:"clusters,omitempty"`
+	Recall   []float64 `json:"recall,omitempty"`
+	Benign   int       `json:"benign,omitempty"`
+	Alarms   []int     `json:"alarms,omitempty"`
+}
+
+// Figures are everything measured of one model.
+type Figures struct {
+	ROC    float64 `json:"roc_auc"`
+	PR     float64 `json:"pr_auc"`
+	Points []Point `json:"points"`
+	// Slices, by "family", "kind", "source" and "month" of malicious scripts
+	// and by "benign family" and "benign kind".
+	Slices map[string][]Slice `json:"slices"`
+}
+
+// cluster is a cluster of near-duplicate malicious scripts.
+type cluster struct {
+	name    string
+	group   string
+	members []int // indexes into the scored scripts
+}
+
+// clusters collects the malicious scripts by cluster, in order of appearance.
+func clusters(scored []Scored) []cluster {
+	index := map[string]int{}
+	var all []cluster
+	for i := range scored {
+		e := scored[i].Example
+		if !e.Malicious {
+			continue
+		}
+		k, ok := index[e.Cluster]
+		if !ok {
+			k = len(all)
+			index[e.Cluster] = k
+			all = append(all, cluster{name: e.Cluster, group: e.Group})
+		}
+		all[k].members = append(all[k].members, i)
+	}
+	return all
+}
+
+// Flagged says of each script whether it raises an alarm at rate, by a
+// threshold from the benign scores of the other folds.
+func Flagged(scored []Scored, rate float64) []bool {
+	var limits [Folds]float64
+	for fold := range Folds {
+		var benign []float64
+		for i := range scored {
+			if s := &scored[i]; s.Fold != fold && !s.Example.Malicious {
+				benign = append(benign, s.Logit)
+			}
+		}
+		limits[fold] = threshold(benign, rate)
+	}
+	flagged := make([]bool, len(scored))
+	for i, s := range scored {
+		flagged[i] = s.Logit >= limits[s.Fold]
+	}
+	return flagged
+}
+
+// Measure turns out-of-fold scores into figures.
+func Measure(scored []Scored) Figures {
+	all := clusters(scored)
+	f := Figures{Slices: map[string][]Slice{}}
+	f.ROC, f.PR = curves(scored, all)
+	flags := make([][]bool, len(Rates))
+	for k, rate := range Rates {
+		flags[k] = Flagged(scored, rate)
+		f.Points = append(f.Points, point(scored, all, flags[k], rate))
+	}
+	for name, of := range map[string]func(s *Scored) string{
+		"family": func(s *Scored) string { return s.Example.Family },
+		"kind":   func(s *Scored) string { return s.Example.Kind },
+		"source": func(s *Scored) string { return s.Example.Source },
+		"month":  func(s *Scored) string { return cmp.Or(s.Example.Date, "unknown") },
+	} {
+		f.Slices[name] = recallBy(scored, all, flags, of)
+	}
+	f.Slices["benign family"] = alarmsBy(scored, flags, func(s *Scored) string { return s.Example.Family })
+	f.Slices["benign kind"] = alarmsBy(scored, flags, func(s *Scored) string { return s.Example.Kind })
+	return f
+}
+
+// curves computes the areas, each cluster being worth one script.
+func curves(scored []Scored, all []cluster) (roc, pr float64) {
+	size := map[string]int{}
+	for _, c := range all {
+		size[c.name] = len(c.members)
+	}
+	votes := make([]vote, len(scored))
+	for i, s := range scored {
+		votes[i] = vote{s.Logit, s.Example.Malicious, 1}
+		if s.Example.Malicious {
+			votes[i].weight = 1 / float64(size[s.Example.Cluster])
+		}
+	}
+	return rocAUC(votes), prAUC(votes)
+}
+
+func share(c cluster, flagged []bool) float64 {
+	n := 0
+	for _, i := range c.members {
+		if flagged[i] {
+			n++
+		}
+	}
+	return float64(n) / float64(len(c.members))
+}
+
+func point(scored []Scored, all []cluster, flagged []bool, rate float64) Point {
+	p := Point{Rate: rate, Clusters: len(all)}
+	for _, c := range all {
+		p.Found += share(c, flagged)
+	}
+	for i, s := range scored {
+		if !s.Example.Malicious {
+			p.Benign++
+			if flagged[i] {
+				p.Alarms++
+			}
+		}
+	}
+	p.Recall = p.Found / math.Max(1, float64(len(all)))
+	p.Realized = float64(p.Alarms) / math.Max(1, float64(p.Benign))
+	p.RealLow, p.RealHigh = wilson(float64(p.Alarms), float64(p.Benign))
+	p.Low, p.High = bootstrap(all, flagged)
+	return p
+}
+
+// bootstrap gives the 95 % interval of the recall when groups, not scripts,
+// are drawn anew: scripts of one repository rise and fall together.
+func bootstrap(all []cluster, flagged []bool) (low, high float64) {
+	const rounds = 1000
+	type total struct{ found, n float64 }
+	index := map[string]int{}
+	var groups []total
+	for _, c := range all {
+		k, ok := index[c.group]
+		if !ok {
+			k = len(groups)
+			index[c.group] = k
+			groups = append(groups, total{})
+		}
+		groups[k].found += share(c, flagged)
+		groups[k].n++
+	}
+	if len(groups) == 0 {
+		return 0, 1
+	}
+	random := rand.New(rand.NewPCG(20, 26))
+	recalls := make([]float64, rounds)
+	for r := range recalls {
+		var sum total
+		for range groups {
+			g := groups[random.IntN(len(groups))]
+			sum.found += g.found
+			sum.n += g.n
+		}
+		recalls[r] = sum.found / sum.n
+	}
+	slices.Sort(recalls)
+	return recalls[rounds*25/1000], recalls[rounds*975/1000]
+}
+
+// recallBy splits the recall; a cluster belongs to the part of its first
+// member. Parts are in falling order of size.
+func recallBy(scored []Scored, all []cluster, flags [][]bool, of func(*Scored) string) []Slice {
+	index := map[string]int{}
+	var parts []Slice
+	for _, c := range all {
+		name := of(&scored[c.members[0]])
+		k, ok := index[name]
+		if !ok {
+			k = len(parts)
+			index[name] = k
+			parts = append(parts, Slice{Name: name, Recall: make([]float64, len(flags))})
+		}
+		parts[k].Clusters++
+		for r, flagged := range flags {
+			parts[k].Recall[r] += share(c, flagged)
+		}
+	}
+	for _, p := range parts {
+		for r := range p.Recall {
+			p.Recall[r] /= float64(p.Clusters)
+		}
+	}
+	slices.SortStableFunc(parts, func(a, b Slice) int {
+		return cmp.Or(cmp.Compare(b.Clusters, a.Clusters), cmp.Compare(a.Name, b.Name))
+	})
+	return parts
+}
+
+// alarmsBy splits the false alarms.
+func alarmsBy(scored []Scored, flags [][]bool, of func(*Scored) string) []Slice {
+	index := map[string]int{}
+	var parts []Slice
+	for i := range scored {
+		if scored[i].Example.Malicious {
+			continue
+		}
+		name := of(&scored[i])
+		k, ok := index[name]
+		if !ok {
+			k = len(parts)
+			index[name] = k
+			parts = append(parts, Slice{Name: name, Alarms: make([]int, len(flags))})
+		}
+		parts[k].Benign++
+		for r, flagged := range flags {
+			if flagged[i] {
+				parts[k].Alarms[r]++
+			}
+		}
+	}
+	slices.SortStableFunc(parts, func(a, b Slice) int {
+		return cmp.Or(cmp.Compare(b.Benign, a.Benign), cmp.Compare(a.Name, b.Name))
+	})
+	return parts
+}

@@ -1,0 +1,129 @@
+package classify
+
+import "kingsnake/normalize"
+
+// keyword reads a keyword, and the whole of an import statement.
+func (w *walker) keyword(i int) int {
+	word := w.bytes(i)
+	h := hashBytes(word)
+	if w.statement && (h == hashImport || h == hashFrom) {
+		w.token(h, i)
+		w.statement = false
+		if h == hashImport {
+			return w.imports(i + 1)
+		}
+		return w.importsFrom(i + 1)
+	}
+	w.statement, w.afterDef = false, 0
+	switch string(word) {
+	case "def", "class":
+		w.afterDef = h
+		w.x.shape.definitions++
+	case "as":
+		if w.kind(i+1) == normalize.Name && w.last.sym != 0 && len(w.env) < maxEnv {
+			w.env[hashBytes(w.bytes(i+1))] = w.last
+		}
+	}
+	w.token(h, i)
+	w.last = nothing
+	return i + 1
+}
+
+// module reads a dotted name and returns its symbol, its first part and what
+// follows it.
+func (w *walker) module(i int) (s symbol, first uint64, next int) {
+	for w.isOp(i, '.') || w.is(i, "...") { // relative
+		w.token(hashBytes("."), i)
+		i++
+	}
+	for w.kind(i) == normalize.Name {
+		h := hashBytes(w.bytes(i))
+		if s == 0 {
+			s, first = symbol(h), h
+		} else {
+			s = s.attr(h)
+		}
+		w.token(uint64(s), i)
+		if !w.isOp(i+1, '.') || w.kind(i+2) != normalize.Name {
+			return s, first, i + 1
+		}
+		i += 2
+	}
+	return s, first, i
+}
+
+func (w *walker) imports(i int) int {
+	for range 256 {
+		s, first, next := w.module(i)
+		if s == 0 {
+			return max(next, i)
+		}
+		w.x.feature(groupCalls, join(uint64(s), 11), w.place(i))
+		w.x.shape.imports++
+		i = next
+		if w.is(i, "as") && w.kind(i+1) == normalize.Name {
+			w.bind(hashBytes(w.bytes(i+1)), s)
+			i += 2
+		} else {
+			w.bind(first, symbol(first))
+		}
+		if !w.isOp(i, ',') {
+			return i
+		}
+		i++
+	}
+	return i
+}
+
+func (w *walker) importsFrom(i int) int {
+	s, _, next := w.module(i)
+	if !w.is(next, "import") {
+		return max(next, i)
+	}
+	w.x.feature(groupCalls, join(uint64(s), 11), w.place(i))
+	w.x.shape.imports++
+	i = next + 1
+	if w.isOp(i, '*') {
+		if s != 0 && len(w.stars) < 8 {
+			w.stars = append(w.stars, s)
+		}
+		w.token(hashBytes("*"), i)
+		return i + 1
+	}
+	if w.isOp(i, '(') {
+		i++
+	}
+	for range 1024 {
+		if w.kind(i) != normalize.Name {
+			break
+		}
+		h := hashBytes(w.bytes(i))
+		full := s.attr(h)
+		w.token(uint64(full), i)
+		w.x.feature(groupCalls, join(uint64(full), 11), w.place(i))
+		if w.is(i+1, "as") && w.kind(i+2) == normalize.Name {
+			h = hashBytes(w.bytes(i + 2))
+			i += 2
+		}
+		w.bind(h, full)
+		if i++; !w.isOp(i, ',') {
+			break
+		}
+		for i++; w.kind(i) == normalize.Comment; i++ {
+		}
+	}
+	if w.isOp(i, ')') {
+		i++
+	}
+	return i
+}
+
+// bind lets a name stand for what was imported.
+func (w *walker) bind(name uint64, s symbol) {
+	if len(w.env) >= maxEnv {
+		return
+	}
+	v := w.lookup(s, nothing)
+	v.imported = true
+	w.env[name] = v
+}

@@ -1,0 +1,116 @@
+package classify
+
+import "strings"
+
+// symbol is the hash of a dotted name such as "socket.socket().connect". Zero
+// means that nothing is known.
+type symbol uint64
+
+const (
+	hashStart = 14695981039346656037
+	hashPrime = 1099511628211
+)
+
+// hashBytes is FNV-1a with a stronger finish.
+func hashBytes[T string | []byte](s T) uint64 {
+	h := uint64(hashStart)
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * hashPrime
+	}
+	return finish(h)
+}
+
+// finish spreads every bit of h over all bits.
+func finish(h uint64) uint64 {
+	h ^= h >> 32
+	h *= 0x9e3779b97f4a7c15
+	return h ^ h>>29
+}
+
+// join hashes two hashes, in this order.
+func join(a, b uint64) uint64 { return finish(a*hashPrime ^ b*0xc2b2ae3d27d4eb4f ^ 0x165667b19e3779f9) }
+
+// The symbols of what has no name.
+var (
+	unknown   = rootSymbol("?")
+	stringSym = rootSymbol("str")
+	classSym  = rootSymbol("class")
+)
+
+func rootSymbol[T string | []byte](name T) symbol { return symbol(hashBytes(name)) }
+
+// attr is the symbol of the attribute whose name has the hash name.
+func (s symbol) attr(name uint64) symbol { return symbol(join(uint64(s), name)) }
+
+// call is the symbol of what calling s returns.
+func (s symbol) call() symbol { return symbol(join(uint64(s), 0x2829)) }
+
+// from is the symbol of passing what b names to a.
+func (s symbol) from(b symbol) symbol { return symbol(join(uint64(s)+1, uint64(b))) }
+
+// parseSymbol hashes a name in the spelling of the behavior table.
+func parseSymbol(name string) symbol {
+	if to, from, ok := strings.Cut(name, "<-"); ok {
+		return parseSymbol(to).from(parseSymbol(from))
+	}
+	var s symbol
+	for i, part := range strings.Split(name, ".") {
+		part, calls := strings.CutSuffix(part, "()")
+		if i == 0 {
+			s = rootSymbol(part)
+		} else {
+			s = s.attr(hashBytes(part))
+		}
+		if calls {
+			s = s.call()
+		}
+	}
+	return s
+}
+
+// noBehavior marks the absence of a behavior in a table of indexes.
+const noBehavior = -1
+
+// lexicon finds behaviors by symbol, by text and by id.
+type lexicon struct {
+	bySymbol map[symbol]int
+	builtins map[uint64]bool
+	byID     map[string]int
+	texts    *matcher
+}
+
+// words is the one lexicon; it is never changed after it is built.
+var words = newLexicon()
+
+func newLexicon() *lexicon {
+	l := &lexicon{bySymbol: map[symbol]int{}, builtins: map[uint64]bool{}, byID: map[string]int{}}
+	var patterns []pattern
+	for i, b := range behaviors {
+		l.byID[b.id] = i
+		for _, name := range b.names {
+			l.bySymbol[parseSymbol(name)] = i
+		}
+		for _, text := range b.texts {
+			patterns = append(patterns, pattern{text, i})
+		}
+	}
+	for name := range strings.FieldsSeq(builtinNames) {
+		l.builtins[hashBytes(name)] = true
+	}
+	l.texts = newMatcher(patterns)
+	return l
+}
+
+// builtinNames are the names that mean the same in every script unless it
+// binds them itself.
+const builtinNames = `
+__import__ abs all any apply ascii basestring bin bool breakpoint buffer bytearray bytes callable
+chr classmethod cmp compile complex delattr dict dir divmod enumerate eval exec execfile exit file
+filter float format frozenset getattr globals hasattr hash help hex id input int isinstance
+issubclass iter len list locals long map max memoryview min next object oct open ord pow print
+property quit range raw_input reduce reload repr reversed round set setattr slice sorted
+staticmethod str sum super tuple type unichr unicode vars xrange zip
+__builtins__ __file__ __name__ __doc__ __loader__ __spec__ __dict__ self cls
+Exception BaseException KeyboardInterrupt SystemExit ImportError OSError IOError ValueError
+KeyError TypeError RuntimeError AttributeError NotImplementedError
+async await match case nonlocal`

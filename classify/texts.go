@@ -1,0 +1,274 @@
+package classify
+
+import (
+	"bytes"
+	"math/bits"
+
+	"kingsnake/normalize"
+)
+
+// ownName adds the words of a name that the script chose or used: "sendData"
+// and "send_data" both give "send" and "data".
+func (w *walker) ownName(word []byte, i int) {
+	if len(word) > 64 {
+		word = word[:64]
+	}
+	w.x.shape.name(word)
+	p := w.place(i)
+	h, n := uint64(hashStart), 0
+	flush := func() {
+		if n >= 2 {
+			w.x.feature(groupNames, finish(h), p)
+		}
+		h, n = hashStart, 0
+	}
+	lower := false
+	for _, c := range word {
+		switch {
+		case c >= 'A' && c <= 'Z':
+			if lower {
+				flush()
+			}
+			c, lower = c+'a'-'A', false
+		case c >= 'a' && c <= 'z' || c >= 0x80:
+			lower = true
+		default: // digits and underscores end a word
+			flush()
+			lower = false
+			continue
+		}
+		h = (h ^ uint64(c)) * hashPrime
+		n++
+	}
+	flush()
+}
+
+// body is a string token without its prefix and quotes.
+func body(word []byte) []byte {
+	i := bytes.IndexAny(word, `"'`)
+	if i < 0 {
+		return word
+	}
+	quote := word[i : i+1]
+	n := 1
+	if len(word) >= i+3 && word[i+1] == quote[0] && word[i+2] == quote[0] {
+		n = 3
+	}
+	word = word[min(i+n, len(word)):]
+	for range n {
+		word = bytes.TrimSuffix(word, quote)
+	}
+	return word
+}
+
+// str reads a string literal.
+func (w *walker) str(i int) {
+	t := w.toks[i]
+	text := body(w.bytes(i))
+	alone := w.statement && w.kind(i+1) == normalize.Newline
+	w.statement = false
+	w.x.shape.text(text)
+	if alone && len(w.frames) == 0 { // documentation: what it says is not done
+		w.token(hashBytes("DOCUMENTATION"), i)
+		return
+	}
+	if len(w.frames) > 0 && len(text) <= 128 {
+		w.frames[len(w.frames)-1].text = text
+	}
+	class := textClass(text)
+	w.token(class, i)
+	sym := symbol(join(uint64(stringSym), class))
+	v := w.pieces(text, w.place(i), sym)
+	w.flows(v, w.place(i))
+	w.assign(v)
+	w.last = value{sym: stringSym, behavior: v.behavior}
+	if t.Flags&normalize.Format != 0 && w.depth < 2 {
+		w.embedded(i)
+	}
+}
+
+// embedded reads the expressions in an f-string, as code of their own that
+// knows the names around it.
+func (w *walker) embedded(i int) {
+	spans := normalize.Embedded(w.src, w.toks[i])
+	if len(spans) == 0 {
+		return
+	}
+	outer, at := *w, w.place(i)
+	for _, s := range spans[:min(len(spans), 32)] {
+		w.src = outer.src[s.Start:s.End]
+		w.toks = normalize.Lex(w.src)
+		w.fixed, w.depth, w.statement, w.target = at, outer.depth+1, false, 0
+		w.walk()
+	}
+	inner := *w
+	*w = outer
+	w.call1, w.call2, w.prev1, w.prev2 = inner.call1, inner.call2, inner.prev1, inner.prev2
+}
+
+// pieces adds what a string is made of: words, pairs of words, hosts. It
+// returns the string's value, with the first behavior it shows.
+func (w *walker) pieces(text []byte, place int32, sym symbol) value {
+	v := value{sym: sym, behavior: noBehavior}
+	text = text[:min(len(text), maxStringScan)]
+	words.texts.each(text, func(b int) {
+		if v.behavior == noBehavior {
+			v.behavior = int16(b)
+		}
+		w.x.behave(b, w.layer_, place)
+	})
+	if hasAddress(text) {
+		b := words.byID["net.ipurl"]
+		if v.behavior == noBehavior {
+			v.behavior = int16(b)
+		}
+		w.x.behave(b, w.layer_, place)
+	}
+	if len(text) > 512 && bytes.IndexByte(text, ' ') < 0 {
+		return v // data
+	}
+	w.textWords(text, place)
+	return v
+}
+
+// textWords adds the words of a string and the pairs of neighbors.
+func (w *walker) textWords(text []byte, place int32) {
+	h, n, before, count := uint64(hashStart), 0, uint64(0), 0
+	between := byte(0)
+	for i := 0; i <= len(text) && count < maxStringWords; i++ {
+		c := byte(' ')
+		if i < len(text) {
+			c = fold(text[i])
+		}
+		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c >= 0x80 {
+			h = (h ^ uint64(c)) * hashPrime
+			n++
+			continue
+		}
+		if n >= 2 && n <= 32 {
+			word := finish(h)
+			w.x.feature(groupTexts, word, place)
+			if before != 0 {
+				w.x.feature(groupTexts, join(join(before, uint64(between)), word), place)
+			}
+			before = word
+			count++
+		}
+		if n > 0 {
+			between = c
+		}
+		h, n = hashStart, 0
+	}
+}
+
+// textClass is the token that stands for a string: its size and what it is
+// made of.
+func textClass(text []byte) uint64 {
+	if len(text) <= 2 {
+		return join(hashBytes("SHORT"), hashBytes(text))
+	}
+	head := text[:min(len(text), 512)]
+	var letters, digits, spaces, dots, slashes, hex, escapes, other int
+	for _, c := range head {
+		switch {
+		case c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F':
+			letters++
+			hex++
+		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
+			letters++
+		case c >= '0' && c <= '9':
+			digits++
+			hex++
+		case c == ' ' || c == '\n' || c == '\t':
+			spaces++
+		case c == '.':
+			dots++
+		case c == '/':
+			slashes++
+		case c == '\\':
+			escapes++
+		default:
+			other++
+		}
+	}
+	n := len(head)
+	kind := uint64(0)
+	switch {
+	case bytes.HasPrefix(head, []byte("http://")):
+		kind = 1
+	case bytes.HasPrefix(head, []byte("https://")):
+		kind = 2
+	case head[0] == '/' && spaces == 0:
+		kind = 3
+	case hex == n && n >= 16:
+		kind = 4
+	case spaces == 0 && n >= 40 && letters+digits+slashes+other*4/5 >= n*9/10:
+		kind = 5
+	case escapes*5 >= n:
+		kind = 6
+	case spaces*3 >= n:
+		kind = 7
+	case spaces > 0:
+		kind = 8
+	case digits+dots == n:
+		kind = 9
+	case letters+digits < n/2:
+		kind = 10
+	case dots > 0:
+		kind = 11
+	case slashes > 0:
+		kind = 12
+	}
+	return join(hashBytes("TEXT"), kind<<8|uint64(bits.Len(uint(len(text)))/2))
+}
+
+// hasAddress reports whether text holds an IPv4 address that stands for a
+// machine elsewhere: not loopback, not a wildcard, and no version number.
+func hasAddress(text []byte) bool {
+	for i := 0; i < len(text); i++ {
+		if c := text[i]; c < '0' || c > '9' || i > 0 && (text[i-1] == '.' || text[i-1] >= '0' && text[i-1] <= '9') {
+			continue
+		}
+		if first, n, ok := address(text[i:]); ok {
+			before, after := byte(0), byte(0)
+			if i > 0 {
+				before = text[i-1]
+			}
+			if i+n < len(text) {
+				after = text[i+n]
+			}
+			alone := (before == 0 || before == '/' || before == '@' || before == ' ' || before == '=' || before == '"' || before == '\'') && after != '.' && after != '-'
+			if alone && first != 127 && first != 0 && first != 255 && first != 169 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// address reads four numbers up to 255 with points between, and returns the
+// first one and the length.
+func address(s []byte) (first, length int, ok bool) {
+	i := 0
+	for part := range 4 {
+		n, digits := 0, 0
+		for i < len(s) && s[i] >= '0' && s[i] <= '9' && digits < 4 {
+			n = n*10 + int(s[i]-'0')
+			digits++
+			i++
+		}
+		if digits == 0 || n > 255 {
+			return 0, 0, false
+		}
+		if part == 0 {
+			first = n
+		}
+		if part < 3 {
+			if i >= len(s) || s[i] != '.' {
+				return 0, 0, false
+			}
+			i++
+		}
+	}
+	return first, i, true
+}

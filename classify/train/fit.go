@@ -1,0 +1,154 @@
+package train
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"kingsnake/classify"
+)
+
+// Settings are the knobs of the learner.
+type Settings struct {
+	Seed      uint64
+	Epochs    int
+	Rate      float64 // of the adaptive steps, for features
+	MarkRate  float64 // for marks
+	L1, L2    float64
+	Positive  float64 // weight of a malicious cluster against a benign script
+	HideNames float64 // how often the names of a script are hidden while it is learned from
+	HideTexts float64
+}
+
+// Defaults are the settings of the embedded model.
+func Defaults() Settings {
+	return Settings{Seed: 1, Epochs: 8, Rate: 0.3, MarkRate: 0.03, L1: 2e-2, L2: 1e-1, Positive: 8, HideNames: 0.5, HideTexts: 0.25}
+}
+
+// table is weights and their state (McMahan et al., "Ad Click Prediction: a
+// View from the Trenches", 2013: FTRL-proximal).
+type table struct {
+	w, z, n []float32
+	rate    float64
+	l1, l2  float64
+}
+
+func newTable(w []float32, rate, l1, l2 float64) table {
+	return table{w, make([]float32, len(w)), make([]float32, len(w)), rate, l1, l2}
+}
+
+// step moves weight i against the gradient g.
+func (t *table) step(i uint32, g float64) {
+	n := float64(t.n[i])
+	next := n + g*g
+	sigma := (math.Sqrt(next) - math.Sqrt(n)) / t.rate
+	z := float64(t.z[i]) + g - sigma*float64(t.w[i])
+	t.n[i], t.z[i] = float32(next), float32(z)
+	if math.Abs(z) <= t.l1 {
+		t.w[i] = 0
+		return
+	}
+	t.w[i] = float32(-(z - math.Copysign(t.l1, z)) / ((1+math.Sqrt(next))/t.rate + t.l2))
+}
+
+// learner is the state of one training run.
+type learner struct {
+	s      Settings
+	t      *classify.Tables[float32]
+	bias   table
+	tables [4]table // whole, window, marks of both
+	hide   *rand.Rand
+	marks  []uint32
+}
+
+// Fit learns from examples, each with its weight. It is deterministic, and
+// uses one core.
+func Fit(examples []*Example, weights []float64, s Settings) *classify.Tables[float32] {
+	t := classify.NewTables[float32]()
+	l := learner{
+		s: s, t: t, bias: newTable(make([]float32, 1), 0.1, 0, 0),
+		tables: [4]table{
+			newTable(t.Whole, s.Rate, s.L1, s.L2), newTable(t.Window, s.Rate, s.L1, s.L2),
+			newTable(t.WholeMark, s.MarkRate, s.L1, s.L2), newTable(t.WindowMark, s.MarkRate, s.L1, s.L2),
+		},
+		hide: rand.New(rand.NewPCG(s.Seed, 2)),
+	}
+	order := make([]int, len(examples))
+	for i := range order {
+		order[i] = i
+	}
+	logits := make([]float32, len(examples))
+	shuffle := rand.New(rand.NewPCG(s.Seed, 1))
+	for epoch := range s.Epochs {
+		shuffle.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+		for _, i := range order {
+			// What is far on the right side is looked at again only now and then.
+			if logits[i] < easy && (epoch+i)%3 != 0 {
+				continue
+			}
+			logits[i] = l.learn(examples[i], weights[i], epoch)
+			if examples[i].Malicious {
+				logits[i] = 0
+			}
+		}
+	}
+	return t
+}
+
+// easy is the logit below which a benign script is far on the right side.
+const easy = -5
+
+// learn takes one step, and returns the example's logit before it.
+func (l *learner) learn(e *Example, weight float64, epoch int) float32 {
+	score := l.t.Score(e.Features)
+	p := 1 / (1 + math.Exp(-float64(score.Logit)))
+	y := 0.0
+	if e.Malicious {
+		y = 1
+	}
+	g := (p - y) * weight
+	hideNames := l.hide.Float64() < l.s.HideNames
+	hideTexts := l.hide.Float64() < l.s.HideTexts
+	if math.Abs(g) < 1e-3 {
+		return score.Logit
+	}
+	l.bias.step(0, g)
+	l.t.Bias = l.bias.w[0]
+	l.features(&l.tables[0], e.Features.Whole(), g, hideNames, hideTexts)
+	l.marks = e.Features.WholeMarks(l.marks[:0])
+	l.steps(&l.tables[2], l.marks, g)
+	if epoch == 0 { // nothing is known yet of which window counts
+		n := 0
+		for range e.Features.Windows {
+			n++
+		}
+		for from, to := range e.Features.Windows {
+			l.window(e.Features, from, to, g/float64(n), hideNames, hideTexts)
+		}
+	} else if score.To > 0 {
+		l.window(e.Features, score.From, score.To, g, hideNames, hideTexts)
+	}
+	return score.Logit
+}
+
+func (l *learner) window(f *classify.Features, from, to int, g float64, hideNames, hideTexts bool) {
+	l.features(&l.tables[1], f.Window(from, to), g, hideNames, hideTexts)
+	l.marks = f.WindowMarks(from, to, l.marks[:0])
+	l.steps(&l.tables[3], l.marks, g)
+}
+
+func (l *learner) features(t *table, features []uint32, g float64, hideNames, hideTexts bool) {
+	g *= float64(classify.FeatureScale(len(features)))
+	for _, f := range features {
+		if hideNames && classify.NameFeature(f) || hideTexts && classify.TextFeature(f) {
+			continue
+		}
+		t.step(classify.FeatureIndex(f), g)
+	}
+}
+
+func (l *learner) steps(t *table, marks []uint32, g float64) {
+	g *= float64(classify.MarkScale(len(marks)))
+	for _, m := range marks {
+		t.step(m, g)
+	}
+}

@@ -1,0 +1,504 @@
+package classify
+
+import (
+	"bytes"
+	"sync"
+
+	"kingsnake/normalize"
+)
+
+// value is what is known of an expression.
+type value struct {
+	sym      symbol
+	behavior int16 // that it shows, or noBehavior
+	imported bool  // it is a module, or what was imported from one
+}
+
+var nothing = value{behavior: noBehavior}
+
+// frame is an open bracket.
+type frame struct {
+	value
+	call  bool // a call's parentheses
+	place int32
+	text  []byte // the last short string in it
+	first value  // the first known expression in it
+	keep  value  // what was known before a subscript's bracket
+}
+
+// walker reads the tokens of a layer once, in order, and follows what names
+// stand for: imports, simple assignments and the results of calls. It does not
+// follow control flow, and takes a later assignment to hold from there on.
+type walker struct {
+	x      *extraction
+	layer_ int
+	src    []byte
+	toks   []normalize.Token
+	base   int32 // place of toks[0]
+	depth  int   // of embedded expressions
+	fixed  int32 // place of the string around an embedded expression
+
+	env    map[uint64]value // by the hash of a dotted name as written
+	stars  []symbol         // modules imported with a star
+	frames []frame
+	last   value  // the expression that ended last
+	target uint64 // assigned to by this statement; 0 for none
+
+	prev1, prev2 uint64 // the tokens before
+	call1, call2 symbol // the calls before
+	afterDef     uint64 // the keyword before, when it was def or class
+	statement    bool   // at the start of one
+}
+
+const (
+	maxFrames = 256
+	maxEnv    = 1 << 15
+)
+
+var walkers = sync.Pool{New: func() any { return &walker{env: map[uint64]value{}} }}
+
+// layer reads one layer into x.
+func (w *walker) layer(x *extraction, l *normalize.Layer, index int) {
+	clear(w.env)
+	*w = walker{env: w.env, stars: w.stars[:0], frames: w.frames[:0], x: x, layer_: index,
+		src: l.Text, toks: l.Tokens, base: x.shape.place, last: nothing, statement: true}
+	x.shape.layer(l)
+	x.shape.place += int32(len(l.Tokens))
+	w.walk()
+	if index > 0 && len(l.Text) <= 4096 { // not all that is hidden is Python
+		w.pieces(l.Text, w.base, stringSym)
+	}
+	w.src, w.toks = nil, nil
+}
+
+func (w *walker) walk() {
+	for i := 0; i < len(w.toks) && w.x.tokens < maxTokens; {
+		t := w.toks[i]
+		if t.Flags&normalize.First != 0 && w.depth == 0 {
+			w.newStatement(len(w.frames) > 0)
+		}
+		switch t.Kind {
+		case normalize.Name:
+			i = w.name(i)
+		case normalize.Keyword:
+			i = w.keyword(i)
+		case normalize.String:
+			w.str(i)
+			i++
+		case normalize.Number:
+			w.number(i)
+			i++
+		case normalize.Op:
+			i = w.op(i)
+		case normalize.Comment, normalize.Newline:
+			i++
+		default:
+			w.token(hashBytes("other"), i)
+			i++
+		}
+	}
+}
+
+// newStatement forgets what held for the statement before.
+func (w *walker) newStatement(drop bool) {
+	if drop {
+		w.frames = w.frames[:0]
+	}
+	w.statement, w.target, w.afterDef, w.last = true, 0, 0, nothing
+}
+
+// place is where token i is noted to be: what an f-string embeds is where the
+// f-string is.
+func (w *walker) place(i int) int32 {
+	if w.depth > 0 {
+		return w.fixed
+	}
+	return w.base + int32(i)
+}
+
+// token adds a token to the sequences.
+func (w *walker) token(h uint64, i int) {
+	p := w.place(i)
+	w.x.feature(groupTokens, h, p)
+	w.x.feature(groupTokens, join(w.prev1, h), p)
+	w.x.feature(groupTokens, join(join(w.prev2, w.prev1), h), p)
+	w.prev2, w.prev1 = w.prev1, h
+	w.x.step()
+}
+
+func (w *walker) bytes(i int) []byte { return w.toks[i].Bytes(w.src) }
+
+// is reports whether token i is the operator or word s.
+func (w *walker) is(i int, s string) bool {
+	return i < len(w.toks) && string(w.bytes(i)) == s
+}
+
+func (w *walker) isOp(i int, c byte) bool {
+	return i < len(w.toks) && w.toks[i].Kind == normalize.Op && w.src[w.toks[i].Start] == c && w.toks[i].End == w.toks[i].Start+1
+}
+
+func (w *walker) kind(i int) normalize.TokenKind {
+	if i < len(w.toks) {
+		return w.toks[i].Kind
+	}
+	return normalize.Newline
+}
+
+// The hashes of tokens that stand for many.
+var (
+	hashVariable = hashBytes("VARIABLE")
+	hashFunction = hashBytes("FUNCTION")
+	hashDefined  = hashBytes("DEFINED")
+	hashSelf     = hashBytes("self")
+	hashImport   = hashBytes("import")
+	hashFrom     = hashBytes("from")
+)
+
+// name reads a dotted name that starts at token i and returns what follows it.
+func (w *walker) name(i int) int {
+	word := w.bytes(i)
+	raw := hashBytes(word)
+	w.ownName(word, i)
+	if w.afterDef != 0 {
+		return w.defined(i, raw)
+	}
+	if w.statement {
+		w.assignment(i)
+	}
+	w.statement = false
+	if len(w.frames) > 0 && w.isOp(i+1, '=') && w.frames[len(w.frames)-1].call {
+		return w.keywordArgument(i, raw)
+	}
+	v, spelled := w.resolve(raw)
+	switch {
+	case spelled:
+		w.token(uint64(v.sym), i)
+	case w.isOp(i+1, '('):
+		w.token(hashFunction, i)
+	default:
+		w.token(hashVariable, i)
+	}
+	return w.chain(i, v, raw, i)
+}
+
+// resolve finds what a bare name stands for. It is spelled when the name means
+// something by itself: an import or a builtin.
+func (w *walker) resolve(raw uint64) (v value, spelled bool) {
+	if v, ok := w.env[raw]; ok {
+		return v, v.imported
+	}
+	if words.builtins[raw] {
+		return w.lookup(symbol(raw), value{}), true
+	}
+	for _, star := range w.stars {
+		s := star.attr(raw)
+		if b, ok := words.bySymbol[s]; ok {
+			return value{sym: s, behavior: int16(b)}, true
+		}
+	}
+	return nothing, false
+}
+
+// chain follows ".name" after an expression that ends at token i.
+func (w *walker) chain(i int, v value, raw uint64, first int) int {
+	for w.isOp(i+1, '.') && w.kind(i+2) == normalize.Name || w.isOp(i+1, '.') && w.kind(i+2) == normalize.Keyword {
+		i += 2
+		word := w.bytes(i)
+		attr := hashBytes(word)
+		raw = join(raw, attr)
+		w.token(join(attr, 1), i)
+		w.ownName(word, i)
+		if known, ok := w.env[raw]; ok {
+			v = known
+			continue
+		}
+		v = w.member(v, attr)
+	}
+	if w.isOp(i+1, '(') {
+		w.last = v
+		return i + 1
+	}
+	w.ended(v, first, i)
+	if v.sym == symExec && (w.kind(i+1) == normalize.Name || w.kind(i+1) == normalize.String) {
+		w.frames = append(w.frames, frame{value: v, call: true, place: w.place(i), first: nothing, keep: nothing})
+	}
+	return i + 1
+}
+
+// member is the attribute of v whose name has the hash attr.
+func (w *walker) member(v value, attr uint64) value {
+	if v.sym == 0 {
+		return w.lookup(unknown.attr(attr), nothing)
+	}
+	s := v.sym.attr(attr)
+	if _, ok := words.bySymbol[s]; !ok && !v.imported {
+		if b, ok := words.bySymbol[unknown.attr(attr)]; ok {
+			return value{sym: s, behavior: int16(b)}
+		}
+	}
+	return w.lookup(s, v)
+}
+
+// lookup is the value of a symbol. One without a behavior of its own has that
+// of the value it was taken from.
+func (w *walker) lookup(s symbol, from value) value {
+	if b, ok := words.bySymbol[s]; ok {
+		return value{sym: s, behavior: int16(b)}
+	}
+	if from.sym == 0 {
+		from.behavior = noBehavior
+	}
+	return value{sym: s, behavior: from.behavior}
+}
+
+// ended notes an expression whose value is v and whose tokens are first to i.
+func (w *walker) ended(v value, first, i int) {
+	w.last = v
+	if v.sym == 0 {
+		return
+	}
+	p := w.place(i)
+	w.x.feature(groupCalls, join(uint64(v.sym), 7), p)
+	if v.behavior != noBehavior {
+		w.x.behave(int(v.behavior), w.layer_, w.place(first))
+	}
+	w.flows(v, p)
+	w.assign(v)
+}
+
+// flows notes that v goes into the calls around it.
+func (w *walker) flows(v value, place int32) {
+	n := 0
+	for k := len(w.frames) - 1; k >= 0 && n < 4; k-- {
+		f := &w.frames[k]
+		if f.first.sym == 0 {
+			f.first = v
+		}
+		if !f.call || f.sym == 0 {
+			continue
+		}
+		if n == 0 {
+			edge := f.sym.from(v.sym)
+			w.x.feature(groupCalls, uint64(edge), place)
+			if b, ok := words.bySymbol[edge]; ok {
+				w.x.behave(b, w.layer_, place)
+			}
+		}
+		if f.behavior != noBehavior && v.behavior != noBehavior {
+			w.x.mark(join(uint64(f.behavior)<<8|uint64(v.behavior), 99), place)
+		}
+		n++
+	}
+}
+
+// assign lets the target of the statement stand for v.
+func (w *walker) assign(v value) {
+	if w.target == 0 || len(w.frames) > 0 || len(w.env) >= maxEnv {
+		return
+	}
+	w.env[w.target] = v
+}
+
+// assignment looks ahead whether the statement at token i assigns to a dotted
+// name.
+func (w *walker) assignment(i int) {
+	raw := hashBytes(w.bytes(i))
+	for i++; w.isOp(i, '.') && w.kind(i+1) == normalize.Name; i += 2 {
+		raw = join(raw, hashBytes(w.bytes(i+1)))
+	}
+	if w.isOp(i, '=') || w.is(i, "+=") {
+		w.target = raw
+		if _, known := w.env[raw]; known && w.isOp(i, '=') {
+			delete(w.env, raw)
+		}
+	}
+}
+
+// defined reads the name behind def or class.
+func (w *walker) defined(i int, raw uint64) int {
+	w.token(hashDefined, i)
+	w.last = nothing
+	if w.afterDef == hashBytes("class") {
+		w.last = value{sym: classSym, behavior: noBehavior}
+	} else {
+		delete(w.env, raw)
+	}
+	w.afterDef = 0
+	return i + 1
+}
+
+// keywordArgument reads "name=" in a call.
+func (w *walker) keywordArgument(i int, raw uint64) int {
+	w.token(join(raw, 2), i)
+	f := &w.frames[len(w.frames)-1]
+	next := hashVariable
+	if k := w.kind(i + 2); k == normalize.Keyword || k == normalize.Number {
+		next = hashBytes(w.bytes(i + 2))
+	}
+	p := w.place(i)
+	w.x.feature(groupCalls, join(uint64(f.sym), raw), p)
+	w.x.feature(groupCalls, join(join(uint64(f.sym), raw), next), p)
+	return i + 2
+}
+
+// number adds a number by its class, or by its value when it is short.
+func (w *walker) number(i int) {
+	word := w.bytes(i)
+	w.statement = false
+	switch {
+	case len(word) <= 3:
+		w.token(hashBytes(word), i)
+	case bytes.HasPrefix(word, []byte("0x")) || bytes.HasPrefix(word, []byte("0X")):
+		w.token(hashBytes("HEX")+uint64(min(len(word), 12)), i)
+	default:
+		w.token(hashBytes("NUMBER")+uint64(min(len(word), 12)), i)
+	}
+	if len(word) >= 3 && len(word) <= 12 {
+		w.x.feature(groupTexts, join(hashBytes(word), 5), w.place(i))
+	}
+}
+
+// op reads an operator and returns what follows it.
+func (w *walker) op(i int) int {
+	c := w.src[w.toks[i].Start]
+	single := w.toks[i].End == w.toks[i].Start+1
+	switch {
+	case !single:
+		w.token(hashBytes(w.bytes(i)), i)
+	case c == '(' || c == '[' || c == '{':
+		w.open(i, c)
+	case c == ')' || c == ']' || c == '}':
+		return w.close(i)
+	case c == ';' && w.depth == 0:
+		w.x.shape.semicolons++
+		w.newStatement(true)
+		return i + 1
+	case c == ',' || c == ':' || c == '.':
+		w.last = nothing
+		w.statement = c == ':' && len(w.frames) == 0
+		return i + 1
+	default:
+		w.token(uint64(c)*hashPrime, i)
+		w.last = nothing
+	}
+	w.statement = false
+	return i + 1
+}
+
+// open enters a bracket. A parenthesis right behind an expression is a call.
+func (w *walker) open(i int, c byte) {
+	w.token(uint64(c)*hashPrime, i)
+	f := frame{value: nothing, first: nothing, keep: nothing, place: w.place(i)}
+	behind := i > 0 && w.operand(i-1)
+	switch {
+	case c == '(' && behind:
+		f.value, f.call = w.last, true
+		w.called(f.value, i)
+	case c == '[' && behind:
+		f.keep = w.last
+	}
+	if len(w.frames) < maxFrames {
+		w.frames = append(w.frames, f)
+	}
+	w.last = nothing
+}
+
+// operand reports whether a value can end at token i.
+func (w *walker) operand(i int) bool {
+	switch t := w.toks[i]; t.Kind {
+	case normalize.Name, normalize.String:
+		return true
+	case normalize.Op:
+		c := w.src[t.Start]
+		return c == ')' || c == ']' || c == '}'
+	}
+	return false
+}
+
+// called notes a call of v whose parenthesis is token i.
+func (w *walker) called(v value, i int) {
+	if v.sym == 0 {
+		return
+	}
+	p := w.place(i)
+	w.x.feature(groupCalls, join(uint64(v.sym), 3), p)
+	w.x.feature(groupCalls, join(uint64(w.call1), uint64(v.sym)), p)
+	w.x.feature(groupCalls, join(join(uint64(w.call2), uint64(w.call1)), uint64(v.sym)), p)
+	w.call2, w.call1 = w.call1, v.sym
+	if v.behavior != noBehavior {
+		w.x.behave(int(v.behavior), w.layer_, w.place(max(i-1, 0)))
+	}
+	if v.sym == unknown.attr(hashBytes("connect")) && w.isOp(i+1, '(') {
+		w.x.behave(words.byID["net.connect"], w.layer_, p) // a host and a port
+	}
+}
+
+// close leaves a bracket and goes on with what the whole expression is.
+func (w *walker) close(i int) int {
+	w.statement = false
+	v := nothing
+	if n := len(w.frames); n > 0 {
+		f := w.frames[n-1]
+		w.frames = w.frames[:n-1]
+		switch {
+		case f.call:
+			v = w.result(&f)
+		case f.keep.sym != 0:
+			v = f.keep
+		default:
+			v = f.first
+		}
+	}
+	w.x.step()
+	if w.isOp(i+1, '.') {
+		return w.chain(i, v, 0, i)
+	}
+	w.last = v
+	if v.sym != 0 && !w.isOp(i+1, '(') {
+		w.flows(v, w.place(i))
+		w.assign(v)
+	}
+	return i + 1
+}
+
+// The functions whose result is known from a string they are given.
+var (
+	symImport       = parseSymbol("__import__")
+	symImportModule = parseSymbol("importlib.import_module")
+	symGetattr      = parseSymbol("getattr")
+	symExec         = parseSymbol("exec")
+)
+
+// result is what a call returns.
+func (w *walker) result(f *frame) value {
+	switch f.sym {
+	case 0:
+		return nothing
+	case symImport, symImportModule, symImport.call():
+		if len(f.text) > 0 {
+			return value{dotted(f.text), noBehavior, true}
+		}
+	case symGetattr:
+		if len(f.text) > 0 && f.first.sym != 0 {
+			v := w.member(f.first, hashBytes(f.text))
+			if v.behavior != noBehavior {
+				w.x.behave(int(v.behavior), w.layer_, f.place)
+			}
+			return v
+		}
+	}
+	return value{sym: f.sym.call(), behavior: f.behavior}
+}
+
+// dotted is the symbol of a module by its dotted name.
+func dotted(name []byte) symbol {
+	var s symbol
+	for i, part := range bytes.Split(name, []byte{'.'}) {
+		if i == 0 {
+			s = rootSymbol(part)
+		} else {
+			s = s.attr(hashBytes(part))
+		}
+	}
+	return s
+}
