@@ -132,7 +132,7 @@ func (s *Store) migrate(ctx context.Context) error {
 		return err
 	}
 	if id != applicationID && (id != 0 || tables > 0) {
-		return errors.New("this is not a kingsnake database; choose another file")
+		return fmt.Errorf("%s is not a kingsnake database; choose another file", s.path)
 	}
 	if _, err := s.write.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
 		return err
@@ -150,8 +150,8 @@ func (s *Store) migrate(ctx context.Context) error {
 		return err
 	}
 	if has > knows {
-		return fmt.Errorf("the database has schema %d and this kingsnake knows schemas up to %d; "+
-			"it was written by a newer kingsnake: use that one, or another file", has, knows)
+		return fmt.Errorf("%s has schema %d and this kingsnake knows schemas up to %d; "+
+			"it was written by a newer kingsnake: use that one, or another file", s.path, has, knows)
 	}
 	_, err = goer.Up(ctx)
 	return err
