@@ -1,0 +1,450 @@
+package console
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"time"
+
+	"kingsnake/finding"
+	"kingsnake/store"
+)
+
+// findingHead is what the three tabs of a finding share.
+type findingHead struct {
+	frame
+	Name      string
+	URL       string // of the Summary tab
+	Tab       string // "summary", "json" or "investigate"
+	Heading   string // the category
+	Severity  severity
+	Active    bool
+	Sentence  evidence // the verdict in one sentence
+	Score     string
+	Last      moment
+	First     moment
+	Sightings string
+}
+
+// summaryPage is the Summary tab of a finding.
+type summaryPage struct {
+	findingHead
+	Detected []fact
+	Resource []fact
+	Links    []link
+	Origin   originView
+	Process  []processView
+	Env      []evidence
+	EnvNote  string
+	Seen     []indicator
+	Reasons  []reasonView
+	Code     codeView
+	Layers   []layerView
+	Layer    *codeView // the layer shown beside the script; nil for none
+	LayerOf  string    // says which layer that is
+	Limits   []string  // what is cut, lost or replaced, in words
+	Download string
+	Allow    allowView
+}
+
+// fact is one named value, or why there is none.
+type fact struct {
+	Label   string
+	Value   evidence
+	List    []evidence // instead of Value: several values
+	Missing string     // why there is no value
+	Note    evidence
+	URL     string // where findings with the same value are
+}
+
+// link leads somewhere else.
+type link struct {
+	Text    string
+	URL     string // "" when there is nothing to lead to; Note says why
+	Note    string
+	Outside bool
+}
+
+// originView answers whether the change was intended.
+type originView struct {
+	When    string
+	Why     evidence
+	Changed moment
+	Root    string // whether the root file system is read-only
+	Advice  string
+}
+
+// processView is one process of the ancestry.
+type processView struct {
+	Exe   evidence
+	PID   string
+	About string
+	Args  []evidence
+	Self  bool
+}
+
+// indicator is a kind of network name and those seen.
+type indicator struct {
+	Label  string
+	Values []evidence
+}
+
+// reasonView is one reason with links to where it points.
+type reasonView struct {
+	Number    int
+	Text      evidence
+	Technique technique
+	Weight    string
+	Share     int // of the heaviest reason's weight, in percent
+	Places    []link
+	Nowhere   string // said when there is no place to show
+}
+
+// layerView is an entry in the list of layers.
+type layerView struct {
+	Number  int
+	Label   string
+	Detail  string
+	URL     string
+	Current bool
+}
+
+// finding serves the Summary tab.
+func (c *console) finding(w http.ResponseWriter, r *http.Request) {
+	f, err := c.Store.Get(r.Context(), r.PathValue("name"))
+	if err != nil {
+		c.failed(w, r, "read the finding", err)
+		return
+	}
+	rules, err := c.Store.Allows(r.Context())
+	if err != nil {
+		c.failed(w, r, "read the allow rules", err)
+		return
+	}
+	layer, _ := strconv.Atoi(r.URL.Query().Get("layer"))
+	all := r.URL.Query().Get("lines") == "all"
+	c.render(w, r, http.StatusOK, "finding", c.summary(r, f, rules, layer, all))
+}
+
+func (c *console) summary(r *http.Request, f finding.Finding, rules []store.AllowRule, layer int, all bool) summaryPage {
+	if layer < 1 || layer > len(f.Script.Layers) {
+		layer = 0
+	}
+	head := c.head(r, f, "summary")
+	return summaryPage{
+		findingHead: head,
+		Detected:    detected(f),
+		Resource:    c.resource(f),
+		Links:       c.relatedLinks(f),
+		Origin:      origin(f, c.Now()),
+		Process:     ancestry(f.Process),
+		Env:         shows(f.Process.Env),
+		EnvNote:     cutNote(f.Process.EnvTruncated, "The environment was longer than what is kept."),
+		Seen:        indicators(f.Indicators),
+		Reasons:     reasons(f, head.URL, layer),
+		Code:        scriptView(f, head.URL, layer, all),
+		Layers:      layers(f, head.URL, layer),
+		Layer:       layerCode(f, head.URL, layer, all),
+		LayerOf:     layerLabel(f, layer),
+		Limits:      limits(f.Script),
+		Download:    head.URL + "/script",
+		Allow:       allowOf(f, rules, c.Now()),
+	}
+}
+
+// head builds what the tabs share.
+func (c *console) head(r *http.Request, f finding.Finding, tab string) findingHead {
+	now := c.Now()
+	return findingHead{
+		frame: c.frame(r, plain(string(f.Category))+" in "+plain(cmp.Or(f.Workload.PodName, f.Workload.ContainerName, f.Workload.Node)), "findings"),
+		Name:  f.Name, URL: "/findings/" + url.PathEscape(f.Name), Tab: tab,
+		Heading:  plain(string(f.Category)),
+		Severity: severityOf(string(f.Severity)), Active: f.State == finding.Active,
+		Sentence: sentence(f), Score: percent(f.Verdict.Score),
+		Last: at(f.EventTime, now), First: at(f.FirstTime, now),
+		Sightings: plural(max(f.Count, 1), "time"),
+	}
+}
+
+// percent writes a probability so that one short of certainty never reads as
+// certainty.
+func percent(p float64) string {
+	switch {
+	case p > 0.999 && p < 1:
+		return "over 99.9%"
+	case p < 0.001:
+		return "under 0.1%"
+	}
+	return strconv.FormatFloat(p*100, 'f', 1, 64) + "%"
+}
+
+// sentence says what ran, where, and what the model makes of it.
+func sentence(f finding.Finding) evidence {
+	e := evidence{{Text: title(kindPhrase(f.Script.Kind))}}
+	add := func(between, value string) {
+		e = append(e, piece{Text: between})
+		e = append(e, show(clip(value, 200))...)
+	}
+	if f.Script.Path != "" {
+		add(", ", f.Script.Path)
+		e = append(e, piece{Text: ","})
+	}
+	switch w := f.Workload; {
+	case w.PodName != "":
+		add(" ran in pod ", w.PodNamespace+"/"+w.PodName)
+		add(", container ", cmp.Or(w.ContainerName, short(w.ContainerID)))
+	case !w.Host():
+		add(" ran in container ", cmp.Or(w.ContainerName, short(w.ContainerID)))
+		add(" on ", w.Node)
+	default:
+		add(" ran on the host ", w.Node)
+	}
+	add(". The model calls it ", f.Verdict.Label)
+	e = append(e, piece{Text: ", with a probability of " + percent(f.Verdict.Score)})
+	if len(f.Verdict.Reasons) > 0 {
+		add(". The weightiest reason: ", f.Verdict.Reasons[0].Text)
+	}
+	return e
+}
+
+// short is the beginning of a container id, as runtimes print it.
+func short(id string) string { return clip(id, 12) }
+
+// noScript says why a script of that kind has no path.
+func noScript(kind string) string {
+	switch kind {
+	case "c":
+		return "Absent: the code was an argument after -c, so there is no file."
+	case "stdin":
+		return "Absent: the code came in on standard input, so there is no file."
+	case "compiled":
+		return "Absent: the code was compiled at run time, so there is no file."
+	}
+	return "The path was not captured."
+}
+
+// detected lists what was detected.
+func detected(f finding.Finding) []fact {
+	p, s := f.Process, f.Script
+	binary := fact{Label: "Program binary", Value: show(p.Exe)}
+	if p.Exe == "" {
+		binary.Missing = "The interpreter's path was not captured."
+	}
+	digest := fact{Label: "Binary SHA-256", Value: show(p.ExeSHA256), Note: show(size(p.ExeSize))}
+	if p.ExeSHA256 == "" {
+		digest = fact{Label: "Binary SHA-256", Missing: "Not known: " + plain(cmp.Or(p.ExeUnread, "the sensor did not read the binary")) + "."}
+	}
+	script := fact{Label: "Script", Value: show(s.Path)}
+	if s.Path == "" {
+		script.Missing = noScript(s.Kind)
+	}
+	args := fact{Label: "Arguments", List: argViews(p.Args, s), Note: show(cutNote(p.ArgsTruncated, "More arguments were given than are kept."))}
+	if len(p.Args) == 0 {
+		args.Missing = "No arguments were captured."
+	}
+	whole := fact{Label: "Script SHA-256", Value: show(s.SHA256), URL: findingsURL("sha256", s.SHA256),
+		Note: show("of the whole script as it ran, " + size(s.Size))}
+	if s.Lost != "" {
+		whole.Note = show("of the bytes that were captured; some are missing: " + s.Lost)
+	}
+	facts := []fact{binary, digest, script, args, whole}
+	if s.ContentsSHA256 != s.SHA256 {
+		facts = append(facts, fact{Label: "Contents SHA-256", Value: show(s.ContentsSHA256),
+			Note: show("of the text kept here, after cutting and replacing secrets")})
+	}
+	if s.Parent != "" {
+		facts = append(facts, fact{Label: "Imported by", Value: show(s.Parent), URL: findingsURL("sha256", s.Parent)})
+	}
+	if p.Cwd != "" {
+		facts = append(facts, fact{Label: "Working directory", Value: show(p.Cwd)})
+	}
+	user := fact{Label: "User id", Value: show(strconv.FormatUint(uint64(p.UID), 10))}
+	if p.UID == 0 {
+		user.Note = show("root")
+	}
+	return append(facts, user)
+}
+
+// argViews shows each argument. The script itself, as an argument of -c, is not
+// repeated.
+func argViews(args []string, s finding.Script) []evidence {
+	var out []evidence
+	for i, a := range args {
+		if i == 64 {
+			return append(out, evidence{{Text: "… " + plural(int64(len(args)-i), "more argument"), Note: true}})
+		}
+		switch {
+		case s.Kind == "c" && len(a) > 80 && a == string(s.Contents):
+			out = append(out, evidence{{Text: "the script, shown below", Note: true}})
+		case a == "":
+			out = append(out, evidence{{Text: "empty", Note: true}})
+		default:
+			e := marks(clip(a, 400), false)
+			if n := len(a) - len(clip(a, 400)); n > 0 {
+				e = append(e, piece{Text: "… " + size(int64(n)) + " more", Note: true})
+			}
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// findingsURL is the list of findings where a filter has that value.
+func findingsURL(filter, value string) string {
+	if value == "" {
+		return ""
+	}
+	return "/findings?" + url.Values{filter: {value}}.Encode()
+}
+
+// resource lists the affected resource and the workload on it.
+func (c *console) resource(f finding.Finding) []fact {
+	w := f.Workload
+	why := func(field string) string {
+		if reason := w.Unresolved[field]; reason != "" {
+			return "Not known: " + plain(reason) + "."
+		}
+		return ""
+	}
+	var facts []fact
+	add := func(label, value, field, filter string) {
+		reason := why(field)
+		if value == "" && reason == "" {
+			return
+		}
+		facts = append(facts, fact{Label: label, Value: show(value), Missing: missing(value, reason), URL: findingsURL(filter, value)})
+	}
+	facts = append(facts, c.fullName(f))
+	add("Cluster", w.Cluster, "cluster", "")
+	add("Node", w.Node, "node", "node")
+	if w.Host() {
+		return append(facts, fact{Label: "Container", Missing: "None: the script ran on the host, outside any container."})
+	}
+	add("Namespace", w.PodNamespace, "pod.namespace", "namespace")
+	add("Pod", w.PodName, "pod.name", "text")
+	add("Pod UID", w.PodUID, "pod.uid", "")
+	if w.PodName == "" && why("pod.name") == "" {
+		facts = append(facts, fact{Label: "Pod", Missing: "None: the container does not belong to a Kubernetes pod."})
+	}
+	if w.OwnerName != "" {
+		add("Owner", w.OwnerKind+" "+w.OwnerName, "owner.name", "")
+	} else {
+		add("Owner", "", "owner.name", "")
+	}
+	add("Container", w.ContainerName, "container.name", "text")
+	add("Container id", w.ContainerID, "container.id", "")
+	add("Image", w.Image, "container.image", "image")
+	add("Image digest", w.ImageID, "container.image_id", "")
+	add("Runtime", w.Runtime, "container.runtime", "")
+	if created := at(w.ContainerCreated, c.Now()); created.Text != "" {
+		add("Created", created.Text, "", "")
+	} else {
+		add("Created", "", "container.created", "")
+	}
+	if len(w.PodLabels) > 0 {
+		labels := fact{Label: "Pod labels"}
+		for _, k := range slices.Sorted(maps.Keys(w.PodLabels)) {
+			if len(labels.List) < 32 {
+				labels.List = append(labels.List, show(k+"="+w.PodLabels[k]))
+			}
+		}
+		facts = append(facts, labels)
+	}
+	return facts
+}
+
+// missing returns reason when there is no value.
+func missing(value, reason string) string {
+	if value != "" {
+		return ""
+	}
+	return reason
+}
+
+// origin answers whether the script was meant to be there.
+func origin(f finding.Finding, now time.Time) originView {
+	o := f.Script.Origin
+	v := originView{Why: show(o.Why), Changed: at(o.Changed, now)}
+	switch o.When {
+	case "image":
+		v.When = "It came with the image"
+		v.Advice = "Whoever builds the image put it there, or an earlier stage of the supply chain did. If it is meant to be there, allow it; if not, the image has to be rebuilt."
+	case "runtime":
+		v.When = "It was written at run time"
+		v.Advice = "A container that is never changed while it runs would not have this file. If the change is intended, rebuild the image so that it is not needed; if not, treat the container as compromised."
+	case "volume":
+		v.When = "It lies on a mounted volume"
+		v.Advice = "Find out who may write to that volume: other containers that mount it can run the same script."
+	case "memory":
+		v.When = "It never was on a disk"
+		v.Advice = "Code that runs from memory alone leaves nothing to find later. Few programs have a reason to do so."
+	case "argument":
+		v.When = "It was given on the command line"
+		v.Advice = "Look at the parent process below: it, not a file, holds the origin of this code."
+	case "stream":
+		v.When = "It came through a pipe"
+		v.Advice = "Look at the parent process below: something wrote this code into the interpreter, perhaps a download."
+	default:
+		v.When = "It is not known whether the script was meant to be there"
+	}
+	switch f.Workload.ReadOnlyRoot {
+	case "yes":
+		v.Root = "The container's root file system is read-only, so the file lies on something mounted."
+	case "no":
+		v.Root = "The container's root file system can be written to. Making it read-only would prevent scripts from being added."
+	}
+	return v
+}
+
+// ancestry lists the process and its parents, the oldest first.
+func ancestry(p finding.Process) []processView {
+	view := func(p finding.Process, self bool) processView {
+		v := processView{Exe: show(cmp.Or(p.Exe, p.Comm)), PID: strconv.Itoa(p.PID), Args: argViews(p.Args, finding.Script{}), Self: self}
+		if p.Exe != "" && p.Comm != "" && p.Comm != clip(path.Base(p.Exe), 15) {
+			v.About = "calls itself " + plain(p.Comm)
+		}
+		return v
+	}
+	out := []processView{view(p, true)}
+	for _, parent := range p.Parents[:min(len(p.Parents), finding.MaxParents)] {
+		out = append(out, view(parent, false))
+	}
+	slices.Reverse(out)
+	return out
+}
+
+func indicators(in finding.Indicators) []indicator {
+	var out []indicator
+	for _, kind := range []struct {
+		label  string
+		values []string
+	}{{"IP addresses", in.IPs}, {"Domains", in.Domains}, {"URLs", in.URLs}} {
+		if len(kind.values) > 0 {
+			out = append(out, indicator{kind.label, shows(kind.values[:min(len(kind.values), finding.MaxIndicators)])})
+		}
+	}
+	return out
+}
+
+func shows(values []string) []evidence {
+	out := make([]evidence, 0, min(len(values), 256))
+	for i, v := range values {
+		if i == 256 {
+			return append(out, evidence{{Text: fmt.Sprintf("… %d more", len(values)-i), Note: true}})
+		}
+		out = append(out, show(v))
+	}
+	return out
+}
+
+func cutNote(cut bool, note string) string {
+	if cut {
+		return note
+	}
+	return ""
+}
