@@ -113,7 +113,7 @@ func makePlan(packages []string, marks []mark, only string, race bool) []group {
 // test runs one group and adds its events to sum. An error means that go test
 // itself could not be run; failed tests are in sum.
 func (g group) test(sum *summary) error {
-	args := []string{"test", "-json", "-count=1", "-timeout=20m"}
+	args := []string{"test", "-json", "-count=1", "-timeout=30m"}
 	title := fmt.Sprintf("%d packages", len(g.packages))
 	if g.race {
 		args = append(args, "-race")
