@@ -162,13 +162,18 @@ c = ("198.51.100.9", 443)
 l = "127.0.0.1"; v = "999.1.1.1"; version = "1.2.3"
 d = 'c2.example.net'
 os.path.join("a")
+w = "https://user:Xk29fj3kd02ldk3@files.example.com/x"
 `
 	f := detect.Report(judged(t, script(1, capture.File, src+"# evil"), inPod), binary.File{}, "node-1")
 	want := finding.Indicators{
 		IPs:     []string{"198.51.100.9"},
-		Domains: []string{"payload.example.com", "c2.example.net"},
+		Domains: []string{"payload.example.com", "files.example.com", "c2.example.net"},
 		URLs:    []string{"http://payload.example.com:8080/a.sh?x=1"},
 	}
+	if strings.Contains(strings.Join(f.Indicators.URLs, " "), "Xk29fj3kd02ldk3") {
+		t.Errorf("a URL still holds its password: %q", f.Indicators.URLs)
+	}
+	f.Indicators.URLs = f.Indicators.URLs[:1]
 	if diff := cmp.Diff(want, f.Indicators); diff != "" {
 		t.Errorf("indicators (-want +got):\n%s", diff)
 	}
