@@ -156,7 +156,7 @@ func TestOrdinaryScriptsAreNotMalicious(t *testing.T) {
 	want := ordinaryScripts(t, n, idle)
 
 	trace := startTrace(t, n.Socket)
-	command := []string{"sh", "-c", `for f; do timeout 10 python3 "$f" </dev/null >/dev/null 2>&1; done; exit 0`, "sh"}
+	command := []string{"sh", "-c", `for f; do timeout 5 python3 "$f" </dev/null >/dev/null 2>&1; done; exit 0`, "sh"}
 	for path := range want {
 		command = append(command, path)
 	}

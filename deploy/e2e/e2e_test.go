@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -121,4 +122,38 @@ func TestResolverNamesARealContainer(t *testing.T) {
 	for _, s := range cri.Check(ctx, n.Socket+","+filepath.Join(t.TempDir(), "missing")) {
 		t.Logf("%+v", s)
 	}
+}
+
+// TestResolverFollowsARealRuntime looks up a container that is removed before
+// anybody asks for it.
+func TestResolverFollowsARealRuntime(t *testing.T) {
+	n := needNode(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	r := cri.NewResolver(cri.Config{Socket: n.Socket})
+	defer r.Close()
+	var following sync.WaitGroup
+	following.Go(func() { r.Follow(ctx) })
+	defer following.Wait()
+	defer cancel()
+
+	pod, err := n.RunPod(ctx, "shop", "brief-1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Whether it follows yet is not to be seen from outside, so the first
+	// containers may come too early.
+	await(t, "a container that is gone is known", func() bool {
+		id, err := pod.Run(ctx, node.Container{Name: "brief", Command: []string{"true"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.Wait(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Remove(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		got := r.Resolve(ctx, capture.Process{Cgroup: "/" + id})
+		return got.Container.Name == "brief" && got.Pod.Name == "brief-1"
+	})
 }

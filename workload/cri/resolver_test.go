@@ -190,8 +190,7 @@ func TestResolveEndsWithItsContextWhileAnotherAsks(t *testing.T) {
 	r := openConfig(t, cri.Config{Socket: fake.Socket, Timeout: 500 * time.Millisecond})
 	var asking sync.WaitGroup
 	asking.Go(func() { r.Resolve(t.Context(), in(id)) })
-	for fake.Asked("ContainerStatus") == 0 && t.Context().Err() == nil {
-	}
+	until(t, func() bool { return fake.Asked("ContainerStatus") > 0 })
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	got := r.Resolve(ctx, in(id))

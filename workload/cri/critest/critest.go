@@ -47,8 +47,8 @@ type Runtime struct {
 
 	mu         sync.Mutex
 	containers map[string]Container
-	changed    chan struct{} // closed, and made anew, when a container is added
-	added      []string
+	changed    chan struct{} // closed, and made anew, when told grows
+	told       []string      // ids of all events so far
 	hang       bool
 	asked      map[string]int // by method
 	server     *grpc.Server
@@ -105,7 +105,19 @@ func (r *Runtime) Add(c Container) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.containers[c.ID] = c
-	r.added = append(r.added, c.ID)
+	r.tell(c.ID)
+}
+
+// Tell tells of a container that was created, whether it is known or not.
+func (r *Runtime) Tell(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tell(id)
+}
+
+// tell is Tell for callers that hold mu.
+func (r *Runtime) tell(id string) {
+	r.told = append(r.told, id)
 	close(r.changed)
 	r.changed = make(chan struct{})
 }
@@ -200,7 +212,9 @@ func (r *Runtime) ListContainers(ctx context.Context, q *runtime.ListContainersR
 	answer := &runtime.ListContainersResponse{}
 	for _, c := range r.containers {
 		if id := q.GetFilter().GetId(); id == "" || id == c.ID {
-			answer.Containers = append(answer.Containers, &runtime.Container{Id: c.ID, PodSandboxId: c.Sandbox})
+			answer.Containers = append(answer.Containers, &runtime.Container{
+				Id: c.ID, PodSandboxId: c.Sandbox, State: runtime.ContainerState_CONTAINER_RUNNING,
+			})
 		}
 	}
 	return answer, nil
@@ -226,17 +240,17 @@ func (r *Runtime) PodSandboxStatus(ctx context.Context, q *runtime.PodSandboxSta
 }
 
 // GetContainerEvents implements the CRI method: it tells of every container
-// added from now on, as created.
+// added, or named by Tell, from now on, as created.
 func (r *Runtime) GetContainerEvents(_ *runtime.GetEventsRequest, stream runtime.RuntimeService_GetContainerEventsServer) error {
+	r.mu.Lock()
+	sent := len(r.told)
+	r.mu.Unlock()
 	if err := r.enter(stream.Context(), "GetContainerEvents"); err != nil {
 		return err
 	}
-	r.mu.Lock()
-	told := len(r.added)
-	r.mu.Unlock()
 	for {
 		r.mu.Lock()
-		news, changed := r.added[told:], r.changed
+		news, changed := r.told[sent:], r.changed
 		r.mu.Unlock()
 		for _, id := range news {
 			event := &runtime.ContainerEventResponse{ContainerId: id, ContainerEventType: runtime.ContainerEventType_CONTAINER_CREATED_EVENT}
@@ -244,7 +258,7 @@ func (r *Runtime) GetContainerEvents(_ *runtime.GetEventsRequest, stream runtime
 				return err
 			}
 		}
-		told += len(news)
+		sent += len(news)
 		select {
 		case <-changed:
 		case <-stream.Context().Done():
