@@ -46,14 +46,15 @@ type Artifacts struct {
 	images map[string]image // by name
 }
 
-// CacheDir returns the folder where artifacts are kept and nodes run:
-// $KINGSNAKE_NODE_DIR, else /var/tmp/kingsnake/node. It must not lie on an
-// overlay file system.
+// CacheDir returns the folder where artifacts are kept and nodes run: node in
+// $KINGSNAKE_CACHE, which is /var/tmp/kingsnake unless set. It must not lie on
+// an overlay file system.
 func CacheDir() string {
-	if dir := os.Getenv("KINGSNAKE_NODE_DIR"); dir != "" {
-		return dir
+	cache := os.Getenv("KINGSNAKE_CACHE")
+	if cache == "" {
+		cache = "/var/tmp/kingsnake"
 	}
-	return "/var/tmp/kingsnake/node"
+	return filepath.Join(cache, "node")
 }
 
 // Prepare builds what is not in CacheDir yet. It tells log what takes long.
