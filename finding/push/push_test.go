@@ -269,6 +269,7 @@ func TestRetryAfterIsHeeded(t *testing.T) {
 				put(t, c, "a")
 				stop := run(t, c)
 				time.Sleep(time.Hour)
+				synctest.Wait()
 				took := s.times[1].Sub(s.times[0])
 				if want > 0 && took != want || want == 0 && (took < firstPause/2 || took > firstPause) {
 					t.Errorf("asked for %q, waited %v", asked, took)
@@ -312,6 +313,7 @@ func TestARefusedFindingGoesAloneAndIsCounted(t *testing.T) {
 				put(t, c2, "a", "bad", "b")
 				stop := run(t, c2)
 				time.Sleep(time.Hour)
+				synctest.Wait()
 				check(t, "requests", c.want, s.got)
 				check(t, "dropped", map[string]uint64{dropRefused: 1}, c2.Dropped())
 				check(t, "queued", 0, c2.Queued())
@@ -336,10 +338,12 @@ func TestAWrongTokenIsTriedAFewTimesSoThatItCanBeMended(t *testing.T) {
 		put(t, c, "a", "b")
 		stop := run(t, c)
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		check(t, "requests for the first batch", 5, len(s.got))
 		check(t, "dropped", map[string]uint64{dropRefused: 2}, c.Dropped())
 		put(t, c, "c")
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		check(t, "requests", 8, len(s.got))
 		check(t, "dropped", map[string]uint64{dropRefused: 2}, c.Dropped())
 		if err := stop(); err != nil {
@@ -388,6 +392,7 @@ func TestAFullQueueSparesWhatIsBeingSent(t *testing.T) {
 		synctest.Wait()
 		put(t, c, "a", "b", "c")
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		check(t, "requests", [][]string{{"low"}, {"a"}}, s.got)
 		check(t, "dropped", map[string]uint64{dropFull: 2}, c.Dropped())
 		if err := stop(); err != nil {
