@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // command is a program built from a module under tools.
@@ -58,10 +60,22 @@ func CacheDir() string {
 }
 
 // Prepare builds what is not in CacheDir yet. It tells log what takes long.
+// Several processes may call it at once: one builds, the others wait.
 func Prepare(ctx context.Context, log io.Writer) (*Artifacts, error) {
 	root, err := repository(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if err := os.MkdirAll(CacheDir(), 0o755); err != nil {
+		return nil, err
+	}
+	lock, err := os.Create(filepath.Join(CacheDir(), "lock"))
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close() // gives the lock back
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return nil, fmt.Errorf("lock %s: %v", CacheDir(), err)
 	}
 	a := &Artifacts{images: make(map[string]image)}
 	if a.bin, err = buildCommands(ctx, log, filepath.Join(root, "deploy", "node", "tools")); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 )
 
 // Status is whether one container runtime can be asked.
@@ -18,7 +19,7 @@ type Status struct {
 // Check asks the runtime at each socket who it is, for people who want to know
 // why containers have no names. It takes what Config.Socket takes.
 func Check(ctx context.Context, socket string) []Status {
-	c := newClient(socket, 0)
+	c := newClient(socket, 0, time.Now)
 	defer c.close()
 	statuses := make([]Status, 0, len(c.sockets))
 	for _, path := range c.sockets {

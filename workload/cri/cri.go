@@ -50,6 +50,7 @@ var errNoCRI = errors.New("answers, but does not offer CRI v1")
 
 const (
 	defaultTimeout = time.Second
+	silence        = 5 * time.Second // how long a runtime that hangs is left alone
 	maxAnswer      = 16 << 20 // bytes of one answer; what the kubelet accepts
 	maxCause       = 200      // bytes of a runtime's error message that are kept
 )
@@ -73,17 +74,25 @@ func DefaultSockets() []string {
 type client struct {
 	sockets []string
 	timeout time.Duration // of one question to one socket
+	now     func() time.Time
 
 	mu     sync.Mutex
 	conns  map[string]*grpc.ClientConn // by socket
 	names  map[string]string           // what the runtime at a socket is, once it has said so
+	silent map[string]time.Time        // sockets that did not answer in time, and until when they are left alone
 	closed bool
 }
 
 // newClient returns a client of one socket, of several separated by commas, or,
 // when there is none, of DefaultSockets.
-func newClient(socket string, timeout time.Duration) *client {
-	c := &client{timeout: timeout, conns: make(map[string]*grpc.ClientConn), names: make(map[string]string)}
+func newClient(socket string, timeout time.Duration, now func() time.Time) *client {
+	c := &client{
+		timeout: timeout,
+		now:     now,
+		conns:   make(map[string]*grpc.ClientConn),
+		names:   make(map[string]string),
+		silent:  make(map[string]time.Time),
+	}
 	for s := range strings.SplitSeq(socket, ",") {
 		if s = strings.TrimPrefix(strings.TrimSpace(s), "unix://"); s != "" {
 			c.sockets = append(c.sockets, s)
@@ -118,6 +127,10 @@ func (c *client) close() error {
 func (c *client) lookup(ctx context.Context, id string) (workload.Workload, error) {
 	var asked, broken []string
 	for _, socket := range c.sockets {
+		if c.isSilent(socket) {
+			broken = append(broken, socket+": did not answer in time a moment ago")
+			continue
+		}
 		service, err := c.dial(socket)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -133,6 +146,9 @@ func (c *client) lookup(ctx context.Context, id string) (workload.Workload, erro
 		case notFound(err):
 			asked = append(asked, socket)
 		default:
+			if status.Code(err) == codes.DeadlineExceeded {
+				c.leaveAlone(socket)
+			}
 			broken = append(broken, socket+": "+cause(err))
 		}
 	}
@@ -145,6 +161,21 @@ func (c *client) lookup(ctx context.Context, id string) (workload.Workload, erro
 	default:
 		return workload.Workload{}, fmt.Errorf("%w: none exists of %s", errUnreachable, strings.Join(c.sockets, ", "))
 	}
+}
+
+// isSilent reports whether the runtime at socket is left alone for now.
+func (c *client) isSilent(socket string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now().Before(c.silent[socket])
+}
+
+// leaveAlone spares the askers a runtime that hangs: many containers would each
+// make one wait for it in vain.
+func (c *client) leaveAlone(socket string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.silent[socket] = c.now().Add(silence)
 }
 
 // name returns what the runtime at socket is, "" when it did not say. It asks

@@ -90,7 +90,7 @@ func NewResolver(config Config) *Resolver {
 	}
 	return &Resolver{
 		config:  config,
-		client:  newClient(config.Socket, config.Timeout),
+		client:  newClient(config.Socket, config.Timeout, config.Now),
 		entries: make(map[string]*entry),
 		recent:  list.New(),
 	}

@@ -154,6 +154,27 @@ func TestResolveFindsARuntimeThatComesBack(t *testing.T) {
 	}
 }
 
+func TestResolveLeavesARuntimeThatHangsAlone(t *testing.T) {
+	t.Parallel()
+	now := &clock{now: time.Unix(1e9, 0)}
+	fake := critest.Start(t, web())
+	fake.Hang()
+	r := openConfig(t, cri.Config{Socket: fake.Socket, Timeout: 20 * time.Millisecond, Now: now.Now})
+	for i, step := range []struct {
+		pass time.Duration
+		want int
+	}{{0, 1}, {0, 1}, {4 * time.Second, 1}, {time.Second, 2}} {
+		now.pass(step.pass)
+		got := r.Resolve(t.Context(), in(fmt.Sprintf("%064x", i)))
+		if why := got.Unresolved["container.name"]; !strings.Contains(why, "did not answer in time") {
+			t.Errorf("step %d: reason %q", i, why)
+		}
+		if n := fake.Asked("ContainerStatus"); n != step.want {
+			t.Errorf("step %d: want %d questions, got %d", i, step.want, n)
+		}
+	}
+}
+
 func TestResolveAsksOnceForAllWhoWait(t *testing.T) {
 	t.Parallel()
 	fake := critest.Start(t, web())
