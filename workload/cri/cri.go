@@ -51,8 +51,8 @@ var errNoCRI = errors.New("answers, but does not offer CRI v1")
 const (
 	defaultTimeout = time.Second
 	silence        = 5 * time.Second // how long a runtime that hangs is left alone
-	maxAnswer      = 16 << 20 // bytes of one answer; what the kubelet accepts
-	maxCause       = 200      // bytes of a runtime's error message that are kept
+	maxAnswer      = 16 << 20        // bytes of one answer; what the kubelet accepts
+	maxCause       = 200             // bytes of a runtime's error message that are kept
 )
 
 // DefaultSockets returns where container runtimes usually listen, in the order
