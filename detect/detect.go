@@ -42,7 +42,7 @@ type Resolver interface {
 
 // Judge judges a normalized script. It is safe for concurrent use.
 type Judge interface {
-	Judge(text normalize.Text, kind capture.Kind) classify.Verdict
+	Judge(text normalize.Text) classify.Verdict
 }
 
 // Sink takes findings. It returns nil once the finding is safe.
@@ -143,15 +143,15 @@ func (p *Pipeline) handle(ctx context.Context, s capture.Script) {
 // judge returns the verdict on s. A script seen before costs a look-up; its
 // layers are peeled again only when it has to be reported.
 func (p *Pipeline) judge(s capture.Script) (normalize.Text, classify.Verdict) {
-	if v, ok := p.seen.get(s.Digest, s.Kind); ok {
+	if v, ok := p.seen.get(s.Digest); ok {
 		if v.Label == classify.Benign {
 			return normalize.Text{}, v
 		}
 		return normalize.Normalize(s.Text), v
 	}
 	text := normalize.Normalize(s.Text)
-	v := p.Judge.Judge(text, s.Kind)
-	p.seen.put(s.Digest, s.Kind, v)
+	v := p.Judge.Judge(text)
+	p.seen.put(s.Digest, v)
 	return text, v
 }
 

@@ -44,7 +44,7 @@ type words struct {
 	asked int
 }
 
-func (w *words) Judge(text normalize.Text, _ capture.Kind) classify.Verdict {
+func (w *words) Judge(text normalize.Text) classify.Verdict {
 	w.mu.Lock()
 	w.asked++
 	w.mu.Unlock()

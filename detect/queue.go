@@ -64,45 +64,40 @@ func (c *counts) snapshot() (judged, found uint64, lost map[string]uint64) {
 	return c.nJudged, c.nFound, maps.Clone(c.lost)
 }
 
-// verdicts remembers what was judged, by digest and kind. It holds two
-// generations: when the young one is full it becomes the old one, so that a
-// script seen now and then stays, and the bound holds without a list.
+// verdicts remembers what was judged, by digest: the verdict is a function of
+// the text alone. It holds two generations: when the young one is full it
+// becomes the old one, so that a script seen now and then stays, and the bound
+// holds without a list.
 type verdicts struct {
 	mu         sync.Mutex
-	young, old map[verdictKey]classify.Verdict
-}
-
-type verdictKey struct {
-	digest capture.Digest
-	kind   capture.Kind
+	young, old map[capture.Digest]classify.Verdict
 }
 
 // generation is how many verdicts one generation holds.
 const generation = 4096
 
-func (v *verdicts) get(d capture.Digest, k capture.Kind) (classify.Verdict, bool) {
-	key := verdictKey{d, k}
+func (v *verdicts) get(d capture.Digest) (classify.Verdict, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if got, ok := v.young[key]; ok {
+	if got, ok := v.young[d]; ok {
 		return got, true
 	}
-	got, ok := v.old[key]
+	got, ok := v.old[d]
 	if ok {
-		v.add(key, got)
+		v.add(d, got)
 	}
 	return got, ok
 }
 
-func (v *verdicts) put(d capture.Digest, k capture.Kind, got classify.Verdict) {
+func (v *verdicts) put(d capture.Digest, got classify.Verdict) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.add(verdictKey{d, k}, got)
+	v.add(d, got)
 }
 
-func (v *verdicts) add(key verdictKey, got classify.Verdict) {
+func (v *verdicts) add(d capture.Digest, got classify.Verdict) {
 	if v.young == nil || len(v.young) >= generation {
-		v.old, v.young = v.young, make(map[verdictKey]classify.Verdict, generation)
+		v.old, v.young = v.young, make(map[capture.Digest]classify.Verdict, generation)
 	}
-	v.young[key] = got
+	v.young[d] = got
 }

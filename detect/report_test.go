@@ -43,7 +43,7 @@ func judged(t *testing.T, s capture.Script, w workload.Workload) detect.Result {
 	t.Helper()
 	text := normalize.Normalize(s.Text)
 	judge := &words{}
-	return detect.Result{Script: s, Workload: w, Text: text, Verdict: judge.Judge(text, s.Kind)}
+	return detect.Result{Script: s, Workload: w, Text: text, Verdict: judge.Judge(text)}
 }
 
 // TestGoldenFindings shows a whole finding for each way a script runs. The
