@@ -29,11 +29,11 @@ var periods = []period{
 type chart struct {
 	Summary string
 	Periods []choice
-	Width   int
+	Width   int // of the drawing, in its own units; the page stretches it
 	Height  int
-	Grid    []gridLine
 	Bars    []bar
-	Labels  []axisLabel
+	Ticks   []string // values of the grid lines, from the top
+	Labels  []string // times along the foot, evenly spaced
 	Rows    []chartRow
 	Empty   bool
 }
@@ -44,20 +44,10 @@ type choice struct {
 	Current bool
 }
 
-type gridLine struct {
-	Y     int
-	Value string
-}
-
 // bar is one severity's part of a bucket.
 type bar struct {
 	X, Y, Width, Height int
 	Class               string
-}
-
-type axisLabel struct {
-	X    int
-	Text string
 }
 
 type chartRow struct {
@@ -71,10 +61,9 @@ var severities = []finding.Severity{finding.Critical, finding.High, finding.Medi
 
 // Measures of the drawing, in its own units.
 const (
-	chartWidth  = 720
-	chartHeight = 180
-	chartLeft   = 36
-	chartFoot   = 22
+	chartWidth  = 1200
+	chartHeight = 200
+	chartLabels = 5
 )
 
 // timeline counts findings by when they were last seen.
@@ -134,26 +123,26 @@ func niceTop(n int) int {
 	}
 }
 
-// draw lays out bars, grid and labels for an axis that ends at top.
+// draw lays out bars, ticks and labels for an axis that ends at top.
 func (v *chart) draw(top int) {
-	plot := chartHeight - chartFoot - 8
-	base := chartHeight - chartFoot
-	for _, part := range []int{0, 1, 2} {
-		v.Grid = append(v.Grid, gridLine{Y: base - plot*part/2, Value: thousands(int64(top * part / 2))})
+	for _, part := range []int{2, 1, 0} {
+		v.Ticks = append(v.Ticks, thousands(int64(top*part/2)))
 	}
-	slot := float64(chartWidth-chartLeft) / float64(len(v.Rows))
+	n := len(v.Rows)
+	slot := chartWidth / n
 	for i, row := range v.Rows {
-		x, y := chartLeft+int(slot*float64(i))+2, base
+		y := chartHeight
 		for k := range severities {
 			// The worst is drawn at the foot, where bars compare best.
-			if n := row.Counts[k]; n > 0 {
-				h := max(2, plot*n/top)
+			if count := row.Counts[k]; count > 0 {
+				h := max(3, chartHeight*count/top)
 				y -= h
-				v.Bars = append(v.Bars, bar{X: x, Y: y, Width: max(4, int(slot)-4), Height: h, Class: severityOf(string(severities[k])).Class})
+				v.Bars = append(v.Bars, bar{X: i*slot + slot/8, Y: y, Width: slot * 3 / 4, Height: h, Class: severityOf(string(severities[k])).Class})
 			}
 		}
-		if i%(len(v.Rows)/4+1) == 0 {
-			v.Labels = append(v.Labels, axisLabel{X: x, Text: row.When})
-		}
 	}
+	for i := range chartLabels - 1 {
+		v.Labels = append(v.Labels, v.Rows[i*n/(chartLabels-1)].When)
+	}
+	v.Labels = append(v.Labels, "now")
 }

@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"kingsnake/finding"
@@ -207,9 +208,9 @@ func sentence(f finding.Finding) evidence {
 	add(". The model calls it ", f.Verdict.Label)
 	e = append(e, piece{Text: ", with a probability of " + percent(f.Verdict.Score)})
 	if len(f.Verdict.Reasons) > 0 {
-		add(". The weightiest reason: ", f.Verdict.Reasons[0].Text)
+		add(". The weightiest reason: ", strings.TrimSuffix(f.Verdict.Reasons[0].Text, "."))
 	}
-	return e
+	return append(e, piece{Text: "."})
 }
 
 // short is the beginning of a container id, as runtimes print it.
@@ -317,7 +318,11 @@ func (c *console) resource(f finding.Finding) []fact {
 		if value == "" && reason == "" {
 			return
 		}
-		facts = append(facts, fact{Label: label, Value: show(value), Missing: missing(value, reason), URL: findingsURL(filter, value)})
+		one := fact{Label: label, Value: show(value), Missing: missing(value, reason)}
+		if filter != "" {
+			one.URL = findingsURL(filter, value)
+		}
+		facts = append(facts, one)
 	}
 	facts = append(facts, c.fullName(f))
 	add("Cluster", w.Cluster, "cluster", "")
@@ -405,8 +410,8 @@ func origin(f finding.Finding, now time.Time) originView {
 func ancestry(p finding.Process) []processView {
 	view := func(p finding.Process, self bool) processView {
 		v := processView{Exe: show(cmp.Or(p.Exe, p.Comm)), PID: strconv.Itoa(p.PID), Args: argViews(p.Args, finding.Script{}), Self: self}
-		if p.Exe != "" && p.Comm != "" && p.Comm != clip(path.Base(p.Exe), 15) {
-			v.About = "calls itself " + plain(p.Comm)
+		if p.Exe != "" && !strings.HasPrefix(path.Base(p.Exe), p.Comm) {
+			v.About = "named " + plain(p.Comm)
 		}
 		return v
 	}

@@ -1,6 +1,8 @@
 package console
 
 import (
+	"strings"
+
 	"kingsnake/finding"
 	"kingsnake/finding/scc"
 )
@@ -14,7 +16,11 @@ func (c *console) fullName(f finding.Finding) fact {
 func outside(links []scc.Link) []link {
 	var out []link
 	for _, l := range links {
-		out = append(out, link{Text: plain(l.Name), URL: l.URL, Outside: true})
+		text := plain(l.Name)
+		if id, _, _ := strings.Cut(l.Name, " "); isTechnique(id) && techniqueNames[id] != "" {
+			text = id + " " + techniqueNames[id] // as ATT&CK itself writes it
+		}
+		out = append(out, link{Text: text, URL: l.URL, Outside: true})
 	}
 	return out
 }

@@ -2,6 +2,7 @@
 // on it. It prints a one-time link to sign in with.
 //
 //	go run ./console/gallery -listen 127.0.0.1:8418 -n 5000
+//	go run ./console/gallery -pictures FOLDER [SCREEN...]
 package main
 
 import (
@@ -48,7 +49,7 @@ func run(listen, save string, n int) error {
 	if save != "" {
 		server := httptest.NewServer(handler)
 		defer server.Close()
-		return pictures(save, server, a)
+		return pictures(save, flag.Args(), server, a)
 	}
 	token, err := a.Mint()
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/chromedp/chromedp"
 
@@ -14,8 +15,8 @@ import (
 )
 
 // pictures saves a picture of every screen in dir, wide and narrow, light and
-// dark.
-func pictures(dir string, server *httptest.Server, a *auth.Auth) error {
+// dark; of those named in only, when any are.
+func pictures(dir string, only []string, server *httptest.Server, a *auth.Auth) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -37,6 +38,9 @@ func pictures(dir string, server *httptest.Server, a *auth.Auth) error {
 			return err
 		}
 		for _, screen := range consoletest.Screens() {
+			if len(only) > 0 && !slices.Contains(only, screen.Name) {
+				continue
+			}
 			if err := chromedp.Do(browser, chromedp.Navigate(server.URL+screen.Path)); err != nil {
 				return fmt.Errorf("%s: %w", screen.Name, err)
 			}
