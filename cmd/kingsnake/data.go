@@ -117,3 +117,12 @@ func readAddress(path string) (string, error) {
 	}
 	return strings.TrimSpace(string(b)), nil
 }
+
+// dataHint is the flag that other commands need to find an instance whose data
+// folder is not the default, or "".
+func dataHint(path string) string {
+	if path == defaultData(Env{Getenv: os.Getenv}) {
+		return ""
+	}
+	return " --data " + path
+}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+
+	"kingsnake/classify/model"
 )
 
 // version is the program's version from its build information: a module
@@ -37,6 +39,10 @@ func runVersion(_ context.Context, env Env, args []string) error {
 	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
-	fmt.Fprintf(env.Stdout, "kingsnake %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	m, err := model.Default()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(env.Stdout, "kingsnake %s %s %s/%s\nmodel %s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH, m.Hash())
 	return nil
 }

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"time"
+
+	"kingsnake/capture/binary"
+	"kingsnake/capture/sensor"
+	"kingsnake/classify"
+	"kingsnake/classify/model"
+	"kingsnake/detect"
+	"kingsnake/finding"
+	"kingsnake/workload/cri"
+)
+
+// heartbeat is how often a node tells its counts.
+const heartbeat = 10 * time.Second
+
+// nodeConfig is how the sensor half of an instance is set up.
+type nodeConfig struct {
+	name    string
+	cluster string
+	cri     string
+	host    bool
+	observe func(detect.Result) // every judged script; may be nil
+}
+
+func (c *nodeConfig) flags(fs *flag.FlagSet) {
+	fs.StringVar(&c.name, "node", "", "this node's `name` in findings (default: $NODE_NAME, then the host name)")
+	fs.StringVar(&c.cluster, "cluster", "", "`name` of the cluster in findings (default: unknown)")
+	fs.StringVar(&c.cri, "cri", "", "container runtime `socket` (default: the usual places)")
+	fs.BoolVar(&c.host, "host", true, "watch scripts outside containers too; --host=false leaves them out")
+}
+
+// node is the sensor half: it captures, judges and reports.
+type node struct {
+	cfg      nodeConfig
+	sensor   *sensor.Sensor
+	resolver *cri.Resolver
+	pipeline *detect.Pipeline
+	model    *classify.Model
+	started  time.Time
+	now      func() time.Time
+}
+
+// startNode loads the model and attaches the sensor. An error that wraps
+// sensor.ErrNotSupported says what this machine lacks.
+func startNode(env Env, cfg nodeConfig, sink detect.Sink) (*node, error) {
+	if cfg.name == "" {
+		cfg.name = nodeName(env)
+	}
+	m, err := model.Default()
+	if err != nil {
+		return nil, err
+	}
+	s, err := sensor.Open(sensor.Config{})
+	if err != nil {
+		return nil, err
+	}
+	n := &node{cfg: cfg, sensor: s, model: m, started: env.Now(), now: env.Now}
+	n.resolver = cri.NewResolver(cri.Config{Socket: cfg.cri, Node: cfg.name, Cluster: cfg.cluster})
+	var binaries binary.Reader
+	n.pipeline = &detect.Pipeline{
+		Source: s, Resolver: n.resolver, Judge: m, Sink: sink, Binary: binaries.Describe,
+		Observe: cfg.observe, SkipHost: !cfg.host, Workers: runtime.NumCPU(), Sensor: cfg.name,
+		Log: slog.New(slog.NewTextHandler(env.Stderr, nil)),
+	}
+	return n, nil
+}
+
+func nodeName(env Env) string {
+	if name := env.Getenv("NODE_NAME"); name != "" {
+		return name
+	}
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "unnamed"
+	}
+	return name
+}
+
+// Run watches until ctx ends; what was captured by then is still judged.
+func (n *node) Run(ctx context.Context) error {
+	following, stop := context.WithCancel(ctx)
+	followed := make(chan struct{})
+	go func() { defer close(followed); n.resolver.Follow(following) }()
+	err := n.pipeline.Run(ctx)
+	stop()
+	<-followed
+	return err
+}
+
+// Close detaches the sensor.
+func (n *node) Close() error { return errors.Join(n.sensor.Close(), n.resolver.Close()) }
+
+// Status is the node's heartbeat.
+func (n *node) Status() finding.SensorStatus {
+	judged, found, dropped := n.pipeline.Counts()
+	st := finding.SensorStatus{
+		Name: n.cfg.name, Version: version(), Model: n.model.Hash(), Started: n.started, Time: n.now(),
+		Watching: n.watching(), Degraded: n.degraded(), Scripts: judged, Findings: found, Lost: map[string]uint64{},
+	}
+	for why, count := range n.sensor.Stats().Lost {
+		st.Lost["capture: "+why] = count
+	}
+	for why, count := range dropped {
+		st.Lost["detect: "+why] = count
+	}
+	return st
+}
+
+// watching says in plain words what this node watches.
+func (n *node) watching() string {
+	if n.cfg.host {
+		return "every Python script on this machine, in containers and outside them: files, -c, standard input, and modules imported from writable paths"
+	}
+	return "every Python script in this machine's containers: files, -c, standard input, and modules imported from writable paths"
+}
+
+// degraded says in plain words what this node cannot do, or "".
+func (n *node) degraded() string {
+	if why := n.resolver.Unavailable(); why != "" {
+		return "container names and images cannot be looked up: " + why
+	}
+	return ""
+}
+
+// beat calls tell with the node's status now and at every heartbeat until ctx
+// ends, and once more at the end.
+func (n *node) beat(ctx context.Context, tell func(context.Context, finding.SensorStatus)) {
+	tick := time.NewTicker(heartbeat)
+	defer tick.Stop()
+	for {
+		tell(ctx, n.Status())
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// describeSensorError turns the reason a sensor could not start into advice.
+func describeSensorError(err error) string {
+	if errors.Is(err, sensor.ErrNotSupported) {
+		return fmt.Sprintf("%v\nRun \"kingsnake doctor\" for the whole picture.", err)
+	}
+	return err.Error()
+}
+
+var _ detect.Source = (*sensor.Sensor)(nil)

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"kingsnake/finding"
+)
+
+func runUp(ctx context.Context, env Env, args []string) error {
+	fs := newFlags(env, "up", "", "Runs everything on this machine: sensor, server and console, with SQLite in a data folder.\n"+
+		"Prints a one-time sign-in link. Without root, or on a kernel that cannot, it says what is missing and runs the rest.")
+	var nc nodeConfig
+	var hc hubConfig
+	nc.flags(fs)
+	hc.flags(fs, env)
+	if err := parseFlags(fs, args); err != nil {
+		return err
+	}
+	hc.scc.Cluster = nc.cluster
+	h, err := openHub(env, hc)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	n, nodeErr := startNode(env, nc, h)
+	if n != nil {
+		defer n.Close()
+	}
+	if err := greet(env.Stdout, h, n, nodeErr); err != nil {
+		return err
+	}
+	return runBoth(ctx, env, h, n, nodeErr)
+}
+
+// runBoth runs the server half, and the sensor half when there is one, until
+// ctx ends. The sensor stops first, so that what it still finds is stored.
+func runBoth(ctx context.Context, env Env, h *hub, n *node, nodeErr error) error {
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopServing()
+	served := make(chan error, 1)
+	go func() { served <- h.Run(serving) }()
+	tell := func(ctx context.Context, s finding.SensorStatus) {
+		if err := h.store.PutSensor(context.WithoutCancel(ctx), s); err != nil {
+			h.log.Error("store the sensor's status", "error", err)
+		}
+	}
+	if n == nil {
+		tell(ctx, finding.SensorStatus{Name: nodeName(env), Version: version(), Started: env.Now(), Time: env.Now(),
+			Degraded: "no sensor: " + nodeErr.Error()})
+		select {
+		case <-ctx.Done():
+		case err := <-served:
+			return err
+		}
+		stopServing()
+		return <-served
+	}
+	watching, stopWatching := context.WithCancel(ctx)
+	defer stopWatching()
+	beating := make(chan struct{})
+	go func() { defer close(beating); n.beat(watching, tell) }()
+	watched := make(chan error, 1)
+	go func() { watched <- n.Run(watching) }()
+
+	var err error
+	select {
+	case err = <-served: // the server half failed: stop the other
+		stopWatching()
+		<-watched
+		<-beating
+		return err
+	case err = <-watched:
+		stopWatching()
+	}
+	<-beating
+	tell(ctx, n.Status())
+	stopServing()
+	return errors.Join(err, <-served)
+}
+
+// greet says in plain words what runs, what it watches and how to try it.
+func greet(w io.Writer, h *hub, n *node, nodeErr error) error {
+	link, err := h.signInLink()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "kingsnake %s\n\n", version())
+	fmt.Fprintf(w, "  Console  %s/\n  Sign in  %s\n           (works once; \"kingsnake signin\" prints another)\n  Data     %s\n\n", h.URL(), link, h.dir.path)
+	if n == nil {
+		fmt.Fprintf(w, "The sensor does not run: %s\n\n", describeSensorError(nodeErr))
+		fmt.Fprint(w, "What works all the same: the console, the API, and \"kingsnake scan\" for files.\n")
+		fmt.Fprint(w, "Ctrl-C stops it.\n")
+		return nil
+	}
+	fmt.Fprintf(w, "Watching %s.\n", n.watching())
+	if why := n.degraded(); why != "" {
+		fmt.Fprintf(w, "Note: %s.\n", why)
+	}
+	fmt.Fprint(w, "\nTry it: in a second terminal run\n\n    kingsnake selftest"+dataHint(h.dir.path)+"\n\n")
+	fmt.Fprint(w, "It runs a harmless script that must come out as a finding. Ctrl-C stops kingsnake; nothing is lost.\n")
+	return nil
+}
