@@ -1,0 +1,855 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * kingsnake's kernel half: it copies out what Python interpreters execute.
+ *
+ * Principle: what is unknown is captured, and user space teaches the kernel
+ * what to leave out. A binary, a file or a program without an entry in the
+ * maps below is followed; so a lost or late lesson costs time, never a script.
+ *
+ * Kernels 5.10 and later with BTF. No kprobe, fentry, LSM hook, task storage or
+ * bpf_loop is used. Everything here runs with preemption off (raw tracepoints
+ * and perf system call tracepoints), so one scratch buffer a CPU is enough.
+ */
+#include "kernel.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include "record.h"
+
+/* The loader wants "GPL" here; the text's own licence is in the first line. */
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define NAME_MAX 256
+#define PATH_MAX 4096
+#define PATH_DEPTH 64
+#define CGROUP_DEPTH 16
+
+/* A process that runs an interpreter, or a binary not looked at yet. */
+struct task {
+	struct program program;
+	__u32 lost; /* 1 << enum loss, of what was lost of it */
+	__u32 sent; /* whether it is in any record of the data ring */
+};
+
+/* A read that has been entered and not left. */
+struct pending {
+	__u64 buf;
+	__u64 file;
+	__s64 pos; /* -1: the file's own position */
+	__u32 fd;
+	__u32 pad;
+};
+
+/* One file as one process reads it. */
+struct reading_key {
+	struct program program;
+	__u64 ino;
+	__u32 dev;
+	__u32 tgid;
+};
+
+struct reading {
+	__u64 bytes;
+	__s64 ctime; /* of a regular file when it was last introduced */
+	__u32 mentioned;
+	__u32 truncated;
+};
+
+struct scratch {
+	struct record rec;
+	union {
+		__u8 data[CHUNK];
+		struct parent parent;
+	};
+	__u8 spill[NAME_MAX];
+	struct exec_record exec;
+	__u32 failed; /* pieces of this exec that did not fit the ring */
+	__u32 at;     /* of a walk: where the next name goes */
+	__u64 dentry; /* of a walk: what comes next, also a cgroup */
+	__u64 mnt;
+	__u64 from; /* of a copy: address, what is left, offset */
+	__u64 left;
+	__u64 offset;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} exec_ring SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20);
+} data_ring SEC(".maps");
+
+/* One entry a CPU; the loader sets how many. A per-CPU map cannot hold it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LOSS_MAX);
+	__type(key, enum loss);
+	__type(value, __u64);
+} losses SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct task);
+} tasks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
+	__type(value, struct pending);
+} reads SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct reading_key);
+	__type(value, struct reading);
+} readings SEC(".maps");
+
+/* Written by user space. */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct file_key);
+	__type(value, enum binary_class);
+} binaries SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct program);
+	__type(value, enum program_mode);
+} modes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 32768);
+	__type(key, struct file_key);
+	__type(value, enum file_state);
+} known SEC(".maps");
+
+static __always_inline struct scratch *scratch_of_cpu(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&scratches, &cpu);
+}
+
+static __always_inline void count_loss(enum loss reason)
+{
+	__u64 *n = bpf_map_lookup_elem(&losses, &reason);
+
+	if (n)
+		*n += 1;
+}
+
+/* Makes the compiler test and use a length in one register: 5.10 needs that. */
+static __always_inline __u64 bounded(__u64 len)
+{
+	asm volatile("%0 &= 0xffff" : "+r"(len));
+	return len;
+}
+
+static __always_inline void start_record(struct record *r, enum record_kind kind, const struct program *p,
+					 __u32 tgid)
+{
+	__builtin_memset(r, 0, sizeof(*r));
+	r->kind = kind;
+	r->program = *p;
+	r->time = bpf_ktime_get_boot_ns();
+	r->tgid = tgid;
+}
+
+/*
+ * Sends the CPU's record with want bytes of data to the exec ring. Like all the
+ * functions below that are not inlined, it is verified once and by itself, and
+ * takes only numbers: 5.10 allows no other argument.
+ */
+__noinline int send_piece(__u32 want)
+{
+	struct scratch *s = scratch_of_cpu();
+	__u64 len = bounded(want);
+
+	if (!s || len > CHUNK)
+		return -1;
+	s->rec.len = len;
+	if (bpf_ringbuf_output(&exec_ring, s, sizeof(s->rec) + len, BPF_RB_NO_WAKEUP)) {
+		s->failed++;
+		count_loss(LOSS_EXEC_RING);
+		return -1;
+	}
+	return 0;
+}
+
+/* Sends the CPU's record with want bytes of data to the data ring. */
+__noinline int send_data(__u32 want)
+{
+	struct scratch *s = scratch_of_cpu();
+	__u64 len = bounded(want);
+	struct task *t;
+	__u32 tgid;
+
+	if (!s || len > CHUNK)
+		return -1;
+	s->rec.len = len;
+	tgid = s->rec.tgid;
+	t = bpf_map_lookup_elem(&tasks, &tgid);
+	if (t) {
+		t->sent = 1;
+		s->rec.lost = t->lost;
+	}
+	if (bpf_ringbuf_output(&data_ring, s, sizeof(s->rec) + len, 0)) {
+		if (t)
+			t->lost |= 1 << LOSS_DATA_RING;
+		count_loss(LOSS_DATA_RING);
+		return -1;
+	}
+	return 0;
+}
+
+static __always_inline void start_copy(struct scratch *s, __u64 from, __u64 len, __u64 offset)
+{
+	s->from = from;
+	s->left = len;
+	s->offset = offset;
+}
+
+/*
+ * Copies the next chunk of the process's memory into the CPU's record. Returns
+ * its length, 0 at the end, -1 when the memory cannot be read.
+ */
+__noinline int next_chunk(void)
+{
+	struct scratch *s = scratch_of_cpu();
+	__u64 len;
+
+	if (!s)
+		return -1;
+	len = s->left;
+	if (len > CHUNK)
+		len = CHUNK;
+	len = bounded(len);
+	if (!len || len > CHUNK)
+		return 0;
+	if (bpf_probe_read_user(s->data, len, (const void *)s->from)) {
+		count_loss(LOSS_FAULT);
+		return -1;
+	}
+	s->rec.offset = s->offset;
+	s->from += len;
+	s->left -= len;
+	s->offset += len;
+	return len;
+}
+
+/*
+ * One step of a walk from a file up to the process's root: appends the name of
+ * the walk's file to the CPU's record, or crosses to where a mount is mounted.
+ * Returns whether there is more. The walk's state lies in the scratch buffer,
+ * where the verifier does not follow its values: that keeps it cheap to verify.
+ */
+static __always_inline int step_up(struct scratch *s, struct dentry *root, struct vfsmount *root_mnt)
+{
+	struct dentry *dentry = (struct dentry *)s->dentry, *parent;
+	struct vfsmount *mnt = (struct vfsmount *)s->mnt;
+	__u32 at = s->at;
+	long n;
+
+	if (!dentry)
+		return 0;
+	if (dentry == root && mnt == root_mnt) {
+		s->rec.flags |= FLAG_ROOT;
+		return 0;
+	}
+	parent = BPF_CORE_READ(dentry, d_parent);
+	if (mnt && dentry == BPF_CORE_READ(mnt, mnt_root)) {
+		__u64 member = __builtin_preserve_field_info(((struct mount *)0)->mnt, 0);
+		struct mount *m = (void *)mnt - member, *up = BPF_CORE_READ(m, mnt_parent);
+
+		s->dentry = (__u64)BPF_CORE_READ(m, mnt_mountpoint);
+		s->mnt = (__u64)up + member;
+		return up && up != m;
+	}
+	if (at > PATH_MAX - NAME_MAX) {
+		s->rec.flags |= FLAG_CUT;
+		return 0;
+	}
+	n = bpf_probe_read_kernel_str(&s->data[at & (PATH_MAX - 1)], NAME_MAX,
+				      BPF_CORE_READ(dentry, d_name.name));
+	if (n <= 0)
+		return 0;
+	s->at = at + n;
+	s->dentry = (__u64)parent;
+	return parent != dentry;
+}
+
+/*
+ * Writes the names on the way from a file up to the process's root into the
+ * CPU's record from at on, each with its NUL, the last name of the path first.
+ * Returns where the next byte would go. The walk takes no lock: a rename at
+ * the same moment may mix two paths.
+ */
+__noinline int append_path(__u64 dentry, __u64 mnt, __u32 at)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct scratch *s = scratch_of_cpu();
+	struct vfsmount *root_mnt;
+	struct dentry *root;
+	int i;
+
+	if (!s)
+		return 0;
+	s->dentry = dentry;
+	s->mnt = mnt;
+	s->at = at;
+	root = BPF_CORE_READ(task, fs, root.dentry);
+	root_mnt = BPF_CORE_READ(task, fs, root.mnt);
+#pragma clang loop unroll(disable)
+	for (i = 0; i < PATH_DEPTH; i++)
+		if (!step_up(s, root, root_mnt))
+			return s->at;
+	s->rec.flags |= FLAG_CUT;
+	return s->at;
+}
+
+/*
+ * The same for a cgroup and its ancestors. The ancestors are asked of the
+ * cgroup: the field of its kernfs node was renamed.
+ */
+__noinline int append_cgroup(__u64 cgroup)
+{
+	struct scratch *s = scratch_of_cpu();
+	int i;
+
+	if (!s)
+		return 0;
+	s->dentry = cgroup;
+	s->at = 0;
+#pragma clang loop unroll(disable)
+	for (i = 0; i < CGROUP_DEPTH; i++) {
+		struct cgroup *cg = (struct cgroup *)s->dentry;
+		struct cgroup_subsys_state *up = BPF_CORE_READ(cg, self.parent);
+		__u32 at = s->at;
+		long n;
+
+		if (!up) { /* The root has no name. */
+			s->rec.flags |= FLAG_ROOT;
+			return at;
+		}
+		if (at > PATH_MAX - NAME_MAX)
+			break;
+		n = bpf_probe_read_kernel_str(&s->data[at & (PATH_MAX - 1)], NAME_MAX,
+					      BPF_CORE_READ(cg, kn, name));
+		if (n <= 0)
+			return at;
+		s->at = at + n;
+		s->dentry = (__u64)BPF_CORE_READ(up, cgroup);
+	}
+	s->rec.flags |= FLAG_CUT;
+	return s->at;
+}
+
+static __always_inline __s64 inode_ctime(struct inode *inode)
+{
+	struct inode___v66 *v66 = (void *)inode;
+	struct inode___v510 *v510 = (void *)inode;
+
+	if (bpf_core_field_exists(inode->i_ctime_sec))
+		/* Since 6.13 the highest bit says that somebody asked for it. */
+		return BPF_CORE_READ(inode, i_ctime_sec) * 1000000000LL +
+		       (BPF_CORE_READ(inode, i_ctime_nsec) & 0x7fffffff);
+	if (bpf_core_field_exists(v66->__i_ctime))
+		return BPF_CORE_READ(v66, __i_ctime.tv_sec) * 1000000000LL +
+		       BPF_CORE_READ(v66, __i_ctime.tv_nsec);
+	return BPF_CORE_READ(v510, i_ctime.tv_sec) * 1000000000LL +
+	       BPF_CORE_READ(v510, i_ctime.tv_nsec);
+}
+
+static __always_inline void fill_key(struct file_key *k, struct inode *inode)
+{
+	k->ino = BPF_CORE_READ(inode, i_ino);
+	k->ctime = inode_ctime(inode);
+	k->size = BPF_CORE_READ(inode, i_size);
+	k->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	k->pad = 0;
+}
+
+static __always_inline enum program_mode mode_of(const struct program *p)
+{
+	enum program_mode *mode = bpf_map_lookup_elem(&modes, p);
+
+	return mode ? *mode : MODE_ALL;
+}
+
+/* Forgets a process, telling user space if it knows of it. */
+static __always_inline void end_task(struct task *t, __u32 tgid)
+{
+	struct scratch *s = scratch_of_cpu();
+	struct program p = t->program;
+	__u32 lost = t->lost;
+
+	if (s && (t->sent || p.tgid == tgid) && mode_of(&p) != MODE_IGNORE) {
+		start_record(&s->rec, RECORD_EXIT, &p, tgid);
+		s->rec.lost = lost;
+		send_data(0);
+	}
+	bpf_map_delete_elem(&tasks, &tgid);
+}
+
+static __always_inline void send_exec_path(struct scratch *s, enum record_kind kind, const struct program *p,
+					   struct dentry *dentry, struct vfsmount *mnt)
+{
+	start_record(&s->rec, kind, p, p->tgid);
+	send_piece(append_path((__u64)dentry, (__u64)mnt, 0));
+}
+
+static __always_inline void send_cgroup(struct scratch *s, const struct program *p,
+					struct task_struct *task)
+{
+	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	struct cgroup *cg = BPF_CORE_READ(set, dfl_cgrp);
+	struct cgroup_subsys_state *css;
+	__u32 id;
+
+	start_record(&s->rec, RECORD_CGROUP, p, p->tgid);
+	if (cg && BPF_CORE_READ(cg, self.parent)) {
+		s->rec.flags = FLAG_V2;
+		send_piece(append_cgroup((__u64)cg));
+		return;
+	}
+	/* Not in the unified hierarchy: a hybrid machine. */
+	if (bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+		id = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
+	else if (bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
+		id = bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id);
+	else
+		return;
+	bpf_probe_read_kernel(&css, sizeof(css),
+			      (void *)__builtin_preserve_access_index(&set->subsys) +
+				      id * sizeof(css));
+	cg = css ? BPF_CORE_READ(css, cgroup) : 0;
+	if (cg)
+		send_piece(append_cgroup((__u64)cg));
+}
+
+/* Sends a part of the process's memory as the pieces of the CPU's record. */
+__noinline int send_memory(__u64 start, __u64 len)
+{
+	struct scratch *s = scratch_of_cpu();
+	int i;
+
+	if (!s)
+		return -1;
+	start_copy(s, start, len, 0);
+#pragma clang loop unroll(disable)
+	for (i = 0; i < MAX_ARGS / CHUNK; i++) {
+		int n = next_chunk();
+
+		if (n < 0)
+			s->failed++;
+		if (n <= 0)
+			return n;
+		send_piece(n);
+	}
+	return 0;
+}
+
+static __always_inline void send_parents(struct scratch *s, const struct program *p,
+					 struct task_struct *task)
+{
+	int i;
+
+#pragma clang loop unroll(disable)
+	for (i = 0; i < MAX_PARENTS; i++) {
+		struct parent *out = &s->parent;
+		struct file *exe;
+		__u32 tgid;
+
+		task = BPF_CORE_READ(task, real_parent, group_leader);
+		if (!task)
+			break;
+		tgid = BPF_CORE_READ(task, tgid);
+		if (!tgid)
+			break;
+		start_record(&s->rec, RECORD_PARENT, p, p->tgid);
+		out->start = BPF_CORE_READ(task, start_boottime);
+		out->tgid = tgid;
+		out->index = i;
+		bpf_probe_read_kernel(out->comm, sizeof(out->comm),
+				      __builtin_preserve_access_index(&task->comm));
+		exe = BPF_CORE_READ(task, mm, exe_file);
+		send_piece(append_path((__u64)BPF_CORE_READ(exe, f_path.dentry),
+				       (__u64)BPF_CORE_READ(exe, f_path.mnt), sizeof(*out)));
+	}
+}
+
+static __always_inline void send_exec(struct scratch *s, const struct program *p,
+				      struct task_struct *task, struct file *exe,
+				      const struct file_key *key, enum binary_class binary)
+{
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	__u64 ids = bpf_get_current_uid_gid();
+	struct exec_record *e = &s->exec;
+	struct pid *pid;
+	struct pid_namespace *ns;
+	__u64 args, env;
+
+	s->failed = 0;
+	args = BPF_CORE_READ(mm, arg_start);
+	env = BPF_CORE_READ(mm, env_start);
+	__builtin_memset(e, 0, sizeof(*e));
+	e->args_len = BPF_CORE_READ(mm, arg_end) - args;
+	e->env_len = BPF_CORE_READ(mm, env_end) - env;
+	start_record(&s->rec, RECORD_ARGS, p, p->tgid);
+	send_memory(args, e->args_len);
+	start_record(&s->rec, RECORD_ENV, p, p->tgid);
+	send_memory(env, e->env_len > MAX_ENV ? MAX_ENV : e->env_len);
+	send_exec_path(s, RECORD_EXE, p, BPF_CORE_READ(exe, f_path.dentry),
+		       BPF_CORE_READ(exe, f_path.mnt));
+	send_exec_path(s, RECORD_CWD, p, BPF_CORE_READ(task, fs, pwd.dentry),
+		       BPF_CORE_READ(task, fs, pwd.mnt));
+	send_cgroup(s, p, task);
+	send_parents(s, p, task);
+
+	start_record(&e->head, RECORD_EXEC, p, p->tgid);
+	e->head.file = *key;
+	e->head.time = p->exec;
+	e->head.mode = BPF_CORE_READ(exe, f_inode, i_mode);
+	e->head.magic = BPF_CORE_READ(exe, f_inode, i_sb, s_magic);
+	e->head.lost = s->failed;
+	e->start = BPF_CORE_READ(task, group_leader, start_boottime);
+	e->ppid = BPF_CORE_READ(task, real_parent, tgid);
+	e->uid = ids;
+	e->gid = ids >> 32;
+	e->binary = binary;
+	e->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	pid = BPF_CORE_READ(task, thread_pid);
+	bpf_probe_read_kernel(&ns, sizeof(ns),
+			      (void *)__builtin_preserve_access_index(&pid->numbers[0].ns) +
+				      BPF_CORE_READ(pid, level) * bpf_core_type_size(struct upid));
+	e->pid_ns = BPF_CORE_READ(ns, ns.inum);
+	e->reaper = BPF_CORE_READ(ns, child_reaper, start_boottime);
+	bpf_get_current_comm(e->comm, sizeof(e->comm));
+	/* The pieces woke nobody, so a plain output would not either: it only
+	 * does when the reader has read everything before. */
+	if (bpf_ringbuf_output(&exec_ring, e, sizeof(*e), BPF_RB_FORCE_WAKEUP))
+		count_loss(LOSS_EXEC_RING);
+}
+
+/*
+ * Runs in the process that executed a binary, when its new memory is ready. A
+ * binary that is known not to be a Python costs one look-up. Drops an exec when
+ * the exec ring is full; the process is followed all the same.
+ */
+SEC("raw_tp/sched_process_exec")
+int on_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (struct task_struct *)ctx->args[0];
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
+	struct file_key key = {};
+	struct task *old, mark = {};
+	struct scratch *s;
+	enum binary_class *class;
+
+	fill_key(&key, BPF_CORE_READ(exe, f_inode));
+	class = bpf_map_lookup_elem(&binaries, &key);
+	old = bpf_map_lookup_elem(&tasks, &tgid);
+	if (old)
+		end_task(old, tgid);
+	if (class && *class == BINARY_OTHER)
+		return 0;
+	mark.program.exec = bpf_ktime_get_boot_ns();
+	mark.program.tgid = tgid;
+	if (bpf_map_update_elem(&tasks, &tgid, &mark, BPF_ANY))
+		count_loss(LOSS_TASKS);
+	s = scratch_of_cpu();
+	if (!s)
+		return 0;
+	send_exec(s, &mark.program, task, exe, &key, class ? *class : BINARY_UNKNOWN);
+	return 0;
+}
+
+/* Runs in the parent: a child process of a followed one is followed too. */
+SEC("raw_tp/sched_process_fork")
+int on_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *child = (struct task_struct *)ctx->args[1];
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32, child_tgid;
+	struct task *t = bpf_map_lookup_elem(&tasks, &tgid), mark = {};
+
+	if (!t)
+		return 0;
+	child_tgid = BPF_CORE_READ(child, tgid);
+	if (child_tgid == tgid || mode_of(&t->program) == MODE_IGNORE)
+		return 0;
+	mark.program = t->program;
+	if (bpf_map_update_elem(&tasks, &child_tgid, &mark, BPF_ANY))
+		count_loss(LOSS_TASKS);
+	return 0;
+}
+
+/* Runs in every ending thread; the last one of a process ends it. */
+SEC("raw_tp/sched_process_exit")
+int on_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct task *t = bpf_map_lookup_elem(&tasks, &tgid);
+	struct task_struct *task = (struct task_struct *)ctx->args[0];
+
+	if (t && BPF_CORE_READ(task, signal, live.counter) == 0)
+		end_task(t, tgid);
+	return 0;
+}
+
+static __always_inline struct file *file_of(__u32 fd)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file *file = 0;
+
+	if (fd < BPF_CORE_READ(table, max_fds))
+		bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(table, fd) + fd);
+	return file;
+}
+
+/* Whether a file is named like a module: .py, .pyc, .pyw in any case. */
+static __always_inline int is_module(struct file *file)
+{
+	struct dentry *d = BPF_CORE_READ(file, f_path.dentry);
+	__u32 len = BPF_CORE_READ(d, d_name.len);
+	__u8 end[4];
+
+	if (len < 4 || bpf_probe_read_kernel(end, sizeof(end), BPF_CORE_READ(d, d_name.name) + len - 4))
+		return 0;
+	if (end[1] == '.')
+		return (end[2] | 32) == 'p' && (end[3] | 32) == 'y';
+	return end[0] == '.' && (end[1] | 32) == 'p' && (end[2] | 32) == 'y' &&
+	       ((end[3] | 32) == 'c' || (end[3] | 32) == 'w');
+}
+
+/*
+ * What is known of a file's content. A file that is open for writing may be
+ * changed through a mapping without a new ctime, so nothing is known of it.
+ */
+static __always_inline enum file_state state_of(struct inode *inode, const struct file_key *key)
+{
+	enum file_state *state = bpf_map_lookup_elem(&known, key);
+
+	if (!state || BPF_CORE_READ(inode, i_writecount.counter) > 0)
+		return FILE_NEW;
+	return *state;
+}
+
+static __always_inline int enter_read(__u32 fd, __u64 buf, __s64 pos)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	__u32 tgid = id >> 32, mode, type;
+	struct task *t = bpf_map_lookup_elem(&tasks, &tgid);
+	struct pending p = {};
+	struct inode *inode;
+	struct file *file;
+
+	if (!t)
+		return 0;
+	mode = mode_of(&t->program);
+	if (mode == MODE_IGNORE)
+		return 0;
+	file = file_of(fd);
+	if (!file)
+		return 0;
+	inode = BPF_CORE_READ(file, f_inode);
+	type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
+	if (mode == MODE_MODULES && (type != S_IFREG || !is_module(file)))
+		return 0;
+	if (type == S_IFREG) {
+		struct file_key key;
+
+		fill_key(&key, inode);
+		if (mode != MODE_ALL && state_of(inode, &key) == FILE_IGNORE)
+			return 0;
+	} else if (type != S_IFIFO && type != S_IFSOCK && type != S_IFCHR) {
+		return 0;
+	}
+	p.buf = buf;
+	p.file = (__u64)file;
+	p.pos = pos;
+	p.fd = fd;
+	if (bpf_map_update_elem(&reads, &id, &p, BPF_ANY)) {
+		count_loss(LOSS_READS);
+		t->lost |= 1 << LOSS_READS;
+	}
+	return 0;
+}
+
+/* Sends what a read copied to buf as the data of the CPU's record. */
+__noinline int send_bytes(__u64 buf, __u64 len, __u64 offset)
+{
+	struct scratch *s = scratch_of_cpu();
+	int i;
+
+	if (!s)
+		return -1;
+	start_copy(s, buf, len, offset);
+#pragma clang loop unroll(disable)
+	for (i = 0; i < MAX_TEXT / CHUNK; i++) {
+		int n = next_chunk();
+
+		if (n <= 0)
+			return n;
+		send_data(n);
+	}
+	return 0;
+}
+
+static __always_inline void send_read(struct scratch *s, struct task *t, struct reading *r,
+				      __u64 buf, __u64 len, __u64 offset)
+{
+	__u64 room = offset < MAX_TEXT ? MAX_TEXT - offset : 0;
+
+	if (len > room) {
+		s->rec.flags |= FLAG_TRUNCATED;
+		len = room;
+	}
+	if (!(s->rec.flags & FLAG_STREAM) && r->bytes > MAX_READ) {
+		count_loss(LOSS_BUDGET);
+		t->lost |= 1 << LOSS_BUDGET;
+	} else if (len) {
+		if (send_bytes(buf, len, offset))
+			t->lost |= 1 << LOSS_FAULT;
+	} else if (!r->truncated) {
+		/* Said once: the rest is too long to keep. */
+		r->truncated = 1;
+		s->rec.offset = offset;
+		send_data(0);
+	}
+}
+
+static __always_inline int leave_read(__s64 ret)
+{
+	__u64 id = bpf_get_current_pid_tgid(), offset;
+	struct pending *found = bpf_map_lookup_elem(&reads, &id), p;
+	__u32 tgid = id >> 32, state = FILE_NEW, first = 0;
+	struct reading_key rkey = {};
+	struct scratch *s;
+	struct reading *r;
+	struct inode *inode;
+	struct file *file;
+	struct task *t;
+
+	if (!found)
+		return 0;
+	p = *found;
+	bpf_map_delete_elem(&reads, &id);
+	t = bpf_map_lookup_elem(&tasks, &tgid);
+	s = scratch_of_cpu();
+	if (ret < 0 || !t || !s)
+		return 0;
+	file = (struct file *)p.file;
+	inode = BPF_CORE_READ(file, f_inode);
+
+	start_record(&s->rec, RECORD_PATH, &t->program, tgid);
+	fill_key(&s->rec.file, inode);
+	s->rec.mode = BPF_CORE_READ(inode, i_mode);
+	s->rec.magic = BPF_CORE_READ(inode, i_sb, s_magic);
+	s->rec.fd = p.fd;
+	if (BPF_CORE_READ(inode, i_writecount.counter) > 0)
+		s->rec.flags = FLAG_WRITERS;
+
+	rkey.program = t->program;
+	rkey.ino = s->rec.file.ino;
+	rkey.dev = s->rec.file.dev;
+	rkey.tgid = tgid;
+	r = bpf_map_lookup_elem(&readings, &rkey);
+	if (!r) {
+		struct reading none = {};
+
+		bpf_map_update_elem(&readings, &rkey, &none, BPF_ANY);
+		r = bpf_map_lookup_elem(&readings, &rkey);
+		if (!r)
+			return 0;
+		first = FLAG_FIRST;
+	}
+	if ((s->rec.mode & S_IFMT) == S_IFREG) {
+		if (r->ctime != s->rec.file.ctime) {
+			/* Changed, or another file with a number used again. */
+			r->ctime = s->rec.file.ctime;
+			r->mentioned = 0;
+			first = FLAG_FIRST;
+		}
+		state = state_of(inode, &s->rec.file);
+		offset = p.pos >= 0 ? p.pos : BPF_CORE_READ(file, f_pos) - ret;
+	} else {
+		s->rec.flags |= FLAG_STREAM;
+		offset = r->bytes;
+	}
+	if (state != FILE_NEW && r->mentioned)
+		return 0;
+	if (first) {
+		/* The flags of the walk belong to this record alone. */
+		__u32 flags = s->rec.flags;
+
+		s->rec.flags |= first;
+		send_data(append_path((__u64)BPF_CORE_READ(file, f_path.dentry),
+				      (__u64)BPF_CORE_READ(file, f_path.mnt), 0));
+		s->rec.flags = flags | first;
+	}
+	if (state != FILE_NEW) {
+		r->mentioned = 1;
+		s->rec.kind = RECORD_HAVE;
+		s->rec.offset = state;
+		send_data(0);
+		return 0;
+	}
+	s->rec.offset = offset;
+	if (!ret) {
+		s->rec.kind = RECORD_EOF;
+		send_data(0);
+		return 0;
+	}
+	r->bytes += ret;
+	s->rec.kind = RECORD_DATA;
+	send_read(s, t, r, p.buf, ret, offset);
+	return 0;
+}
+
+/*
+ * The system call tracepoints run in every process that reads; one that is not
+ * followed pays one look-up. System calls of 32-bit processes on 64-bit kernels
+ * do not pass here.
+ */
+SEC("tracepoint/syscalls/sys_enter_read")
+int on_read(struct syscall_enter *ctx)
+{
+	return enter_read(ctx->args[0], ctx->args[1], -1);
+}
+
+SEC("tracepoint/syscalls/sys_enter_pread64")
+int on_pread(struct syscall_enter *ctx)
+{
+	return enter_read(ctx->args[0], ctx->args[1], ctx->args[3]);
+}
+
+SEC("tracepoint/syscalls/sys_exit_read")
+int on_read_done(struct syscall_exit *ctx)
+{
+	return leave_read(ctx->ret);
+}
+
+SEC("tracepoint/syscalls/sys_exit_pread64")
+int on_pread_done(struct syscall_exit *ctx)
+{
+	return leave_read(ctx->ret);
+}

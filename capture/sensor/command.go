@@ -1,0 +1,103 @@
+package sensor
+
+import (
+	"strings"
+
+	"kingsnake/capture"
+)
+
+// command is what an interpreter's arguments ask it to run.
+type command struct {
+	// kind is File, Command, Stdin or Module; "" when nothing runs, as for
+	// --version or arguments that the interpreter rejects.
+	kind capture.Kind
+	arg  string // the text after -c, the name after -m, or the script's path
+}
+
+// parseCommand reads argv, argv[0] included, as CPython 2.7 to 3.14 does
+// (Python/getopt.c, Python/initconfig.c and Modules/main.c): single letters may
+// be joined, -c and -m end the options, a lone dash is standard input.
+func parseCommand(argv []string) command {
+	i := 1
+	for ; i < len(argv); i++ {
+		arg := argv[i]
+		if arg == "-" {
+			return command{kind: capture.Stdin}
+		}
+		if !strings.HasPrefix(arg, "-") {
+			break
+		}
+		if arg == "--" {
+			i++
+			break
+		}
+		if long, ok := strings.CutPrefix(arg, "--"); ok {
+			if long != "check-hash-based-pycs" {
+				return command{} // help, version, or an error
+			}
+			i++
+			continue
+		}
+		c, skip, done := parseLetters(arg[1:], argv[i+1:])
+		if done {
+			return c
+		}
+		i += skip
+	}
+	if i >= len(argv) {
+		return command{kind: capture.Stdin}
+	}
+	if argv[i] == "-" {
+		return command{kind: capture.Stdin}
+	}
+	return command{kind: capture.File, arg: argv[i]}
+}
+
+// parseLetters reads joined single-letter options. It returns how many of the
+// arguments that follow were taken, and whether the options end here.
+func parseLetters(letters string, rest []string) (c command, skip int, done bool) {
+	for i := range len(letters) {
+		switch letters[i] {
+		case 'c', 'm', 'W', 'X', 'Q':
+			value := letters[i+1:]
+			if value == "" {
+				if len(rest) == 0 {
+					return command{}, 0, true
+				}
+				value, skip = rest[0], 1
+			}
+			switch letters[i] {
+			case 'c':
+				return command{kind: capture.Command, arg: value}, skip, true
+			case 'm':
+				return command{kind: capture.Module, arg: value}, skip, true
+			}
+			return command{}, skip, false
+		case 'h', '?', 'V':
+			// Printed after all options are read, but before anything runs.
+			return command{}, 0, true
+		}
+		if !strings.ContainsRune("3bBdEiIJOPqRsStuUvx", rune(letters[i])) {
+			return command{}, 0, true
+		}
+	}
+	return command{}, 0, false
+}
+
+// unwrapLoader removes what stands before the program in the arguments of a
+// dynamic loader that was executed by name (ld-linux.so --library-path … python3 …).
+// It returns nil when there is no program.
+func unwrapLoader(argv []string) []string {
+	for i := 1; i < len(argv); i++ {
+		switch arg := argv[i]; {
+		case !strings.HasPrefix(arg, "--"):
+			return argv[i:]
+		case arg == "--":
+			return argv[min(i+1, len(argv)):]
+		case arg == "--library-path", arg == "--preload", arg == "--audit", arg == "--argv0",
+			arg == "--inhibit-rpath", arg == "--glibc-hwcaps-prepend", arg == "--glibc-hwcaps-mask":
+			i++
+		}
+	}
+	return nil
+}

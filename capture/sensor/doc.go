@@ -1,0 +1,86 @@
+// Package sensor captures the Python that runs on a Linux machine: the bytes
+// that each interpreter read, and the process that ran them.
+//
+// # How capture works
+//
+// Small eBPF programs (in the folder bpf) run in the kernel at five places.
+//
+//   - When a binary is executed, its arguments, environment, paths, cgroup,
+//     namespaces and ancestors are copied out, before the process does anything.
+//   - When a read or pread64 system call of an interpreter returns, the bytes it
+//     returned are copied out, with the file they came from. The text of a script
+//     is therefore what the interpreter was given, not what a path holds later:
+//     a script that deletes itself, a pipe and a memfd are all the same.
+//   - When an interpreter forks, its child is followed too; when a process ends,
+//     what is left of it is delivered.
+//
+// In user space a program's arguments are parsed as CPython parses them, and
+// reads are put together by offset. A script is delivered as soon as it is
+// whole: at once for -c, when the file is covered, when standard input ends.
+// After its script only files named like modules (.py, .pyc, .pyw) are
+// followed; those outside the interpreter's own library are delivered with kind
+// [capture.Import].
+//
+// # What is unknown is captured
+//
+// The kernel half follows everything it knows nothing about: binaries whose
+// class is unknown, files never read before. User space teaches it what to
+// leave out: binaries that are no interpreter (decided by looking at their
+// symbols, never at their name), the compiled standard library, and files whose
+// content it already has. A lesson that comes late, or was forgotten, costs
+// time and never a script.
+//
+// A file or binary is only taught as known when its content cannot change
+// without a sign: on file systems that keep ctime faithfully, when ctime is at
+// least two seconds old, when nobody has the file open for writing, and on
+// overlays only when the file is older than the container.
+//
+// # What it may lose
+//
+// Everything that is dropped or cut is counted by reason ([Sensor.Stats]), and
+// said in the Lost field of the script it touches. The rings in the kernel are
+// bounded: when they are full, records are dropped. So are the memory for texts
+// being put together, the number of programs followed, and the bytes read of
+// one file. Scripts longer than [capture.MaxText] are cut.
+//
+// What it does not see: interpreters that were started before it; files that
+// are mapped or read by other system calls than read and pread64 (CPython uses
+// no other for source); 32-bit interpreters on a 64-bit kernel; static
+// interpreters without any symbol; modules imported from archives after the
+// script has begun; text compiled at run time.
+//
+// # Kernels and rights
+//
+// Linux 5.10 or later with BTF (/sys/kernel/btf/vmlinux), on amd64 and arm64.
+// Root is enough; otherwise CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE (to look at
+// binaries and ancestors through /proc) and, where tracefs is not mounted,
+// CAP_SYS_ADMIN. No kprobe, fentry or LSM hook is used, so lockdown in
+// integrity mode does not matter. It must run in the machine's first pid
+// namespace. [Check] says what is missing, in plain words.
+//
+// Probes are host-wide: processes on the host appear beside those in
+// containers. This package does not know containers (kingsnake/workload does),
+// judges nothing and stores nothing.
+package sensor
+
+import "errors"
+
+// ErrNotSupported is wrapped by the error of [Open] when this machine cannot
+// run the sensor: another system, too old a kernel, missing rights. The message
+// says which, and what to do.
+var ErrNotSupported = errors.New("capturing is not supported here")
+
+// Config sets the bounds of a sensor. The zero value is what most want.
+type Config struct {
+	// Memory is how many bytes of texts may be held while they are put together
+	// or kept because they are read again and again. Zero means 64 MiB.
+	Memory int
+}
+
+// Capability is one thing the sensor needs of a machine, and whether it is there.
+type Capability struct {
+	Name   string // short, for a table
+	OK     bool
+	Detail string // what was found
+	Fix    string // what to do; "" when OK
+}

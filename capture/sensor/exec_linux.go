@@ -1,0 +1,226 @@
+//go:build amd64 || arm64
+
+package sensor
+
+import (
+	"path"
+	"regexp"
+	"strings"
+
+	"kingsnake/capture"
+)
+
+// pieces is what has come of an exec before its last record.
+type pieces struct {
+	args, env        []byte
+	exe, cwd, cgroup string
+	parents          []capture.Process
+	keys             []processKey // of parents
+}
+
+// processKey names a process once and for all.
+type processKey struct {
+	pid   uint32
+	start uint64 // nanoseconds since boot
+}
+
+// executed is what is known of a program from its exec.
+type executed struct {
+	process capture.Process
+	reaper  uint64 // when the first process of its pid namespace was started
+	kind    binaryKind
+	command command
+	lost    string // why something of it is missing
+
+	script string // the path among the arguments, made absolute
+	found  found  // what lies there, as far as it could be looked at in time
+}
+
+// handlePiece keeps a piece of an exec.
+func (t *tracker) handlePiece(e *event) {
+	x, ok := t.pending.get(e.Program)
+	if !ok {
+		x = new(pieces)
+		t.pending.put(e.Program, x)
+	}
+	switch e.Kind {
+	case probeRecordKindRECORD_ARGS:
+		x.args = appendPiece(x.args, e, maxArgs)
+	case probeRecordKindRECORD_ENV:
+		x.env = appendPiece(x.env, e, maxEnv)
+	case probeRecordKindRECORD_EXE:
+		x.exe = wholePath(e)
+	case probeRecordKindRECORD_CWD:
+		x.cwd = wholePath(e)
+	case probeRecordKindRECORD_CGROUP:
+		x.cgroup = joinNames(e.data)
+	case probeRecordKindRECORD_PARENT:
+		if len(x.parents) < maxParents {
+			x.keys = append(x.keys, processKey{e.parent.Tgid, e.parent.Start})
+			x.parents = append(x.parents, capture.Process{
+				PID: int(e.parent.Tgid), Start: t.clock.wall(e.parent.Start),
+				Comm: cString(e.parent.Comm), Exe: wholePath(e),
+			})
+		}
+	}
+}
+
+// Bounds of what the kernel half sends: MAX_ARGS, MAX_ENV and MAX_PARENTS.
+const (
+	maxArgs    = 2 << 20
+	maxEnv     = 64 << 10
+	maxParents = 8
+)
+
+// appendPiece appends a piece, if nothing before it is missing.
+func appendPiece(to []byte, e *event, limit int) []byte {
+	if e.Offset != uint64(len(to)) || len(to)+len(e.data) > limit {
+		return to
+	}
+	return append(to, e.data...)
+}
+
+// wholePath returns the path of a record, "" when it was too long to be sent.
+func wholePath(e *event) string {
+	if e.Flags&probeRecordFlagFLAG_CUT != 0 || len(e.data) == 0 && e.Flags&probeRecordFlagFLAG_ROOT == 0 {
+		return ""
+	}
+	return joinNames(e.data)
+}
+
+// handleExec deals with the last record of an exec.
+func (t *tracker) handleExec(e *event) {
+	x, ok := t.pending.get(e.Program)
+	if !ok {
+		x = new(pieces)
+	}
+	t.pending.remove(e.Program)
+
+	pid := int(e.Program.Tgid)
+	if x.exe == "" {
+		x.exe = t.looker.link(pid, "exe")
+	}
+	kind := t.classify(e, x)
+	if kind == noPython {
+		t.forget(t.program(e.Program))
+		return
+	}
+	p := t.program(e.Program)
+	if p.exec != nil {
+		return
+	}
+	if x.cwd == "" {
+		x.cwd = t.looker.link(pid, "cwd")
+	}
+	p.exec = &executed{kind: kind, reaper: e.exec.Reaper, process: capture.Process{
+		PID: pid, PPID: int(e.exec.Ppid), Start: t.clock.wall(e.exec.Start),
+		UID: e.exec.Uid, GID: e.exec.Gid,
+		Comm: cString(e.exec.Comm), Exe: x.exe, Cwd: x.cwd,
+		Args: splitStrings(x.args, e.exec.ArgsLen > uint64(len(x.args))), ArgsTruncated: e.exec.ArgsLen > uint64(len(x.args)),
+		Env: splitStrings(x.env, e.exec.EnvLen > uint64(len(x.env))), EnvTruncated: e.exec.EnvLen > uint64(len(x.env)),
+		Cgroup: x.cgroup, PIDNamespace: e.exec.PidNs, MountNamespace: e.exec.MntNs,
+		Parents: t.ancestors(x),
+	}}
+	if e.Lost != 0 {
+		p.exec.lost = "exec ring full"
+	}
+	t.parents.put(processKey{e.Program.Tgid, e.exec.Start}, newAncestor(p.exec.process))
+	if kind == loader {
+		t.unwrap(p, e)
+	} else {
+		p.exec.command = parseCommand(p.exec.process.Args)
+	}
+	t.locate(p)
+	p.certain = p.certain || p.exec.kind != notLookedAt
+	t.settle(p)
+}
+
+// settle goes on with a program whose exec has now come.
+func (t *tracker) settle(p *program) {
+	if p.certain {
+		t.decide(p)
+	}
+	if p.gone {
+		t.finish(p, lostEarly)
+	}
+}
+
+// unwrap finds the program behind a dynamic loader that was executed by name.
+func (t *tracker) unwrap(p *program, e *event) {
+	p.exec.kind = notLookedAt
+	args := unwrapLoader(p.exec.process.Args)
+	if len(args) == 0 {
+		return
+	}
+	p.exec.command = parseCommand(args)
+	switch kind := t.looker.classifyPath(int(e.Program.Tgid), absolute(p.exec.process.Cwd, args[0])); kind {
+	case noPython:
+		t.forget(p)
+	default:
+		p.exec.kind = kind
+	}
+}
+
+var descriptorPath = regexp.MustCompile(`^/(?:dev|proc/self|proc/thread-self|proc/[0-9]+)/fd/([0-9]{1,9})$`)
+
+// locate looks at what the script's path leads to. It only helps to tell the
+// script's reads from others: the bytes never come from here.
+func (t *tracker) locate(p *program) {
+	x := p.exec
+	pid := x.process.PID
+	switch x.command.kind {
+	case capture.Stdin:
+		x.found = t.looker.descriptor(pid, "0")
+	case capture.File:
+		x.script = absolute(x.process.Cwd, x.command.arg)
+		name := x.script
+		if name == "/dev/stdin" {
+			name = "/dev/fd/0"
+		}
+		if m := descriptorPath.FindStringSubmatch(name); m != nil {
+			x.found = t.looker.descriptor(pid, m[1])
+			x.found.descriptor = true
+			return
+		}
+		x.found = t.looker.resolve(pid, x.script)
+	}
+}
+
+func absolute(cwd, p string) string {
+	if !strings.HasPrefix(p, "/") {
+		p = cwd + "/" + p
+	}
+	return path.Clean(p)
+}
+
+// matches reports whether a reading is that of the program's own script.
+func (x *executed) matches(r *reading) bool {
+	if !r.own {
+		return false
+	}
+	same := x.found.ok && x.found.ino == r.file.Ino
+	switch x.command.kind {
+	case capture.Stdin:
+		return r.fd == 0 && (same || !x.found.ok)
+	case capture.Module:
+		main, _ := isMainModule(r.path, x.command.arg)
+		return main
+	case capture.File:
+		if x.found.descriptor {
+			return same || !x.found.ok && (r.stream || strings.HasPrefix(r.path, "/memfd:"))
+		}
+		if dir, ok := strings.CutSuffix(strings.TrimSuffix(r.path, "c"), "/__main__.py"); ok && (!x.found.ok || x.found.dir) {
+			if dir == x.script || dir == x.found.path {
+				return true
+			}
+		}
+		if x.found.dir {
+			return false
+		}
+		if same || r.path == x.script || x.found.ok && r.path == x.found.path {
+			return true
+		}
+		return !x.found.ok && r.path != "" && path.Base(r.path) == path.Base(x.script)
+	}
+	return false
+}

@@ -1,0 +1,162 @@
+package sensor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+)
+
+// kernel is the kernel half, loaded and attached. Its links must be kept: one
+// that is garbage collected detaches without a word.
+type kernel struct {
+	objects probeObjects
+	links   []interface{ Close() error }
+}
+
+// openKernel loads the programs and attaches them, the data programs first,
+// so that no interpreter is followed before its reads are.
+func openKernel() (*kernel, error) {
+	spec, err := loadProbe()
+	if err != nil {
+		return nil, fmt.Errorf("read programs: %w", err)
+	}
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return nil, fmt.Errorf("count processors: %w", err)
+	}
+	spec.Maps[probeMapScratches].MaxEntries = uint32(cpus)
+	p := new(kernel)
+	if err := spec.LoadAndAssign(&p.objects, nil); err != nil {
+		return nil, fmt.Errorf("load programs: %w", err)
+	}
+	if err := p.attach(); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+func (p *kernel) attach() error {
+	for _, t := range []struct {
+		event   string
+		program *ebpf.Program
+	}{
+		{"sys_enter_read", p.objects.OnRead},
+		{"sys_enter_pread64", p.objects.OnPread},
+		{"sys_exit_read", p.objects.OnReadDone},
+		{"sys_exit_pread64", p.objects.OnPreadDone},
+	} {
+		l, err := attachSyscall(t.event, t.program)
+		if err != nil {
+			return fmt.Errorf("attach tracepoint syscalls/%s: %w", t.event, err)
+		}
+		p.links = append(p.links, l)
+	}
+	for _, t := range []struct {
+		event   string
+		program *ebpf.Program
+	}{
+		{"sched_process_exit", p.objects.OnExit},
+		{"sched_process_fork", p.objects.OnFork},
+		{"sched_process_exec", p.objects.OnExec},
+	} {
+		l, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: t.event, Program: t.program})
+		if err != nil {
+			return fmt.Errorf("attach raw tracepoint %s: %w", t.event, err)
+		}
+		p.links = append(p.links, l)
+	}
+	return nil
+}
+
+// Close detaches everything and frees the maps.
+func (p *kernel) Close() error {
+	var errs []error
+	for i := len(p.links) - 1; i >= 0; i-- {
+		errs = append(errs, p.links[i].Close())
+	}
+	p.links = nil
+	return errors.Join(append(errs, p.objects.Close())...)
+}
+
+// attachSyscall attaches a program to a system call tracepoint. The library
+// could do it too, but only where tracefs is mounted.
+func attachSyscall(event string, program *ebpf.Program) (*os.File, error) {
+	id, err := eventID("events/syscalls/" + event + "/id")
+	if err != nil {
+		return nil, err
+	}
+	attr := unix.PerfEventAttr{
+		Type:        unix.PERF_TYPE_TRACEPOINT,
+		Config:      id,
+		Size:        unix.PERF_ATTR_SIZE_VER1,
+		Sample_type: unix.PERF_SAMPLE_RAW,
+		Sample:      1,
+		Wakeup:      1,
+	}
+	fd, err := unix.PerfEventOpen(&attr, -1, 0, -1, unix.PERF_FLAG_FD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("open perf event: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), event)
+	if err := unix.IoctlSetInt(fd, unix.PERF_EVENT_IOC_SET_BPF, program.FD()); err != nil {
+		return nil, errors.Join(fmt.Errorf("set program: %w", err), f.Close())
+	}
+	if err := unix.IoctlSetInt(fd, unix.PERF_EVENT_IOC_ENABLE, 0); err != nil {
+		return nil, errors.Join(fmt.Errorf("enable perf event: %w", err), f.Close())
+	}
+	runtime.KeepAlive(program)
+	return f, nil
+}
+
+// eventID reads a number from tracefs, where it is mounted or, if it is not,
+// from an instance that no other process sees.
+func eventID(path string) (uint64, error) {
+	dir, err := openTracefs()
+	if err != nil {
+		return 0, err
+	}
+	defer dir.Close()
+	fd, err := unix.Openat(int(dir.Fd()), path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, fmt.Errorf("open tracefs %s: %w", path, err)
+	}
+	f := os.NewFile(uintptr(fd), path)
+	defer f.Close()
+	var buf [32]byte
+	n, err := f.Read(buf[:])
+	if err != nil {
+		return 0, fmt.Errorf("read tracefs %s: %w", path, err)
+	}
+	return strconv.ParseUint(strings.TrimSpace(string(buf[:n])), 10, 64)
+}
+
+// openTracefs opens the root of tracefs.
+func openTracefs() (*os.File, error) {
+	for _, path := range []string{"/sys/kernel/tracing", "/sys/kernel/debug/tracing"} {
+		var fs unix.Statfs_t
+		if unix.Statfs(path, &fs) != nil || (fs.Type != unix.TRACEFS_MAGIC && fs.Type != unix.DEBUGFS_MAGIC) {
+			continue
+		}
+		return os.Open(path)
+	}
+	fs, err := unix.Fsopen("tracefs", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("tracefs is not mounted, and cannot be opened: %w", err)
+	}
+	defer unix.Close(fs)
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return nil, fmt.Errorf("tracefs is not mounted, and cannot be created: %w", err)
+	}
+	fd, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("tracefs is not mounted, and cannot be mounted: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "tracefs"), nil
+}

@@ -1,0 +1,38 @@
+//go:build amd64 || arm64
+
+package sensor
+
+// Reasons for what is lost, in Stats and in a script's Lost field.
+const (
+	lostMalformed  = "malformed record"
+	lostMemory     = "memory full"
+	lostPrograms   = "too many programs"
+	lostExec       = "exec lost"
+	lostEarly      = "process ended early"
+	lostUnreadable = "unreadable binary"
+	lostEvicted    = "content evicted"
+	lostStopped    = "sensor stopped"
+	lostArchive    = "archive read in part"
+	lostPieces     = "too many pieces"
+	lostBusy       = "look-ups busy"
+)
+
+// lossNames names what the kernel half counts.
+var lossNames = [probeLossLOSS_MAX]string{
+	probeLossLOSS_EXEC_RING: "exec ring full",
+	probeLossLOSS_DATA_RING: "data ring full",
+	probeLossLOSS_FAULT:     "memory unreadable",
+	probeLossLOSS_BUDGET:    "file read too often",
+	probeLossLOSS_TASKS:     "too many processes",
+	probeLossLOSS_READS:     "too many reads at once",
+}
+
+// lossReason names the first of the losses in a record's bits.
+func lossReason(bits uint32) string {
+	for i, name := range lossNames {
+		if bits&(1<<i) != 0 {
+			return name
+		}
+	}
+	return ""
+}

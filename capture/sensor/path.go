@@ -1,0 +1,120 @@
+package sensor
+
+import (
+	"path"
+	"strings"
+)
+
+// joinNames makes a path of the names that the kernel half sent: each ends in a
+// NUL, the last name of the path comes first.
+func joinNames(names []byte) string {
+	parts := strings.Split(strings.TrimSuffix(string(names), "\x00"), "\x00")
+	var b strings.Builder
+	for i := len(parts) - 1; i >= 0; i-- {
+		if parts[i] == "" || parts[i] == "/" {
+			continue
+		}
+		b.WriteByte('/')
+		b.WriteString(parts[i])
+	}
+	if b.Len() == 0 {
+		return "/"
+	}
+	return b.String()
+}
+
+// splitStrings cuts an argument list or an environment at its NULs. The last
+// string is left out when it is cut.
+func splitStrings(list []byte, cut bool) []string {
+	if len(list) == 0 {
+		return nil
+	}
+	whole := list[len(list)-1] == 0
+	if whole {
+		list = list[:len(list)-1]
+	}
+	out := strings.Split(string(list), "\x00")
+	if cut && !whole {
+		out = out[:len(out)-1]
+	}
+	return out
+}
+
+// isModuleName reports whether a file is named like a Python module.
+func isModuleName(p string) bool {
+	switch strings.ToLower(path.Ext(p)) {
+	case ".py", ".pyc", ".pyw":
+		return true
+	}
+	return false
+}
+
+// inLibrary reports whether a file lies in the standard library, or the site
+// packages beside it, of the interpreter exe: lib/pythonX.Y under exe's prefix
+// or under a system prefix. A library under a folder for temporary files is
+// nobody's own.
+func inLibrary(exe, p string) bool {
+	prefixes := []string{"/usr", "/usr/local"}
+	if own := path.Dir(path.Dir(exe)); own != "/" && own != "." {
+		prefixes = append(prefixes, own)
+	}
+	for _, prefix := range prefixes {
+		if temporary(prefix) {
+			continue
+		}
+		rest, ok := strings.CutPrefix(p, prefix+"/lib")
+		if !ok {
+			continue
+		}
+		rest = strings.TrimPrefix(strings.TrimPrefix(rest, "64"), "/")
+		if name, _, ok := strings.Cut(rest, "/"); ok && isLibraryName(name) {
+			return true
+		}
+		if strings.HasSuffix(rest, ".zip") && isLibraryName(strings.TrimSuffix(rest, ".zip")) {
+			return true
+		}
+	}
+	return false
+}
+
+func isLibraryName(name string) bool {
+	for _, prefix := range []string{"python", "pypy"} {
+		if v, ok := strings.CutPrefix(name, prefix); ok {
+			return strings.Trim(v, "0123456789.t") == ""
+		}
+	}
+	return false
+}
+
+func temporary(dir string) bool {
+	for _, root := range []string{"/tmp", "/var/tmp", "/dev", "/proc", "/run"} {
+		if dir == root || strings.HasPrefix(dir, root+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// looksLikeLibrary reports whether a path could only be read by an interpreter
+// that starts: it always reads its encodings package.
+func looksLikeLibrary(p string) bool {
+	return strings.Contains(p, "/encodings/") && isModuleName(p)
+}
+
+// isMainModule reports whether a file is what python -m name runs: the module's
+// own file or, of a package, its __main__.
+func isMainModule(p, name string) (main, isPackage bool) {
+	p = strings.TrimSuffix(p, path.Ext(p))
+	if dir, base := path.Split(p); path.Base(dir) == "__pycache__" {
+		base, _, _ = strings.Cut(base, ".") // module.cpython-311.pyc
+		p = path.Join(path.Dir(path.Clean(dir)), base)
+	}
+	tail := "/" + strings.ReplaceAll(name, ".", "/")
+	switch {
+	case strings.HasSuffix(p, tail+"/__main__"):
+		return true, true
+	case strings.HasSuffix(p, tail):
+		return true, false
+	}
+	return false, false
+}

@@ -1,0 +1,391 @@
+//go:build amd64 || arm64
+
+package sensor
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kingsnake/capture"
+)
+
+// looker looks at processes through /proc. What it finds only helps: a process
+// may be gone, and hostile file systems may never answer. So each look has a
+// moment's time, and only a few may hang at once.
+type looker struct {
+	slots chan struct{}
+	kinds *lru[probeFileKey, binaryKind]
+}
+
+const (
+	lookSlots = 8
+	lookTime  = 200 * time.Millisecond
+)
+
+var errBusy = errors.New("look-ups hang")
+
+func newLooker() *looker {
+	return &looker{slots: make(chan struct{}, lookSlots), kinds: newLRU[probeFileKey, binaryKind](8192, nil)}
+}
+
+// look calls f in its own goroutine, and stops waiting for it after a moment.
+func look[T any](l *looker, f func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	var none T
+	select {
+	case l.slots <- struct{}{}:
+	default:
+		return none, errBusy
+	}
+	done := make(chan answer, 1)
+	go func() {
+		defer func() { <-l.slots }()
+		value, err := f()
+		done <- answer{value, err}
+	}()
+	timeout := time.NewTimer(lookTime)
+	defer timeout.Stop()
+	select {
+	case a := <-done:
+		return a.value, a.err
+	case <-timeout.C:
+		return none, errBusy
+	}
+}
+
+// found is what lay at a path when it was looked at.
+type found struct {
+	ok         bool
+	absent     bool // there is nothing there
+	ino        uint64
+	dir        bool
+	path       string // without symbolic links
+	descriptor bool   // the path was that of an open file descriptor
+}
+
+// packageDir is the folder that a program was asked to run, if script is one.
+func (f found) packageDir(script string) string {
+	if f.dir {
+		return f.path
+	}
+	return script
+}
+
+// resolve follows a path as the process would, without leaving its root.
+func (l *looker) resolve(pid int, p string) found {
+	f, _ := look(l, func() (found, error) {
+		root, err := unix.Open(fmt.Sprintf("/proc/%d/root", pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return found{}, err
+		}
+		defer unix.Close(root)
+		how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT}
+		fd, err := unix.Openat2(root, p, &how)
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
+			return found{absent: true}, nil
+		}
+		if err != nil {
+			return found{}, err
+		}
+		defer unix.Close(fd)
+		return describe(fd, root)
+	})
+	return f
+}
+
+func describe(fd, root int) (found, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return found{}, err
+	}
+	f := found{ok: true, ino: st.Ino, dir: st.Mode&unix.S_IFMT == unix.S_IFDIR}
+	if target, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); err == nil {
+		f.path = target
+		if top, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", root)); err == nil && top != "/" {
+			f.path = strings.TrimPrefix(target, top)
+		}
+	}
+	return f, nil
+}
+
+// descriptor describes an open file descriptor of a process.
+func (l *looker) descriptor(pid int, number string) found {
+	f, _ := look(l, func() (found, error) {
+		fd, err := unix.Open(fmt.Sprintf("/proc/%d/fd/%s", pid, number), unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return found{}, err
+		}
+		defer unix.Close(fd)
+		return describe(fd, -1)
+	})
+	return f
+}
+
+// link reads one of a process's links: exe or cwd.
+func (l *looker) link(pid int, name string) string {
+	target, _ := look(l, func() (string, error) { return os.Readlink(fmt.Sprintf("/proc/%d/%s", pid, name)) })
+	return target
+}
+
+// classify looks at the binary of an exec: through the process itself, or by
+// its path as one of its ancestors sees it.
+func (l *looker) classify(pids []int, exe string, e *event) binaryKind {
+	file := e.File
+	kind, _ := look(l, func() (binaryKind, error) {
+		for i, pid := range pids {
+			name := fmt.Sprintf("/proc/%d/exe", pid)
+			if i > 0 {
+				if exe == "" {
+					break
+				}
+				name = fmt.Sprintf("/proc/%d/root%s", pid, exe)
+			}
+			f, err := openSame(name, file)
+			if err != nil {
+				continue
+			}
+			kind, err := readBinary(f)
+			f.Close()
+			if err == nil {
+				return kind, nil
+			}
+		}
+		return notLookedAt, nil
+	})
+	return kind
+}
+
+// classifyPath looks at a file by its path in a process's root.
+func (l *looker) classifyPath(pid int, p string) binaryKind {
+	kind, _ := look(l, func() (binaryKind, error) {
+		root, err := os.OpenRoot(fmt.Sprintf("/proc/%d/root", pid))
+		if err != nil {
+			return notLookedAt, err
+		}
+		defer root.Close()
+		f, err := openRegular(fmt.Sprintf("/proc/%d/root%s", pid, p))
+		if err != nil {
+			return notLookedAt, err
+		}
+		defer f.Close()
+		return readBinary(f)
+	})
+	return kind
+}
+
+var errOther = errors.New("another file")
+
+// openSame opens a regular file, if it is the one that the kernel half saw.
+func openSame(name string, file probeFileKey) (*os.File, error) {
+	f, err := openRegular(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSame(f, file); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func openRegular(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		f.Close()
+		return nil, errOther
+	}
+	return f, nil
+}
+
+// checkSame compares what does not differ between an overlay and its layers:
+// when the file changed, and its size.
+func checkSame(f *os.File, file probeFileKey) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return err
+	}
+	if st.Ctim.Nano() != file.Ctime || uint64(st.Size) != file.Size {
+		return errOther
+	}
+	return nil
+}
+
+// readFile reads a file that a process has read, by its path in the process's
+// root, if it is still the same.
+func (l *looker) readFile(p *program, r *reading) ([]byte, bool) {
+	if r.path == "" || r.file.Size > capture.MaxText || !faithful(r.magic) || r.writers {
+		return nil, false
+	}
+	pids := []int{int(r.key.tgid), int(p.id.Tgid)}
+	if p.exec != nil {
+		for _, parent := range p.exec.process.Parents {
+			pids = append(pids, parent.PID)
+		}
+	}
+	file, name := r.file, r.path
+	content, err := look(l, func() ([]byte, error) {
+		for _, pid := range pids {
+			f, err := openSame(fmt.Sprintf("/proc/%d/root%s", pid, name), file)
+			if err != nil {
+				continue
+			}
+			content, err := io.ReadAll(io.LimitReader(f, int64(file.Size)+1))
+			if err == nil {
+				err = checkSame(f, file)
+			}
+			f.Close()
+			if err == nil && uint64(len(content)) == file.Size {
+				return content, nil
+			}
+		}
+		return nil, errOther
+	})
+	return content, err == nil
+}
+
+// ancestor is what is remembered of a process that may be another's ancestor.
+type ancestor struct {
+	comm, exe string
+	args      []string
+	read      time.Time // when the arguments were; zero when they came with its exec
+}
+
+const (
+	maxAncestorArgs = 4 << 10
+	ancestorFresh   = time.Second
+)
+
+func newAncestor(p capture.Process) ancestor {
+	return ancestor{comm: p.Comm, exe: p.Exe, args: shorten(p.Args)}
+}
+
+// shorten cuts a list of arguments to what is kept of an ancestor's.
+func shorten(args []string) []string {
+	room := maxAncestorArgs
+	for i, a := range args {
+		if room -= len(a) + 1; room < 0 {
+			return append(args[:i:i], strings.ToValidUTF8(a[:max(0, len(a)+room)], "")+"…")
+		}
+	}
+	return args
+}
+
+// ancestors completes the ancestors of an exec with their arguments.
+func (t *tracker) ancestors(x *pieces) []capture.Process {
+	for i, key := range x.keys {
+		p := &x.parents[i]
+		a, ok := t.parents.get(key)
+		if !ok || a.comm != p.Comm || a.exe != p.Exe || !a.read.IsZero() && time.Since(a.read) > ancestorFresh {
+			args, err := look(t.looker, func() ([]string, error) { return commandLine(key) })
+			if err != nil {
+				continue
+			}
+			a = ancestor{comm: p.Comm, exe: p.Exe, args: shorten(args), read: time.Now()}
+			t.parents.put(key, a)
+		}
+		p.Args = a.args
+	}
+	return x.parents
+}
+
+// commandLine reads the arguments of a running process, if it is the one meant.
+func commandLine(key processKey) ([]string, error) {
+	dir := "/proc/" + strconv.FormatUint(uint64(key.pid), 10)
+	f, err := os.Open(dir + "/cmdline")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	line, err := io.ReadAll(io.LimitReader(f, 2*maxAncestorArgs))
+	if err != nil {
+		return nil, err
+	}
+	start, err := startTicks(dir)
+	if err != nil {
+		return nil, err
+	}
+	const tick = 1e9 / 100 // USER_HZ is 100 on both architectures
+	if start != key.start/tick {
+		return nil, errOther
+	}
+	return splitStrings(line, false), nil
+}
+
+// startTicks reads when a process was started, in ticks since boot.
+func startTicks(dir string) (uint64, error) {
+	stat, err := os.ReadFile(path.Join(dir, "stat"))
+	if err != nil {
+		return 0, err
+	}
+	// The second field may hold anything, parentheses included.
+	rest := stat[bytes.LastIndexByte(stat, ')')+1:]
+	fields := strings.Fields(string(rest))
+	const startField = 22 - 3
+	if len(fields) <= startField {
+		return 0, fmt.Errorf("parse %s/stat: too few fields", dir)
+	}
+	return strconv.ParseUint(fields[startField], 10, 64)
+}
+
+// adopt makes up for an exec record that was lost with what /proc still knows.
+func (t *tracker) adopt(p *program) {
+	pid := int(p.id.Tgid)
+	dir := fmt.Sprintf("/proc/%d", pid)
+	x := &executed{lost: lostExec, kind: notLookedAt}
+	x.process = capture.Process{PID: pid, Exe: t.looker.link(pid, "exe"), Cwd: t.looker.link(pid, "cwd")}
+	args, err := look(t.looker, func() ([]string, error) {
+		f, err := os.Open(dir + "/cmdline")
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		line, err := io.ReadAll(io.LimitReader(f, maxArgs))
+		return splitStrings(line, false), err
+	})
+	p.exec = x
+	if err == nil && len(args) > 0 {
+		x.process.Args = args
+		x.command = parseCommand(args)
+		x.kind = t.looker.classifyPath(pid, x.process.Exe)
+		if x.kind == noPython {
+			t.forget(p)
+			return
+		}
+		if start, err := startTicks(dir); err == nil {
+			x.process.Start = t.clock.wall(start * (1e9 / 100))
+		}
+	} else {
+		x.command = command{kind: capture.File}
+		for _, r := range p.readings {
+			if r.stream && r.fd == 0 {
+				x.command.kind = capture.Stdin
+			}
+		}
+	}
+	p.certain = p.certain || x.kind != notLookedAt
+	t.locate(p)
+	t.settle(p)
+}
+
+// end finishes a program, whatever is known of it.
+func (t *tracker) end(p *program, reason string) {
+	if p.exec == nil {
+		t.adopt(p)
+	}
+	t.finish(p, reason)
+}

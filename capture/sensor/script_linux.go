@@ -1,0 +1,309 @@
+//go:build amd64 || arm64
+
+package sensor
+
+import (
+	"bytes"
+	"path"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kingsnake/capture"
+)
+
+// decide starts on a program that is certainly Python and whose exec is known.
+func (t *tracker) decide(p *program) {
+	if p.exec == nil || p.done {
+		return
+	}
+	x := p.exec
+	switch {
+	case x.kind == embedder:
+		// Its arguments are its own; what it imports is all that can be told.
+		p.done = true
+		t.teacher.setMode(p.id, probeProgramModeMODE_MODULES)
+	case x.command.kind == capture.Command:
+		text := []byte(x.command.arg)
+		t.deliverMain(p, capture.Script{
+			Kind: capture.Command, Text: text[:min(len(text), capture.MaxText)], Size: int64(len(text)),
+			Truncated: len(text) > capture.MaxText, Lost: x.lost,
+		})
+	case x.command.kind == "":
+		p.done = true
+		if x.lost == "" && len(x.process.Args) > 0 {
+			t.teacher.setMode(p.id, probeProgramModeMODE_IGNORE)
+		}
+	case x.command.kind != capture.Module:
+		t.teacher.setMode(p.id, probeProgramModeMODE_SCRIPT)
+	}
+	for _, r := range p.readings {
+		if r.text != nil {
+			t.consider(p, r)
+		}
+	}
+}
+
+// consider deals with a reading that may be whole.
+func (t *tracker) consider(p *program, r *reading) {
+	if p.exec == nil || !p.certain || r.finished || r.text == nil {
+		return
+	}
+	if !p.done && p.exec.matches(r) {
+		t.considerMain(p, r)
+		return
+	}
+	if !r.text.whole() {
+		return
+	}
+	r.finished = true
+	t.learn(p, r)
+	library := inLibrary(p.exec.process.Exe, r.path)
+	switch {
+	case library, p.done && !isModuleName(r.path):
+		t.drop(r)
+	case p.done:
+		t.deliverImport(p, r)
+		t.drop(r)
+	case len(p.early) < maxReadings:
+		kept := *r
+		p.early = append(p.early, &kept)
+		r.text = nil
+	default:
+		t.count(lostMemory)
+		t.drop(r)
+	}
+}
+
+// considerMain delivers the program's own script if it is whole, or if it never
+// will be.
+func (t *tracker) considerMain(p *program, r *reading) {
+	from := int64(0)
+	if p.exec.command.kind == capture.Stdin && !r.stream {
+		from = r.text.start() // what ran before may have read a part
+	}
+	if r.text.wholeFrom(from) {
+		r.finished = true
+		t.learn(p, r)
+		t.deliverReading(p, r, from, "")
+		return
+	}
+	if r.stream && r.text.end >= 0 {
+		r.finished = true
+		t.deliverReading(p, r, 0, t.reason(p, r, lostEarly))
+		return
+	}
+	if !r.stream && bytes.Contains(r.text.bytes, []byte(endOfArchive)) {
+		// An archive is read in parts. Its file is read whole, which is the
+		// same as long as it has not changed.
+		content, ok := t.looker.readFile(p, r)
+		if !ok || !t.room(len(content)) {
+			r.lost = lostArchive
+			return
+		}
+		t.memory += r.text.write(0, content)
+		if r.text.whole() {
+			r.finished = true
+			t.deliverReading(p, r, 0, "")
+		}
+	}
+}
+
+const endOfArchive = "PK\x05\x06"
+
+// reason says why a reading is not whole.
+func (t *tracker) reason(p *program, r *reading, otherwise string) string {
+	switch {
+	case r != nil && r.lost != "":
+		return r.lost
+	case p.lost != 0:
+		return lossReason(p.lost)
+	}
+	return otherwise
+}
+
+// deliverReading delivers a reading as the program's own script.
+func (t *tracker) deliverReading(p *program, r *reading, from int64, lost string) {
+	text := bytes.Clone(r.text.content(from))
+	size := max(r.text.size-from, int64(len(text)))
+	if r.text.size == 0 {
+		size = max(r.text.total-from, int64(len(text)))
+	}
+	s := capture.Script{
+		Kind: p.exec.command.kind, Text: text, Size: size, Lost: lost,
+		Truncated: r.text.truncated || r.text.total > capture.MaxText || r.text.size > capture.MaxText,
+		Inode:     inode(r), Path: r.path,
+	}
+	switch {
+	case s.Kind == capture.Stdin && r.stream:
+		s.Path = ""
+	case s.Kind == capture.Module:
+		if _, isPackage := isMainModule(r.path, p.exec.command.arg); isPackage {
+			s.Kind = capture.Package
+		}
+	case s.Kind == capture.File:
+		s.Kind = fileKind(p.exec, r, text)
+		if s.Kind != capture.Package && p.exec.script != "" {
+			s.Path = p.exec.script
+		}
+	}
+	if p.exec.lost != "" && s.Lost == "" {
+		s.Lost = p.exec.lost
+	}
+	t.drop(r)
+	t.deliverMain(p, s)
+}
+
+// fileKind tells a script from the other things that are run by path.
+func fileKind(x *executed, r *reading, text []byte) capture.Kind {
+	base := path.Base(r.path)
+	switch {
+	case (base == "__main__.py" || base == "__main__.pyc") && path.Base(x.script) != base && path.Dir(r.path) == x.found.packageDir(x.script):
+		return capture.Package
+	case strings.HasSuffix(x.script, ".pyc"), len(text) > 16 && text[2] == '\r' && text[3] == '\n' && bytes.IndexByte(text[:16], 0) >= 0:
+		return capture.Bytecode
+	case bytes.Contains(text[max(0, len(text)-65557):], []byte(endOfArchive)):
+		return capture.Zipapp
+	}
+	return capture.File
+}
+
+// deliverMain delivers the program's own script, and the modules that were read
+// before it.
+func (t *tracker) deliverMain(p *program, s capture.Script) {
+	s.Process = p.exec.process
+	s.Time = t.clock.wall(p.id.Exec)
+	s.Digest = capture.Sum(s.Text)
+	p.done, p.digest = true, s.Digest
+	t.teacher.setMode(p.id, probeProgramModeMODE_MODULES)
+	t.deliver(s)
+	t.deliverEarly(p, nil)
+}
+
+// deliverEarly delivers what was read before the script was whole, if it is a
+// module.
+func (t *tracker) deliverEarly(p *program, except *reading) {
+	early := p.early
+	p.early = nil
+	for _, r := range early {
+		if r != except && isModuleName(r.path) {
+			t.deliverImport(p, r)
+		}
+		t.drop(r)
+	}
+	for key, r := range p.readings {
+		if !isModuleName(r.path) {
+			t.drop(r)
+			delete(p.readings, key)
+		}
+	}
+}
+
+// deliverImport delivers a module, once for each content.
+func (t *tracker) deliverImport(p *program, r *reading) {
+	digest := capture.Sum(r.text.content(0))
+	if p.imports[digest] || digest == p.digest {
+		return
+	}
+	if len(p.imports) >= maxImports {
+		clear(p.imports)
+	}
+	p.imports[digest] = true
+	t.deliver(capture.Script{
+		Kind: capture.Import, Time: r.time, Text: bytes.Clone(r.text.content(0)), Digest: digest,
+		Size: max(r.text.size, int64(len(r.text.bytes))), Truncated: r.text.truncated || r.text.size > capture.MaxText,
+		Path: r.path, Inode: inode(r), Parent: p.digest, Process: p.exec.process,
+	})
+}
+
+// finish delivers what there is of a program that has ended.
+func (t *tracker) finish(p *program, reason string) {
+	if p.done || p.exec == nil {
+		return
+	}
+	if !p.certain {
+		t.count(lostUnreadable)
+		t.forget(p)
+		return
+	}
+	if r := t.partial(p); r != nil {
+		if r.stream && r.mode&unix.S_IFMT == unix.S_IFCHR && p.lost == 0 && r.lost == "" {
+			reason = "" // A terminal: what was typed is what ran.
+		} else {
+			reason = t.reason(p, r, reason)
+		}
+		if reason != "" {
+			t.count(reason)
+		}
+		from := int64(0)
+		if p.exec.command.kind == capture.Stdin {
+			from = r.text.start()
+		}
+		t.deliverReading(p, r, from, reason)
+	} else if r := lastCandidate(p); r != nil {
+		// The script's path led elsewhere when it was looked at.
+		t.deliverEarlyAs(p, r)
+	} else if lost := t.reason(p, nil, p.exec.lost); lost != "" {
+		t.deliverMain(p, capture.Script{Kind: p.exec.command.kind, Path: p.exec.script, Lost: lost})
+	}
+	p.done = true
+	t.deliverEarly(p, nil)
+}
+
+// partial returns the reading of the script, as far as it went.
+func (t *tracker) partial(p *program) *reading {
+	for _, r := range p.readings {
+		if r.text != nil && !r.finished && len(r.text.spans) > 0 && p.exec.matches(r) {
+			return r
+		}
+	}
+	return nil
+}
+
+// lastCandidate returns the file read last that may be a script.
+func lastCandidate(p *program) *reading {
+	if p.exec.command.kind != capture.File || p.exec.found.absent {
+		return nil
+	}
+	for i := len(p.early) - 1; i >= 0; i-- {
+		r := p.early[i]
+		switch path.Ext(r.path) {
+		case ".pth", ".cfg", "._pth", ".so", ".conf":
+			continue
+		}
+		if base := path.Base(r.path); base == "sitecustomize.py" || base == "usercustomize.py" {
+			continue
+		}
+		if r.own && len(r.text.bytes) > 0 && !bytes.HasPrefix(r.text.bytes, []byte("\x7fELF")) {
+			return r
+		}
+	}
+	return nil
+}
+
+// deliverEarlyAs delivers one of the early readings as the script, the others
+// as modules.
+func (t *tracker) deliverEarlyAs(p *program, script *reading) {
+	early := p.early
+	p.early = nil
+	for _, r := range early {
+		if r != script {
+			p.early = append(p.early, r)
+		}
+	}
+	t.deliverReading(p, script, 0, "")
+}
+
+// inode describes the file of a reading.
+func inode(r *reading) capture.Inode {
+	const minorBits = 20 // the kernel's own coding of a device number
+	i := capture.Inode{
+		Device: unix.Mkdev(r.file.Dev>>minorBits, r.file.Dev&(1<<minorBits-1)),
+		Number: r.file.Ino, Filesystem: filesystem(r.magic, r.path, r.mode),
+	}
+	if !r.stream {
+		i.Changed = time.Unix(0, r.file.Ctime)
+	}
+	return i
+}

@@ -1,0 +1,204 @@
+//go:build amd64 || arm64
+
+package sensor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/ringbuf"
+
+	"kingsnake/capture"
+)
+
+// Sensor captures scripts. Its methods may be called concurrently; Run only
+// once.
+type Sensor struct {
+	kernel *kernel
+	exec   *ringbuf.Reader
+	data   *ringbuf.Reader
+
+	mu      sync.Mutex // guards tracker, which both rings feed
+	tracker *tracker
+	out     chan capture.Script
+
+	stats sync.Mutex // guards what follows
+	seen  uint64
+	lost  map[string]uint64
+	final map[string]uint64 // the kernel's own counts when it was closed
+}
+
+// Open loads the kernel half and attaches it: from here on nothing is missed,
+// as long as Run is called before the rings are full. The error wraps
+// [ErrNotSupported] when this machine or these rights do not allow it.
+func Open(config Config) (*Sensor, error) {
+	k, err := openKernel()
+	if err != nil {
+		return nil, explain(err)
+	}
+	s := &Sensor{kernel: k, lost: make(map[string]uint64), out: make(chan capture.Script, 16)}
+	s.exec, err = ringbuf.NewReader(k.objects.ExecRing)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open exec ring: %w", err), k.Close())
+	}
+	s.data, err = ringbuf.NewReader(k.objects.DataRing)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open data ring: %w", err), s.exec.Close(), k.Close())
+	}
+	s.tracker = newTracker(config, k, s.deliver, s.count)
+	return s, nil
+}
+
+// Close detaches the kernel half and frees everything. It must not be called
+// while Run runs.
+func (s *Sensor) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stats.Lock()
+	if s.final == nil {
+		s.final = s.kernel.losses()
+	}
+	s.stats.Unlock()
+	return errors.Join(s.exec.Close(), s.data.Close(), s.kernel.Close())
+}
+
+// Stats returns what was delivered and what was lost so far.
+func (s *Sensor) Stats() capture.Stats {
+	s.stats.Lock()
+	defer s.stats.Unlock()
+	lost := maps.Clone(s.lost)
+	kernel := s.final
+	if kernel == nil {
+		kernel = s.kernel.losses()
+	}
+	for reason, n := range kernel {
+		lost[reason] += n
+	}
+	return capture.Stats{Seen: s.seen, Lost: lost}
+}
+
+func (s *Sensor) count(reason string) {
+	s.stats.Lock()
+	s.lost[reason]++
+	s.stats.Unlock()
+}
+
+func (s *Sensor) deliver(script capture.Script) { s.out <- script }
+
+// lastDrain bounds how long Run goes on after its context has ended.
+const lastDrain = time.Second
+
+// Run delivers scripts to handle, one at a time and always from the calling
+// goroutine, until ctx ends. Then it delivers what the rings still hold and what
+// is whole, and returns nil. While handle takes its time the rings fill up; what
+// no longer fits is counted.
+func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
+	var work sync.WaitGroup
+	errs := make(chan error, 3)
+	stop := make(chan struct{})
+	work.Go(func() { errs <- s.read(s.exec, stop) })
+	work.Go(func() { errs <- s.read(s.data, stop) })
+	work.Go(func() { s.sweep(stop) })
+	go func() {
+		work.Wait()
+		s.mu.Lock()
+		s.tracker.flush()
+		s.mu.Unlock()
+		close(s.out)
+	}()
+	go func() {
+		<-ctx.Done()
+		close(stop)
+		// The readers return when they have read what is there now.
+		s.exec.Flush()
+		s.data.Flush()
+	}()
+
+	for script := range s.out {
+		s.stats.Lock()
+		s.seen++
+		s.stats.Unlock()
+		handle(script)
+	}
+	return errors.Join(<-errs, <-errs)
+}
+
+// read feeds one ring's records to the tracker until the ring is flushed.
+func (s *Sensor) read(ring *ringbuf.Reader, stop <-chan struct{}) error {
+	var record ringbuf.Record
+	var e event
+	for {
+		err := ring.ReadInto(&record)
+		switch {
+		case errors.Is(err, ringbuf.ErrFlushed), errors.Is(err, ringbuf.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
+			select {
+			case <-stop:
+				return nil
+			default:
+				continue
+			}
+		case err != nil:
+			return fmt.Errorf("read ring: %w", err)
+		}
+		if e.decode(record.RawSample) != nil {
+			s.count(lostMalformed)
+			continue
+		}
+		s.mu.Lock()
+		s.tracker.handle(&e)
+		s.mu.Unlock()
+	}
+}
+
+// sweep ends, now and then, what waits for records that will not come.
+func (s *Sensor) sweep(stop <-chan struct{}) {
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+			s.mu.Lock()
+			s.tracker.sweep(time.Now())
+			s.mu.Unlock()
+		}
+	}
+}
+
+// losses reads what the kernel half counted.
+func (k *kernel) losses() map[string]uint64 {
+	out := make(map[string]uint64)
+	for reason, name := range lossNames {
+		var each []uint64
+		if k.objects.Losses.Lookup(probeLoss(reason), &each) != nil {
+			continue
+		}
+		for _, n := range each {
+			if n > 0 {
+				out[name] += n
+			}
+		}
+	}
+	return out
+}
+
+// explain turns what the kernel answered into what to do about it.
+func explain(err error) error {
+	var verifier *ebpf.VerifierError
+	if errors.As(err, &verifier) {
+		return fmt.Errorf("the kernel refuses the programs: %w", err)
+	}
+	for _, c := range Check() {
+		if !c.OK {
+			return fmt.Errorf("%w: %s: %s; %s (%w)", ErrNotSupported, c.Name, c.Detail, c.Fix, err)
+		}
+	}
+	return err
+}

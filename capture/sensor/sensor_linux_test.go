@@ -1,0 +1,314 @@
+//go:build amd64 || arm64
+
+package sensor_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"kingsnake/capture"
+	"kingsnake/capture/sensor"
+)
+
+const python = "/usr/bin/python3"
+
+// recorder runs a sensor for one test and keeps what it delivers.
+type recorder struct {
+	t      *testing.T
+	sensor *sensor.Sensor
+
+	mu      sync.Mutex
+	scripts []capture.Script
+	arrived chan struct{} // holds a token when scripts grew
+}
+
+// record starts a sensor. The test is skipped where none can run.
+func record(t *testing.T) *recorder {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root: sudo go test ./capture/sensor/")
+	}
+	if _, err := os.Stat(python); err != nil {
+		t.Skip("needs a Python: apt-get install python3")
+	}
+	s, err := sensor.Open(sensor.Config{})
+	if errors.Is(err, sensor.ErrNotSupported) {
+		t.Skipf("needs a kernel that can: kingsnake doctor says why (%v)", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &recorder{t: t, sensor: s, arrived: make(chan struct{}, 1)}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx, r.keep) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+func (r *recorder) keep(s capture.Script) {
+	r.mu.Lock()
+	r.scripts = append(r.scripts, s)
+	r.mu.Unlock()
+	select {
+	case r.arrived <- struct{}{}:
+	default:
+	}
+}
+
+// run runs a command and returns the n scripts that come of it. Each run is
+// told from the rest of the machine by a variable of its environment.
+func (r *recorder) run(t *testing.T, n int, cmd *exec.Cmd) []capture.Script {
+	t.Helper()
+	tag := "KINGSNAKE_TEST=" + t.Name()
+	if cmd.Env == nil {
+		cmd.Env = []string{"PATH=/usr/bin:/bin"}
+	}
+	cmd.Env = append(cmd.Env, tag)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", cmd, err, out)
+	}
+	return r.wait(t, n, tag)
+}
+
+// wait waits for n scripts of processes that have a variable in their environment.
+func (r *recorder) wait(t *testing.T, n int, tag string) []capture.Script {
+	t.Helper()
+	timeout := time.After(5 * time.Second)
+	for {
+		r.mu.Lock()
+		var mine []capture.Script
+		for _, s := range r.scripts {
+			if slices.Contains(s.Process.Env, tag) {
+				mine = append(mine, s)
+			}
+		}
+		r.mu.Unlock()
+		if len(mine) >= n {
+			return mine
+		}
+		select {
+		case <-r.arrived:
+		case <-timeout:
+			t.Fatalf("want %d scripts, got %d: %+v\nlost: %v", n, len(mine), describe(mine), r.sensor.Stats().Lost)
+		}
+	}
+}
+
+func describe(scripts []capture.Script) string {
+	var b strings.Builder
+	for _, s := range scripts {
+		fmt.Fprintf(&b, "\n%s %q %d bytes, lost %q, args %.200q", s.Kind, s.Path, s.Size, s.Lost, s.Process.Args)
+	}
+	return b.String()
+}
+
+// noLoss fails the test if anything was lost.
+func (r *recorder) noLoss(t *testing.T) {
+	t.Helper()
+	if diff := cmp.Diff(map[string]uint64{}, r.sensor.Stats().Lost); diff != "" {
+		t.Errorf("lost (-want +got):\n%s", diff)
+	}
+}
+
+func write(t *testing.T, name string, text []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, text, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// program returns a harmless Python text of about n bytes that no other test has.
+func program(t *testing.T, n int) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "# %s\nx = 1\n", t.Name())
+	for i := 0; b.Len() < n; i++ {
+		fmt.Fprintf(&b, "# line %d of a text that is only long\n", i)
+	}
+	return b.Bytes()
+}
+
+func sh(script string, args ...string) *exec.Cmd {
+	return exec.Command("/bin/sh", append([]string{"-c", script, "sh"}, args...)...)
+}
+
+func TestEveryWayToRunATextIsCapturedExactly(t *testing.T) {
+	r := record(t)
+	type want struct {
+		kind capture.Kind
+		path string
+		text []byte
+		args []string
+	}
+	stdin := func(text []byte, args ...string) *exec.Cmd {
+		cmd := exec.Command(python, args...)
+		cmd.Stdin = bytes.NewReader(text) // a pipe
+		return cmd
+	}
+	tests := map[string]func(t *testing.T) (*exec.Cmd, want){
+		"a file": func(t *testing.T) (*exec.Cmd, want) {
+			text := program(t, 5000)
+			path := write(t, "script.py", text)
+			return exec.Command(python, path, "a", "b c", ""), want{capture.File, path, text, []string{python, path, "a", "b c", ""}}
+		},
+		"a file that deletes itself": func(t *testing.T) (*exec.Cmd, want) {
+			text := append(program(t, 500), "import os\nos.unlink(__file__)\n"...)
+			path := write(t, "script.py", text)
+			return exec.Command(python, path), want{capture.File, path, text, nil}
+		},
+		"a file that starts with a shebang and has no suffix": func(t *testing.T) (*exec.Cmd, want) {
+			text := append([]byte("#!/usr/bin/python3 -I\n"), program(t, 100)...)
+			path := write(t, "tool", text)
+			return exec.Command(path, "x"), want{capture.File, path, text, []string{python, "-I", path, "x"}}
+		},
+		"a file through env and a shebang with options": func(t *testing.T) (*exec.Cmd, want) {
+			text := append([]byte("#!/usr/bin/env -S python3 -u -B\n"), program(t, 100)...)
+			path := write(t, "tool", text)
+			return exec.Command(path), want{capture.File, path, text, []string{"python3", "-u", "-B", path}}
+		},
+		"a symbolic link with another name": func(t *testing.T) (*exec.Cmd, want) {
+			text := program(t, 100)
+			path := write(t, "real.txt", text)
+			link := filepath.Join(t.TempDir(), "link.py")
+			if err := os.Symlink(path, link); err != nil {
+				t.Fatal(err)
+			}
+			return exec.Command(python, link), want{capture.File, link, text, nil}
+		},
+		"a relative path": func(t *testing.T) (*exec.Cmd, want) {
+			text := program(t, 100)
+			path := write(t, "script.py", text)
+			cmd := exec.Command(python, "../"+filepath.Base(filepath.Dir(path))+"/script.py")
+			cmd.Dir = filepath.Dir(path)
+			return cmd, want{capture.File, path, text, nil}
+		},
+		"a renamed copy of the interpreter": func(t *testing.T) (*exec.Cmd, want) {
+			text := program(t, 100)
+			path := write(t, "script.py", text)
+			binary, err := os.ReadFile(python)
+			if err != nil {
+				t.Fatal(err)
+			}
+			copied := write(t, "updated", binary)
+			return exec.Command(copied, path), want{capture.File, path, text, []string{copied, path}}
+		},
+		"a file of 3 MB": func(t *testing.T) (*exec.Cmd, want) {
+			text := program(t, 3<<20)
+			path := write(t, "script.py", text)
+			return exec.Command(python, path), want{capture.File, path, text, nil}
+		},
+		"an empty file": func(t *testing.T) (*exec.Cmd, want) {
+			path := write(t, "script.py", nil)
+			return exec.Command(python, path), want{capture.File, path, nil, nil}
+		},
+		"a latin-1 file": func(t *testing.T) (*exec.Cmd, want) {
+			text := append([]byte("# -*- coding: latin-1 -*-\nx = '\xe9\xff'\n"), program(t, 9000)...)
+			path := write(t, "script.py", text)
+			return exec.Command(python, path), want{capture.File, path, text, nil}
+		},
+		"a file given by its descriptor": func(t *testing.T) (*exec.Cmd, want) {
+			text := program(t, 100)
+			path := write(t, "script.py", text)
+			return sh(`exec python3 /dev/fd/7 7<"$1"`, path), want{capture.File, "/dev/fd/7", text, nil}
+		},
+		"a FIFO": func(t *testing.T) (*exec.Cmd, want) {
+			text := program(t, 100)
+			path := write(t, "script.py", text)
+			return sh(`mkfifo "$1.fifo" && { cat "$1" > "$1.fifo" & exec python3 "$1.fifo"; }`, path), want{capture.File, path + ".fifo", text, nil}
+		},
+		"-c": func(t *testing.T) (*exec.Cmd, want) {
+			text := "x = 'a\"b'\nprint(\"it's\")\n"
+			return exec.Command(python, "-c", text, "--", "-x"), want{capture.Command, "", []byte(text), []string{python, "-c", text, "--", "-x"}}
+		},
+		"-c joined with other letters": func(t *testing.T) (*exec.Cmd, want) {
+			return exec.Command(python, "-uIBcpass #"), want{capture.Command, "", []byte("pass #"), nil}
+		},
+		"-c of 100 KiB": func(t *testing.T) (*exec.Cmd, want) {
+			text := program(t, 100<<10)
+			return exec.Command(python, "-c", string(text)), want{capture.Command, "", text, nil}
+		},
+		"-c with bytes that are not UTF-8": func(t *testing.T) (*exec.Cmd, want) {
+			text := "x = '\xff\xfe\x80'"
+			// The interpreter rejects it after it has read it.
+			return sh(`python3 -c "$1"; true`, text), want{capture.Command, "", []byte(text), nil}
+		},
+		"-c with an empty text": func(t *testing.T) (*exec.Cmd, want) {
+			return exec.Command(python, "-c", ""), want{capture.Command, "", nil, []string{python, "-c", ""}}
+		},
+		"standard input from a pipe": func(t *testing.T) (*exec.Cmd, want) {
+			text := program(t, 9000)
+			return stdin(text), want{capture.Stdin, "", text, []string{python}}
+		},
+		"standard input by a dash": func(t *testing.T) (*exec.Cmd, want) {
+			text := program(t, 300)
+			return stdin(text, "-", "arg"), want{capture.Stdin, "", text, []string{python, "-", "arg"}}
+		},
+		"standard input byte by byte": func(t *testing.T) (*exec.Cmd, want) {
+			text := program(t, 20000)
+			return stdin(text, "-u"), want{capture.Stdin, "", text, nil}
+		},
+		"standard input from a here-document": func(t *testing.T) (*exec.Cmd, want) {
+			text := program(t, 300)
+			return sh("python3 <<'END'\n" + string(text) + "END\n"), want{capture.Stdin, "", text, nil}
+		},
+		"standard input from a file": func(t *testing.T) (*exec.Cmd, want) {
+			text := program(t, 9000)
+			path := write(t, "script.txt", text)
+			return sh(`python3 < "$1"`, path), want{capture.Stdin, path, text, nil}
+		},
+		"a folder": func(t *testing.T) (*exec.Cmd, want) {
+			text := program(t, 100)
+			path := write(t, "__main__.py", text)
+			return exec.Command(python, filepath.Dir(path)), want{capture.Package, path, text, nil}
+		},
+		"a module": func(t *testing.T) (*exec.Cmd, want) {
+			text := program(t, 100)
+			path := write(t, "mymodule.py", text)
+			cmd := exec.Command(python, "-m", "mymodule")
+			cmd.Dir = filepath.Dir(path)
+			return cmd, want{capture.Module, path, text, nil}
+		},
+	}
+	for name, setup := range tests {
+		t.Run(name, func(t *testing.T) {
+			cmd, want := setup(t)
+			got := r.run(t, 1, cmd)
+			if len(got) != 1 {
+				t.Fatalf("want 1 script, got %d: %s", len(got), describe(got))
+			}
+			s := got[0]
+			if s.Kind != want.kind || s.Path != want.path || !bytes.Equal(s.Text, want.text) || s.Size != int64(len(want.text)) ||
+				s.Truncated || s.Lost != "" || s.Digest != capture.Sum(want.text) {
+				t.Errorf("want %s %q of %d bytes, got:%s", want.kind, want.path, len(want.text), describe(got))
+			}
+			if want.args != nil {
+				if diff := cmp.Diff(want.args, s.Process.Args); diff != "" {
+					t.Errorf("arguments (-want +got):\n%s", diff)
+				}
+			}
+		})
+	}
+	r.noLoss(t)
+}

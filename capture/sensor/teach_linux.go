@@ -1,0 +1,215 @@
+//go:build amd64 || arm64
+
+package sensor
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// settled is how old a file's last change must be before its content is taken
+// as known: a change within one tick of the kernel's clock leaves ctime as it is.
+const settled = 2 * time.Second
+
+// maxContent is the largest file whose content is kept.
+const maxContent = 1 << 20
+
+// teacher tells the kernel half what to leave out, and keeps the content of
+// files that it then only mentions.
+type teacher struct {
+	modes, known, binaries *ebpf.Map
+
+	contents *lru[probeFileKey, []byte]
+	held     int // bytes in contents
+	limit    int
+}
+
+func newTeacher(k *kernel, limit int) *teacher {
+	t := &teacher{limit: limit}
+	if k != nil {
+		t.modes, t.known, t.binaries = k.objects.Modes, k.objects.Known, k.objects.Binaries
+	}
+	t.contents = newLRU(16384, func(file probeFileKey, content []byte) {
+		t.held -= len(content)
+		t.forget(file)
+	})
+	return t
+}
+
+// An update that fails is a lesson not given: what it would have left out is
+// captured, and nothing is lost. So the errors below are of no interest.
+
+func (t *teacher) setMode(id probeProgram, mode probeProgramMode) {
+	if t.modes != nil {
+		_ = t.modes.Put(id, mode)
+	}
+}
+
+func (t *teacher) learnBinary(file probeFileKey, class probeBinaryClass) {
+	if t.binaries != nil {
+		_ = t.binaries.Put(file, class)
+	}
+}
+
+func (t *teacher) learnFile(file probeFileKey, state probeFileState) {
+	if t.known != nil {
+		_ = t.known.Put(file, state)
+	}
+}
+
+// forget makes the kernel half send a file's bytes again.
+func (t *teacher) forget(file probeFileKey) {
+	if t.known != nil {
+		_ = t.known.Delete(file)
+	}
+}
+
+// keep keeps a file's content and has it only mentioned from now on.
+func (t *teacher) keep(file probeFileKey, content []byte) {
+	if len(content) > maxContent {
+		return
+	}
+	if old, ok := t.contents.get(file); ok {
+		t.held -= len(old)
+	}
+	for t.held+len(content) > t.limit {
+		if !t.contents.dropOldest() {
+			return
+		}
+	}
+	t.held += len(content)
+	t.contents.put(file, bytes.Clone(content))
+	t.learnFile(file, probeFileStateFILE_HAVE)
+}
+
+func (t *teacher) content(file probeFileKey) ([]byte, bool) { return t.contents.get(file) }
+
+// dropOldest frees the content used least recently.
+func (t *teacher) dropOldest() bool { return t.contents.dropOldest() }
+
+// learn teaches what a whole reading showed.
+func (t *tracker) learn(p *program, r *reading) {
+	if r.stream || r.file.Size == 0 || !r.text.whole() || r.text.truncated || !t.trusted(r.file, r.magic, r.readAt, p.exec.reaper, r.writers) {
+		return
+	}
+	if strings.HasSuffix(r.path, ".pyc") && strings.Contains(r.path, "/__pycache__/") && inLibrary(p.exec.process.Exe, r.path) {
+		t.teacher.learnFile(r.file, probeFileStateFILE_IGNORE)
+		return
+	}
+	t.teacher.keep(r.file, r.text.bytes)
+}
+
+// learnLibraries teaches that shared objects are left out: the dynamic loader
+// reads only their beginning, so they are never whole.
+func (t *tracker) learnLibrary(p *program, r *reading) {
+	if r.text != nil && bytes.HasPrefix(r.text.bytes, []byte("\x7fELF")) && t.trusted(r.file, r.magic, r.readAt, p.exec.reaper, r.writers) {
+		t.teacher.learnFile(r.file, probeFileStateFILE_IGNORE)
+	}
+}
+
+// trusted reports whether a file that was looked at at readAt cannot have had
+// another content with the same key.
+func (t *tracker) trusted(file probeFileKey, magic, readAt, reaper uint64, writers bool) bool {
+	if writers || !faithful(magic) {
+		return false
+	}
+	at := time.Now().Add(-time.Duration(sinceBoot() - readAt))
+	changed := time.Unix(0, file.Ctime)
+	if at.Sub(changed) < settled {
+		return false
+	}
+	// Whoever maps a file through an overlay may change it without a new ctime,
+	// but only in the upper layer, which is younger than the container.
+	return magic != unix.OVERLAYFS_SUPER_MAGIC || changed.Before(t.clock.wall(reaper))
+}
+
+const (
+	zfsMagic    = 0x2fc12fc1
+	pipeMagic   = 0x50495045
+	socketMagic = 0x534f434b
+)
+
+// faithful reports whether a file system is a local one that keeps ctime.
+func faithful(magic uint64) bool {
+	switch magic {
+	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.TMPFS_MAGIC, unix.OVERLAYFS_SUPER_MAGIC,
+		unix.F2FS_SUPER_MAGIC, unix.SQUASHFS_MAGIC, unix.EROFS_SUPER_MAGIC_V1, zfsMagic:
+		return true
+	}
+	return false
+}
+
+// filesystem names the file system of a file.
+func filesystem(magic uint64, path string, mode uint32) string {
+	switch mode & unix.S_IFMT {
+	case unix.S_IFIFO:
+		return "pipe"
+	case unix.S_IFSOCK:
+		return "socket"
+	}
+	switch magic {
+	case unix.TMPFS_MAGIC:
+		if strings.HasPrefix(path, "/memfd:") {
+			return "memfd"
+		}
+		return "tmpfs"
+	case unix.EXT4_SUPER_MAGIC:
+		return "ext4"
+	case unix.XFS_SUPER_MAGIC:
+		return "xfs"
+	case unix.BTRFS_SUPER_MAGIC:
+		return "btrfs"
+	case unix.OVERLAYFS_SUPER_MAGIC:
+		return "overlay"
+	case unix.PROC_SUPER_MAGIC:
+		return "proc"
+	case unix.DEVPTS_SUPER_MAGIC:
+		return "devpts"
+	case unix.FUSE_SUPER_MAGIC:
+		return "fuse"
+	case unix.NFS_SUPER_MAGIC:
+		return "nfs"
+	case unix.SQUASHFS_MAGIC:
+		return "squashfs"
+	case zfsMagic:
+		return "zfs"
+	case pipeMagic:
+		return "pipe"
+	case socketMagic:
+		return "socket"
+	}
+	return fmt.Sprintf("0x%x", magic)
+}
+
+// classify decides what a binary that was executed is, and teaches it.
+func (t *tracker) classify(e *event, x *pieces) binaryKind {
+	trusted := t.trusted(e.File, e.Magic, e.Time, e.exec.Reaper, false)
+	if trusted {
+		if kind, ok := t.looker.kinds.get(e.File); ok {
+			return kind
+		}
+	}
+	pids := []int{int(e.Program.Tgid)}
+	for _, k := range x.keys {
+		pids = append(pids, int(k.pid))
+	}
+	if !faithful(e.Magic) {
+		return notLookedAt // It may be one that answers when it likes.
+	}
+	kind := t.looker.classify(pids, x.exe, e)
+	if trusted && kind != notLookedAt {
+		t.looker.kinds.put(e.File, kind)
+		switch kind {
+		case noPython:
+			t.teacher.learnBinary(e.File, probeBinaryClassBINARY_OTHER)
+		case interpreter, embedder:
+			t.teacher.learnBinary(e.File, probeBinaryClassBINARY_PYTHON)
+		}
+	}
+	return kind
+}
