@@ -1,6 +1,9 @@
 package normalize
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // maxTokens bounds the tokens of one text: twelve megabytes of them. A text
 // with more is read at its beginning and at its end, see [Lex].
@@ -79,6 +82,10 @@ func (l *lexer) emit(kind TokenKind, end int, flags TokenFlags) {
 		l.atStart = false
 	}
 	l.lineStart = false
+	if len(l.tokens) == cap(l.tokens) {
+		// Twice is enough: the first estimate is one token for four bytes.
+		l.tokens = slices.Grow(l.tokens, max(min(len(l.tokens), l.limit-len(l.tokens)), 1))
+	}
 	l.tokens = append(l.tokens, Token{int32(l.pos), int32(end), kind, flags})
 	l.pos = end
 }

@@ -3,6 +3,8 @@
 // ever executing anything.
 package normalize
 
+import "hash/maphash"
+
 // Text is a script and everything peeled out of it. Layers[0] is the script
 // itself; a layer always stands behind the one it was peeled out of. A Text is
 // not changed once it has been made, and is safe for concurrent reading.
@@ -49,8 +51,11 @@ type Span struct {
 // read it leaves alone and notes. The result aliases src, which must not be
 // modified any more.
 func Normalize(src []byte) Text {
-	return Text{
-		Layers: []Layer{{Transform: "original", Text: src, Parent: -1, Tokens: Lex(src)}},
-		lines:  indexLines(src),
+	u := unpacker{seed: maphash.MakeSeed(), seen: map[uint64][]int{}}
+	u.add(Layer{Transform: "original", Text: src, Parent: -1})
+	for i := 0; i < len(u.layers); i++ {
+		u.lex(i)
+		u.peel(i)
 	}
+	return Text{Layers: u.layers, Notes: u.notes, lines: indexLines(src)}
 }

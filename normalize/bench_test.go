@@ -29,7 +29,12 @@ class Thing(object):
 	return bytes.Repeat([]byte(unit), n/len(unit)+1)[:n]
 }
 
-func BenchmarkLex(b *testing.B) {
+func BenchmarkLex(b *testing.B) { benchmark(b, func(src []byte) { Lex(src) }) }
+
+func BenchmarkNormalize(b *testing.B) { benchmark(b, func(src []byte) { Normalize(src) }) }
+
+// benchmark runs f over ordinary code of two sizes.
+func benchmark(b *testing.B, f func(src []byte)) {
 	for _, size := range []struct {
 		name string
 		n    int
@@ -39,7 +44,7 @@ func BenchmarkLex(b *testing.B) {
 			b.SetBytes(int64(len(src)))
 			b.ReportAllocs()
 			for b.Loop() {
-				Lex(src)
+				f(src)
 			}
 		})
 	}

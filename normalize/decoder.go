@@ -1,0 +1,190 @@
+package normalize
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// decoder undoes one encoding. To add one, write its decode function in a file
+// of its own and add its row to decoders; docs/how-to-add-a-decoder.md has an
+// example.
+type decoder struct {
+	// name is the step as Layer.Transform names it.
+	name string
+	// calls are the functions that decode, by the full name Python gives them.
+	calls []string
+	// codecs are the names by which bytes.decode and codecs.decode know it, in
+	// lower case and with underscores.
+	codecs []string
+	// decode gives the decoded bytes of in, at most limit of them: what is
+	// more is cut. options are the integers among the further arguments of the
+	// call. It is not ok when in is nothing that this decoder can read; of
+	// input that is broken further on, it gives what could be read. It must be
+	// a pure function, linear in len(in)+limit, and must not change in.
+	decode func(in []byte, options []int64, limit int) (out []byte, ok bool)
+}
+
+// decoders are all that is known.
+var decoders = []decoder{
+	{
+		name: "base64",
+		calls: []string{"base64.b64decode", "base64.standard_b64decode", "base64.urlsafe_b64decode",
+			"base64.decodebytes", "base64.decodestring", "binascii.a2b_base64"},
+		codecs: []string{"base64", "base_64", "base64_codec"},
+		decode: decodeBase64,
+	},
+	{
+		name: "hex",
+		calls: []string{"bytes.fromhex", "bytearray.fromhex", "binascii.unhexlify", "binascii.a2b_hex",
+			"base64.b16decode"},
+		codecs: []string{"hex", "hex_codec"},
+		decode: decodeHex,
+	},
+	{
+		name:   "zlib",
+		calls:  []string{"zlib.decompress"},
+		codecs: []string{"zlib", "zip", "zlib_codec"},
+		decode: decodeZlib,
+	},
+	{
+		name:   "gzip",
+		calls:  []string{"gzip.decompress"},
+		decode: decodeGzip,
+	},
+	{
+		name:   "rot13",
+		codecs: []string{"rot13", "rot_13"},
+		decode: decodeRot13,
+	},
+}
+
+// maxOutput bounds what one decoder makes of one input.
+const maxOutput = 4 << 20
+
+// decode applies a decoder to a value.
+func (p *peeler) decode(d *decoder, v value, rest []value) value {
+	if !v.isText() {
+		p.await(v)
+		return value{}
+	}
+	var options []int64
+	for _, arg := range rest {
+		if arg.kind == integer {
+			options = append(options, arg.num)
+		}
+	}
+	out, ok := p.run1(d, v.raw(), options)
+	if !ok {
+		return value{}
+	}
+	return p.derive(v, bytesText, out, d.name)
+}
+
+// run1 runs a decoder within what may still be made.
+func (p *peeler) run1(d *decoder, in []byte, options []int64) ([]byte, bool) {
+	limit := min(maxOutput, p.u.left())
+	out, ok := d.decode(in, options, limit)
+	if len(out) >= limit {
+		p.u.note("cut the output of %s at %d bytes", d.name, limit)
+	}
+	if !ok || !p.u.spend(len(out)) {
+		return nil, false
+	}
+	return out, true
+}
+
+// decodeCodec is v.decode(codec).
+func (p *peeler) decodeCodec(v value, codec string) value {
+	if !v.isText() {
+		p.await(v)
+		return value{}
+	}
+	codec = codecName(codec)
+	if d := codecDecoders[codec]; d != nil {
+		return p.decode(d, v, nil)
+	}
+	switch codec {
+	case "utf8", "utf_8", "u8", "ascii", "us_ascii", "utf_8_sig":
+		v.kind = text
+		return v
+	case "latin1", "latin_1", "iso_8859_1", "iso8859_1", "l1", "cp1252":
+		if isASCII(v.data) || v.kind == text {
+			v.kind = text
+			return v
+		}
+		if !p.u.spend(2 * len(v.data)) {
+			return value{}
+		}
+		data := make([]byte, 0, len(v.data)+len(v.data)/2)
+		for _, c := range v.data {
+			data = utf8.AppendRune(data, rune(c))
+		}
+		return p.derive(v, text, data, "")
+	case "utf_16", "utf16", "utf_16_le", "utf_16le":
+		if data, ok := decodeUTF16(v.raw()); ok && p.u.spend(len(data)) {
+			return p.derive(v, text, data, "utf16")
+		}
+	case "unicode_escape", "string_escape", "raw_unicode_escape":
+		if !p.u.spend(len(v.data)) {
+			return value{}
+		}
+		return p.derive(v, text, unescape(v.data), "escape")
+	}
+	return value{}
+}
+
+// encodeCodec is v.encode(codec), where that leaves the text as it is or is
+// its own inverse.
+func (p *peeler) encodeCodec(v value, codec string) value {
+	switch codecName(codec) {
+	case "utf8", "utf_8", "u8", "ascii", "us_ascii", "latin1", "latin_1", "iso_8859_1", "iso8859_1", "l1":
+		if codec[0]|0x20 != 'u' && !isASCII(v.data) {
+			v = p.derive(v, bytesText, v.raw(), "")
+		}
+		v.kind = bytesText
+		return v
+	case "rot13", "rot_13":
+		return p.decodeCodec(v, codec)
+	}
+	return value{}
+}
+
+// codecName gives the name of a codec as the table spells it.
+func codecName(name string) string {
+	if len(name) > 32 {
+		return ""
+	}
+	return strings.NewReplacer("-", "_", " ", "_").Replace(strings.ToLower(name))
+}
+
+// unescape resolves the escapes of a text that holds them as such.
+func unescape(in []byte) []byte {
+	out := make([]byte, 0, len(in))
+	for i := 0; i < len(in); {
+		if in[i] != '\\' {
+			out = append(out, in[i])
+			i++
+			continue
+		}
+		var n int
+		out, n = appendEscape(out, in[i:], false)
+		i += n
+	}
+	return out
+}
+
+// decodeUTF16 gives the UTF-8 of little-endian UTF-16, with or without its
+// mark.
+func decodeUTF16(in []byte) ([]byte, bool) {
+	if len(in)%2 != 0 || len(in) < 2 {
+		return nil, false
+	}
+	in = bytes.TrimPrefix(in, []byte{0xff, 0xfe})
+	units := make([]uint16, len(in)/2)
+	for i := range units {
+		units[i] = uint16(in[2*i]) | uint16(in[2*i+1])<<8
+	}
+	return []byte(string(utf16.Decode(units))), true
+}

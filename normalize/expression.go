@@ -1,0 +1,536 @@
+package normalize
+
+import "strconv"
+
+// maxExpression bounds how deep expressions nest; what is deeper is passed by.
+const maxExpression = 100
+
+// advance moves to the next token that is no comment.
+func (p *peeler) advance() {
+	p.i++
+	for p.i < len(p.toks) && p.toks[p.i].Kind == Comment {
+		p.i++
+	}
+	if p.again {
+		p.u.steps++
+	}
+}
+
+// endOfText is what kind gives behind the last token.
+const endOfText TokenKind = 255
+
+// kind is the kind of the token to be read next.
+func (p *peeler) kind() TokenKind {
+	if p.i >= len(p.toks) {
+		return endOfText
+	}
+	return p.toks[p.i].Kind
+}
+
+// is reports whether the token to be read next is the operator c.
+func (p *peeler) is(c byte) bool {
+	if p.i >= len(p.toks) {
+		return false
+	}
+	t := p.toks[p.i]
+	return t.Kind == Op && t.End-t.Start == 1 && p.src[t.Start] == c
+}
+
+// isOp reports whether the token to be read next is the operator op.
+func (p *peeler) isOp(op string) bool {
+	return p.kind() == Op && string(p.toks[p.i].Bytes(p.src)) == op
+}
+
+// isWord reports whether the token to be read next is the keyword word.
+func (p *peeler) isWord(word string) bool {
+	return p.kind() == Keyword && string(p.toks[p.i].Bytes(p.src)) == word
+}
+
+// lastEnd is where the token before the one to be read next ends.
+func (p *peeler) lastEnd() int32 {
+	for i := min(p.i, len(p.toks)) - 1; i >= 0; i-- {
+		if p.toks[i].Kind != Comment {
+			return p.toks[i].End
+		}
+	}
+	return 0
+}
+
+// startAt is where the token to be read next starts.
+func (p *peeler) startAt() int32 {
+	if p.i >= len(p.toks) {
+		return p.lastEnd()
+	}
+	return p.toks[p.i].Start
+}
+
+// drop reports a value that its context makes nothing of.
+func (p *peeler) drop(v value) {
+	switch {
+	case v.literal || v.named:
+	case v.isText():
+		p.report(v, false)
+	case v.kind == list:
+		p.commandLine(v.extra.items)
+		for _, item := range v.extra.items {
+			p.drop(item)
+		}
+	}
+}
+
+// test reads an expression with its conditions, or a lambda. Like all below it
+// reads nothing where no expression starts.
+func (p *peeler) test() value {
+	if p.nesting >= maxExpression {
+		p.giveUp()
+		return value{}
+	}
+	p.nesting++
+	defer func() { p.nesting-- }()
+	start := p.i
+	v := p.binary(1)
+	if p.isOp(":=") && p.isTarget(start) {
+		p.advance()
+		v = p.test()
+		p.bind(start, v)
+		v.named = true
+		return v
+	}
+	for p.isWord("if") {
+		p.drop(v)
+		p.advance()
+		p.drop(p.binary(1))
+		v = value{}
+		if !p.isWord("else") {
+			break
+		}
+		p.advance()
+		v = p.binary(1)
+		if !p.isWord("if") {
+			p.drop(v)
+			v = value{}
+		}
+	}
+	return v
+}
+
+// giveUp passes by what is nested too deep.
+func (p *peeler) giveUp() {
+	p.u.note("passed by expressions of layer %d nested deeper than %d", p.layer, maxExpression)
+	depth := 0
+	for start := p.i; p.i < len(p.toks); p.advance() {
+		t := p.toks[p.i]
+		if t.Flags&First != 0 && p.i > start {
+			return
+		}
+		if t.Kind != Op {
+			continue
+		}
+		switch p.src[t.Start] {
+		case '(', '[', '{':
+			depth++
+		case ')', ']', '}':
+			if depth--; depth < 0 {
+				return
+			}
+		}
+	}
+}
+
+// operator gives the binary operator to be read next and how strongly it
+// binds; zero when there is none.
+func (p *peeler) operator() (op string, strength int) {
+	t := p.toks[p.i]
+	word := t.Bytes(p.src)
+	if t.Kind == Keyword {
+		switch string(word) {
+		case "or":
+			return "or", 1
+		case "and":
+			return "and", 2
+		case "in", "is", "not":
+			return "in", 4
+		}
+		return "", 0
+	}
+	switch string(word) {
+	case "<", ">", "<=", ">=", "==", "!=", "<>":
+		return "<", 4
+	case "|":
+		return "|", 5
+	case "^":
+		return "^", 6
+	case "&":
+		return "&", 7
+	case "<<":
+		return "<<", 8
+	case ">>":
+		return ">>", 8
+	case "+":
+		return "+", 9
+	case "-":
+		return "-", 9
+	case "*":
+		return "*", 10
+	case "%":
+		return "%", 10
+	case "//":
+		return "//", 10
+	case "/", "@":
+		return "/", 10
+	case "**":
+		return "**", 12
+	}
+	return "", 0
+}
+
+// binary reads operands joined by operators that bind at least so strongly.
+func (p *peeler) binary(strength int) value {
+	start := p.startAt()
+	left := p.unary()
+	for p.i < len(p.toks) {
+		if k := p.toks[p.i].Kind; k != Op && k != Keyword {
+			break
+		}
+		op, s := p.operator()
+		if s < strength || s == 0 {
+			break
+		}
+		if p.begin < p.i && p.toks[p.i].Flags&First != 0 {
+			break
+		}
+		p.advance()
+		for op == "in" && (p.isWord("not") || p.isWord("in")) {
+			p.advance()
+		}
+		right := p.binary(s + 1)
+		left = p.binaryOp(op, left, right)
+		left.start, left.end = start, p.lastEnd()
+	}
+	return left
+}
+
+// unary reads an operand with its signs.
+func (p *peeler) unary() value {
+	start := p.startAt()
+	signs := 0
+	negate, invert := false, false
+	for p.i < len(p.toks) {
+		switch {
+		case p.is('-'):
+			negate = !negate
+		case p.is('~'):
+			invert = !invert
+		case p.is('+'):
+		case p.isWord("not"), p.isWord("yield"):
+			invert = !invert
+		case p.kind() == Name && string(p.toks[p.i].Bytes(p.src)) == "await":
+		default:
+			v := p.operand()
+			if signs == 0 {
+				return v
+			}
+			if v.kind == integer && negate != invert {
+				if negate {
+					v.num = -v.num
+				} else {
+					v.num = ^v.num
+				}
+				v.start, v.named = start, false
+				return v
+			}
+			p.drop(v)
+			return value{start: start, end: p.lastEnd()}
+		}
+		signs++
+		p.advance()
+	}
+	return value{}
+}
+
+// operand reads a name, a literal or a bracket and what follows it.
+func (p *peeler) operand() value {
+	start := p.startAt()
+	return p.trailers(p.atom(), start)
+}
+
+// atom reads a name, a literal or a bracket.
+func (p *peeler) atom() value {
+	if p.i >= len(p.toks) || p.toks[p.i].Flags&First != 0 && p.i > p.begin {
+		return value{}
+	}
+	t := p.toks[p.i]
+	switch t.Kind {
+	case Name:
+		v := p.lookup(t)
+		p.advance()
+		return v
+	case String:
+		return p.strings()
+	case Number:
+		p.advance()
+		v := value{start: t.Start, end: t.End}
+		if n, ok := parseInt(t.Bytes(p.src)); ok {
+			v.kind, v.num = integer, n
+		}
+		return v
+	case Keyword:
+		switch string(t.Bytes(p.src)) {
+		case "lambda":
+			return p.lambda()
+		case "None", "True", "False":
+			p.advance()
+			return value{start: t.Start, end: t.End}
+		}
+	case Op:
+		switch p.src[t.Start] {
+		case '(':
+			return p.group(')')
+		case '[':
+			return p.group(']')
+		case '{':
+			return p.braces()
+		case '*':
+			p.advance()
+			p.drop(p.binary(5))
+		case '.':
+			if t.End-t.Start == 3 {
+				p.advance()
+			}
+		}
+	}
+	return value{start: t.Start, end: t.Start}
+}
+
+// lookup gives the value of a name.
+func (p *peeler) lookup(t Token) value {
+	name := NameValue(p.src, t)
+	if len(p.env) > 0 {
+		if v, ok := p.env[string(name)]; ok {
+			return v
+		}
+	}
+	v := builtinValue(name)
+	v.start, v.end = t.Start, t.End
+	return v
+}
+
+// parseInt reads an integer literal.
+func parseInt(s []byte) (int64, bool) {
+	if n := len(s); n > 1 && s[n-1]|0x20 == 'l' {
+		s = s[:n-1]
+	}
+	if len(s) == 1 && s[0] >= '0' && s[0] <= '9' {
+		return int64(s[0] - '0'), true
+	}
+	if len(s) > 70 {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(string(s), 0, 64)
+	return n, err == nil
+}
+
+// strings reads string literals that stand side by side, which are one.
+func (p *peeler) strings() value {
+	v := p.str()
+	for p.kind() == String && p.toks[p.i].Flags&First == 0 {
+		right := p.str()
+		start := v.start
+		v = p.concat(v, right)
+		v.start, v.end = start, p.lastEnd()
+	}
+	return v
+}
+
+// str reads one string literal.
+func (p *peeler) str() value {
+	at := p.i
+	t := p.toks[at]
+	p.advance()
+	v := value{start: t.Start, end: t.End}
+	if t.Flags&Format != 0 && len(Embedded(p.src, t)) > 0 {
+		return v
+	}
+	if t.Flags&Escaped != 0 && t.Flags&Raw == 0 && !p.u.spend(int(t.End-t.Start)) {
+		return v
+	}
+	v.data, _ = StringValue(p.src, t)
+	v.data = v.data[:len(v.data):len(v.data)]
+	v.kind, v.literal, v.tok = text, true, int32(at)
+	if t.Flags&Bytes != 0 {
+		v.kind = bytesText
+	}
+	return v
+}
+
+// group reads what stands in round or square brackets: an expression, a list
+// or a comprehension.
+func (p *peeler) group(closer byte) value {
+	start := p.startAt()
+	p.advance()
+	if v, ok := p.intList(closer, start); ok {
+		return v
+	}
+	base, first := len(p.stack), p.i
+	commas := 0
+	for !p.closed() {
+		at := p.i
+		v := p.test()
+		if (p.isWord("for") || p.isAsyncFor()) && len(p.stack) == base {
+			v := p.comprehension(first)
+			p.close(closer)
+			v.start, v.end = start, p.lastEnd()
+			return v
+		}
+		switch {
+		case p.is(','):
+			commas++
+			p.push(v)
+			p.advance()
+		case p.i == at:
+			p.advance()
+		default:
+			p.push(v)
+		}
+	}
+	p.close(closer)
+	if closer == ')' && commas == 0 && len(p.stack) == base+1 {
+		v := p.stack[base]
+		p.stack = p.stack[:base]
+		if !v.named {
+			v.start, v.end = start, p.lastEnd()
+		}
+		return v
+	}
+	return p.popList(base, start)
+}
+
+// intList reads the rest of a list of nothing but integers, which may be long,
+// at once. It reads nothing when the list is of another kind.
+func (p *peeler) intList(closer byte, start int32) (v value, ok bool) {
+	from, n := p.i, 0
+	back := func() (value, bool) {
+		p.i = from
+		return value{}, false
+	}
+	for ; p.kind() == Number && p.toks[p.i].Flags&First == 0; n++ {
+		p.advance()
+		if !p.is(',') {
+			break
+		}
+		p.advance()
+	}
+	if n < 2 || !p.is(closer) || !p.u.spend(4*n) {
+		return back()
+	}
+	ints := make([]int32, 0, n)
+	for p.i = from; p.kind() == Number; {
+		c, ok := parseInt(p.toks[p.i].Bytes(p.src))
+		if !ok || c != int64(int32(c)) {
+			return back()
+		}
+		ints = append(ints, int32(c))
+		p.advance()
+		if p.is(',') {
+			p.advance()
+		}
+	}
+	p.advance()
+	return value{kind: integers, start: start, end: p.lastEnd(), extra: &extra{ints: ints}}, true
+}
+
+// isAsyncFor reports whether "async for" is to be read next, and reads the
+// first word of it.
+func (p *peeler) isAsyncFor() bool {
+	if p.kind() != Name || string(p.toks[p.i].Bytes(p.src)) != "async" {
+		return false
+	}
+	p.advance()
+	return p.isWord("for")
+}
+
+// closed reports whether a bracket ends here, by its closer or because the
+// text or the statement is over.
+func (p *peeler) closed() bool {
+	if p.i >= len(p.toks) {
+		return true
+	}
+	t := p.toks[p.i]
+	if t.Kind == Op {
+		c := p.src[t.Start]
+		return c == ')' || c == ']' || c == '}'
+	}
+	return t.Kind == Newline || t.Flags&First != 0 && p.i > p.begin
+}
+
+// close reads the closer of a bracket, if it is there.
+func (p *peeler) close(closer byte) {
+	if p.is(closer) {
+		p.advance()
+	}
+}
+
+// maxStack bounds the values on the stack: the elements of the lists and the
+// arguments of the calls that are being read.
+const maxStack = 1 << 16
+
+// push puts a value on the stack. Where it is full the value is left out of
+// its list.
+func (p *peeler) push(v value) {
+	if len(p.stack) >= maxStack {
+		p.u.note("left elements of lists in layer %d out: more than %d", p.layer, maxStack)
+		p.drop(v)
+		return
+	}
+	p.stack = append(p.stack, v)
+}
+
+// popList makes a list of what stands on the stack from base on.
+func (p *peeler) popList(base int, start int32) value {
+	items := p.stack[base:]
+	p.stack = p.stack[:base]
+	v := value{kind: list, start: start, end: p.lastEnd()}
+	whole := len(items) > 0
+	for _, item := range items {
+		whole = whole && item.kind == integer && item.num == int64(int32(item.num))
+	}
+	if whole {
+		if !p.u.spend(4 * len(items)) {
+			return value{}
+		}
+		v.kind = integers
+		ints := make([]int32, len(items))
+		for i, item := range items {
+			ints[i] = int32(item.num)
+		}
+		v.extra = &extra{ints: ints}
+		return v
+	}
+	if !p.u.spend(valueSize * len(items)) {
+		return value{}
+	}
+	for _, item := range items {
+		item.share()
+	}
+	v.extra = &extra{items: append([]value(nil), items...)}
+	return v
+}
+
+// braces reads a dictionary or a set. Its value is not followed.
+func (p *peeler) braces() value {
+	start := p.startAt()
+	p.advance()
+	for !p.closed() {
+		at := p.i
+		p.drop(p.test())
+		for p.isWord("for") {
+			p.forTargets()
+			p.drop(p.binary(1))
+		}
+		if p.isWord("if") || p.is(':') || p.is(',') || p.i == at {
+			p.advance()
+		}
+	}
+	p.close('}')
+	return value{start: start, end: p.lastEnd()}
+}

@@ -1,0 +1,81 @@
+package normalize
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+)
+
+// addGoldens seeds a fuzz target with the scripts of the golden layers.
+func addGoldens(f *testing.F) {
+	f.Helper()
+	paths, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(txtar.Parse(data).Files[0].Data)
+	}
+}
+
+func FuzzNormalize(f *testing.F) {
+	addGoldens(f)
+	for _, src := range []string{
+		"x='a';x+='b'\nexec(x*9)", "[[[", "f(x for x in [1,2])", "(lambda f: f(f))(lambda f: f(f))",
+		"def f(x): return f(x+'a')\nf('b')", "exec('exec(\"\"\"exec(1)\"\"\")')", "'%s%c' % ('a', 98)", "a if b else",
+		"''.join(map(lambda c: chr(c), range(90, 60, -3)))", "'{}{0}'.format('a')", "x: int = 'a' 'b'", "[1,2,3][::-1][0]",
+		"os.system('python -c \"a\\\"b\"')", "'é😀'[::-1].encode('latin-1')", "b'\\xff'.decode('latin-1')[::2]",
+	} {
+		f.Add([]byte(src))
+	}
+	f.Fuzz(func(t *testing.T, src []byte) {
+		text := Normalize(src)
+		checkText(t, src, text)
+		for _, note := range text.Notes {
+			if bytes.Contains([]byte(note), []byte("internal error")) {
+				t.Error(note)
+			}
+		}
+		again := Normalize(src)
+		if len(again.Layers) != len(text.Layers) {
+			t.Fatalf("got %d layers, then %d", len(text.Layers), len(again.Layers))
+		}
+		for i := range text.Layers {
+			if !bytes.Equal(text.Layers[i].Text, again.Layers[i].Text) || text.Layers[i].Transform != again.Layers[i].Transform {
+				t.Fatalf("layer %d differs between two runs", i)
+			}
+		}
+	})
+}
+
+func FuzzDecoders(f *testing.F) {
+	f.Add([]byte("aGVsbG8="), int64(0))
+	f.Add([]byte("68 65 6c6C6f"), int64(0))
+	f.Add([]byte("x\x9c\xcbH\xcd\xc9\xc9\x07\x00\x06,\x02\x15"), int64(15))
+	f.Add([]byte("\xcbH\xcd\xc9\xc9\x07\x00"), int64(-15))
+	f.Add([]byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcbH\xcd\xc9\xc9\x07\x00\x86\xa6\x106\x05\x00\x00\x00"), int64(31))
+	f.Fuzz(func(t *testing.T, in []byte, option int64) {
+		for _, d := range decoders {
+			const limit = 1000
+			before := bytes.Clone(in)
+			out, ok := d.decode(in, []int64{option}, limit)
+			if len(out) > limit {
+				t.Errorf("%s made %d bytes of at most %d", d.name, len(out), limit)
+			}
+			if !bytes.Equal(in, before) {
+				t.Errorf("%s changed its input", d.name)
+			}
+			again, okAgain := d.decode(in, []int64{option}, limit)
+			if ok != okAgain || !bytes.Equal(out, again) {
+				t.Errorf("%s gave %q, then %q", d.name, out, again)
+			}
+		}
+	})
+}

@@ -1,0 +1,322 @@
+package normalize
+
+import (
+	"fmt"
+	"hash/maphash"
+	"slices"
+)
+
+// The bounds of one Normalize. Each is noted when it is reached.
+const (
+	maxDepth     = 8        // layers inside layers
+	maxLayers    = 64       // the script itself included
+	maxMade      = 12 << 20 // bytes of all values made, final and intermediate
+	maxAllTokens = 3 << 19  // of all layers together
+	maxSteps     = 1 << 19  // tokens evaluated again, for loops and functions
+	maxRead      = 64 << 20 // bytes read by operations on values
+	maxConstants = 1024     // of one layer
+	maxConstant  = 4096     // bytes of one
+	minLayer     = 16       // bytes; what is shorter is a constant
+	minExecuted  = 8        // bytes of a text that is executed
+	maxNames     = 1 << 14  // bound at the same time in one layer
+	maxPending   = 128      // statements of one layer evaluated once more
+)
+
+// unpacker peels a script: it owns the layers found so far and what is left of
+// the bounds.
+type unpacker struct {
+	layers []Layer
+	notes  []string
+	seed   maphash.Seed
+	seen   map[uint64][]int // layers by the hash of their text
+	made   int              // bytes of values made
+	tokens int              // of all layers
+	steps  int              // tokens evaluated again
+	read   int              // bytes read by operations on values
+}
+
+// note adds a note unless it is there already.
+func (u *unpacker) note(format string, args ...any) {
+	n := fmt.Sprintf(format, args...)
+	if !slices.Contains(u.notes, n) {
+		u.notes = append(u.notes, n)
+	}
+}
+
+// spend takes n bytes off what may still be made, and reports whether they
+// were left.
+func (u *unpacker) spend(n int) bool {
+	if u.made+n > maxMade {
+		u.note("stopped decoding: more than %d bytes were made", maxMade)
+		return false
+	}
+	u.made += n
+	return true
+}
+
+// What a value costs besides its data, about.
+const (
+	valueSize = 72
+	pieceSize = 12
+	overhead  = 128
+)
+
+// left is how many bytes may still be made.
+func (u *unpacker) left() int { return maxMade - u.made }
+
+// lex reads the tokens of layer i.
+func (u *unpacker) lex(i int) {
+	l := &u.layers[i]
+	limit := min(maxTokens, maxAllTokens-u.tokens)
+	if limit < 16 {
+		u.note("left layers from %d on unread: more than %d tokens", i, maxAllTokens)
+		return
+	}
+	l.Tokens = lexUpTo(l.Text, limit)
+	u.tokens += len(l.Tokens)
+	if n := len(l.Tokens); n >= limit*3/4 {
+		for _, t := range l.Tokens[limit*3/4-1:] {
+			if t.Kind == Skipped {
+				u.note("left %d bytes of layer %d unread: more than %d tokens", t.End-t.Start, i, limit)
+			}
+		}
+	}
+}
+
+// peel evaluates layer i and adds the layers found in it. A crash gives up
+// this layer alone.
+func (u *unpacker) peel(i int) {
+	defer func() {
+		if r := recover(); r != nil {
+			u.note("gave up layer %d: internal error: %v", i, r)
+		}
+	}()
+	p := peeler{u: u, layer: i, src: u.layers[i].Text, toks: u.layers[i].Tokens, env: map[string]value{}}
+	p.run()
+	slices.SortStableFunc(p.constants, func(a, b Constant) int { return a.Span.Start - b.Span.Start })
+	u.layers[i].Constants = p.constants
+}
+
+// add adds a layer unless its text is there already, in which case the layer
+// that has it is given back. It is -1 when a bound is reached.
+func (u *unpacker) add(l Layer) int {
+	h := maphash.Bytes(u.seed, l.Text)
+	for _, k := range u.seen[h] {
+		if string(u.layers[k].Text) == string(l.Text) {
+			return k
+		}
+	}
+	switch {
+	case len(u.layers) >= maxLayers:
+		u.note("left further layers out: more than %d", maxLayers)
+		return -1
+	case l.Depth > maxDepth:
+		u.note("left layers deeper than %d out", maxDepth)
+		return -1
+	}
+	u.layers = append(u.layers, l)
+	u.seen[h] = append(u.seen[h], len(u.layers)-1)
+	return len(u.layers) - 1
+}
+
+// peeler evaluates the constant expressions of one layer. It reads the tokens
+// once, from the first to the last, and never goes back but for the bodies of
+// comprehensions and functions, which it pays for out of maxSteps.
+type peeler struct {
+	u     *unpacker
+	layer int
+	src   []byte
+	toks  []Token
+	i     int // the token to be read next
+	begin int // the token that the statement starts at
+
+	env       map[string]value
+	bound     []value        // values bound to names, to be reported if not used
+	stack     []value        // arguments and elements being read
+	spent     map[int32]bool // starts of literals that were decoded
+	pending   []int32        // statements that decode what was not known yet
+	constants []Constant
+
+	nesting int  // of expressions
+	calls   int  // of functions of the script
+	quiet   int  // above zero, nothing is reported
+	again   bool // tokens are read again, and paid for
+}
+
+// run evaluates the layer.
+func (p *peeler) run() {
+	if len(p.toks) == 0 {
+		return
+	}
+	p.i = -1
+	p.advance()
+	for p.i < len(p.toks) {
+		p.statement()
+	}
+	// Functions use names that are bound further down.
+	pending := p.pending
+	p.again = true
+	for _, at := range pending {
+		p.i = int(at)
+		p.statement()
+	}
+	for _, v := range p.bound {
+		if !v.extra.used {
+			p.report(v, false)
+		}
+	}
+	p.literals()
+}
+
+// report turns a value that is put to no further use into a layer or a
+// constant. Literals are left alone unless they are executed: they are there
+// for everyone to see, and literals() looks into them.
+func (p *peeler) report(v value, executed bool) {
+	if p.quiet > 0 || !v.isText() || v.literal && !executed {
+		return
+	}
+	if v.extra != nil {
+		if v.extra.used && !executed {
+			return
+		}
+		p.use(v)
+	}
+	if !p.touch(value{data: v.data[:min(len(v.data), 1<<16)]}) {
+		return
+	}
+	if isBinary(v.data) {
+		if deeper, ok := p.unpackBinary(v); ok {
+			v = deeper
+		}
+	}
+	steps := v.steps()
+	switch {
+	case isBinary(v.data):
+	case executed && len(v.data) >= minExecuted:
+		if steps == "" {
+			steps = "exec"
+		}
+		p.addLayer(v, steps, true)
+	case len(v.data) >= minLayer && (!plainSteps(steps) || looksLikeCode(v.data)):
+		p.addLayer(v, steps, false)
+	case !v.literal:
+		p.addConstant(site(v), v.data)
+		p.guess(v)
+	}
+}
+
+// addLayer adds the layer that v is.
+func (p *peeler) addLayer(v value, steps string, executed bool) {
+	parent := &p.u.layers[p.layer]
+	k := p.u.add(Layer{
+		Transform: steps,
+		Text:      v.data,
+		Parent:    p.layer,
+		Depth:     parent.Depth + 1,
+		Site:      site(v),
+		pieces:    p.pieces(v),
+	})
+	if k > 0 && executed {
+		p.u.layers[k].Executed = true
+	}
+	if k > p.layer {
+		p.spendLiterals(v)
+	}
+}
+
+// site is the expression that made v. One that was evaluated in the body of a
+// function may start behind its end, with what the function was given.
+func site(v value) Span {
+	return Span{int(min(v.start, v.end)), int(max(v.start, v.end, v.start+1))}
+}
+
+// addConstant adds a constant.
+func (p *peeler) addConstant(s Span, data []byte) {
+	if len(data) < 2 || len(p.constants) >= maxConstants {
+		return
+	}
+	p.constants = append(p.constants, Constant{s, data[:min(len(data), maxConstant)]})
+}
+
+// spendLiterals marks the literals that v was made of as decoded.
+func (p *peeler) spendLiterals(v value) {
+	if p.spent == nil {
+		p.spent = map[int32]bool{}
+	}
+	for _, piece := range p.pieces(v) {
+		p.spent[piece.start] = true
+	}
+}
+
+// pieces maps the data of v to the layer's text.
+func (p *peeler) pieces(v value) []piece {
+	if v.literal {
+		return stringPieces(p.src, p.toks[v.tok], 0, nil)
+	}
+	if v.extra == nil || len(v.extra.pieces) == 0 {
+		s := site(v)
+		return []piece{{0, int32(s.Start), int32(s.End)}}
+	}
+	return v.extra.pieces
+}
+
+// hull is the stretch of the layer's text that all of v was made of.
+func (p *peeler) hull(v value) (start, end int32) {
+	if v.literal {
+		open, end, _ := quotes(p.src, p.toks[v.tok])
+		return int32(open), int32(end)
+	}
+	pieces := p.pieces(v)
+	start, end = pieces[0].start, pieces[0].end
+	for _, piece := range pieces[1:] {
+		start, end = min(start, piece.start), max(end, piece.end)
+	}
+	return start, end
+}
+
+// derive makes the text that one step made of v as a whole.
+func (p *peeler) derive(v value, kind valueKind, data []byte, step string) value {
+	p.use(v)
+	start, end := p.hull(v)
+	if !p.u.spend(overhead) {
+		return value{}
+	}
+	return value{kind: kind, data: data, start: v.start, end: v.end, extra: &extra{
+		steps:  addStep(v.steps(), step),
+		pieces: []piece{{0, start, end}},
+	}}
+}
+
+// touch takes the size of values off the bytes that operations may read, and
+// reports whether they were left. Without it, a script could have one long
+// text read again and again.
+func (p *peeler) touch(values ...value) bool {
+	for _, v := range values {
+		p.u.read += len(v.data)
+		if v.kind == list || v.kind == integers {
+			p.u.read += 8 * v.length()
+		}
+	}
+	if p.u.read > maxRead {
+		p.u.note("stopped evaluating: more than %d bytes were read", maxRead)
+		return false
+	}
+	return true
+}
+
+// step reports whether tokens may still be evaluated again, and takes one off.
+func (p *peeler) step() bool {
+	p.u.steps++
+	if p.u.steps > maxSteps {
+		p.u.note("stopped evaluating: more than %d steps", maxSteps)
+		return false
+	}
+	return true
+}
+
+// use marks v as part of another value, which will be reported in its stead.
+func (p *peeler) use(v value) {
+	if v.extra != nil && !v.extra.used {
+		v.extra.used = true
+	}
+}

@@ -1,0 +1,155 @@
+package normalize
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// valueKind says what is known about the value of an expression.
+type valueKind uint8
+
+const (
+	unknown   valueKind = iota
+	settled             // unknown, but all that went into it has been reported
+	text                // a str: data is UTF-8
+	bytesText           // a bytes or bytearray: data
+	integer             // num
+	list                // of anything: extra.items
+	integers            // a list of integers: extra.ints
+	function            // a known module, class or function: num is its symbol
+	lambda              // a function of the script: extra.names and, in num, the token its body starts at
+)
+
+// value is what an expression evaluates to. The zero value is unknown. Values
+// are copied freely; what they point to is not changed after it was made,
+// except for used and for a buffer that its only owner appends to.
+type value struct {
+	kind       valueKind
+	named      bool  // read from a name, so it was reported where it was bound
+	literal    bool  // data is what token tok says, and pieces are not made yet
+	tok        int32 // the token of a literal
+	start, end int32 // the expression that made it, in the layer's text
+	num        int64
+	data       []byte
+	extra      *extra
+}
+
+// extra is the part of a value that most values do not have.
+type extra struct {
+	items  []value
+	ints   []int32
+	names  []int32 // tokens of parameters
+	pieces []piece
+	steps  string // how data was made, as in Layer.Transform
+	grows  bool   // only the expression being read has data and pieces, and may append to them
+	used   bool   // became part of another value, or was executed
+}
+
+// share makes sure that nobody appends to v in place any more.
+func (v value) share() {
+	if v.extra != nil && v.extra.grows {
+		v.extra.grows = false
+	}
+}
+
+// isText reports whether v is a known str or bytes.
+func (v value) isText() bool { return v.kind == text || v.kind == bytesText }
+
+// steps is how the value was made; empty for a literal.
+func (v value) steps() string {
+	if v.extra == nil {
+		return ""
+	}
+	return v.extra.steps
+}
+
+// maxStepNames bounds the steps that are named for one value.
+const maxStepNames = 8
+
+// addStep appends the name of one more step. A step that repeats is named once.
+func addStep(steps, step string) string {
+	switch {
+	case steps == "" || steps == step:
+		return step
+	case step == "" || strings.HasSuffix(steps, step) && steps[len(steps)-len(step)-1] == '+',
+		strings.Count(steps, "+") >= maxStepNames-1:
+		return steps
+	}
+	return steps + "+" + step
+}
+
+// raw gives the bytes that v stands for where bytes are wanted. A str in which
+// every character is below 256 is taken as those bytes, as Python 2 does.
+func (v value) raw() []byte {
+	if v.kind == bytesText || isASCII(v.data) {
+		return v.data
+	}
+	out := make([]byte, 0, len(v.data))
+	for i := 0; i < len(v.data); {
+		r, n := utf8.DecodeRune(v.data[i:])
+		if r > 255 || r == utf8.RuneError && n == 1 {
+			return v.data
+		}
+		out = append(out, byte(r))
+		i += n
+	}
+	return out
+}
+
+// isASCII reports whether all bytes are below 128.
+func isASCII(b []byte) bool {
+	for _, c := range b {
+		if c >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// chars gives the characters of v: the bytes of a bytes, the code points of a
+// str.
+func (v value) chars() []rune {
+	if v.kind == text && !isASCII(v.data) {
+		return []rune(string(v.data))
+	}
+	out := make([]rune, len(v.data))
+	for i, c := range v.data {
+		out[i] = rune(c)
+	}
+	return out
+}
+
+// length is what len() gives, or -1 when it is not known.
+func (v value) length() int {
+	switch v.kind {
+	case text:
+		return utf8.RuneCount(v.data)
+	case bytesText:
+		return len(v.data)
+	case list:
+		return len(v.extra.items)
+	case integers:
+		return len(v.extra.ints)
+	}
+	return -1
+}
+
+// at gives element i of a text or list, which must exist.
+func (v value) at(i int) value {
+	switch v.kind {
+	case text:
+		if !isASCII(v.data) {
+			return value{kind: text, data: []byte(string(v.chars()[i]))}
+		}
+		return value{kind: text, data: v.data[i : i+1 : i+1]}
+	case bytesText:
+		return value{kind: integer, num: int64(v.data[i])}
+	case list:
+		item := v.extra.items[i]
+		item.named = true // it is reported with its list
+		return item
+	case integers:
+		return value{kind: integer, num: int64(v.extra.ints[i])}
+	}
+	return value{}
+}
