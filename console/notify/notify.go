@@ -132,6 +132,25 @@ func New(cfg Config) (*Notifier, error) {
 	}}, nil
 }
 
+// Discard ends every delivery that is due without making it, and returns how
+// many those were. It is for a server that has no webhook: else one that is set
+// up later would be told all of the past.
+func Discard(ctx context.Context, q Queue, now time.Time) (int, error) {
+	n := 0
+	for {
+		due, err := q.Due(ctx, now, round)
+		if err != nil || len(due) == 0 {
+			return n, err
+		}
+		for _, d := range due {
+			if err := q.Delivered(ctx, d.ID); err != nil && !errors.Is(err, store.ErrNotFound) {
+				return n, err
+			}
+			n++
+		}
+	}
+}
+
 // Counts returns the totals so far.
 func (n *Notifier) Counts() Counts {
 	n.mu.Lock()

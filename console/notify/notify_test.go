@@ -416,6 +416,18 @@ func TestADeliveryThatWasNotWrittenDownIsMadeAgainUnderItsName(t *testing.T) {
 	check(t, "waiting", int64(0), waiting(t, s))
 }
 
+func TestWithoutAReceiverWhatWaitsIsDiscarded(t *testing.T) {
+	t.Parallel()
+	s := mem.New()
+	fill(t, s, 20)
+	got, err := Discard(t.Context(), s, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, "discarded", 20, got)
+	check(t, "waiting", int64(0), waiting(t, s))
+}
+
 func TestASetUpThatCannotWorkIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"", "hooks.example.com", "ftp://hooks.example.com", "file:///etc/passwd", "https://", "https://a b", "http://[::1"} {
