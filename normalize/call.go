@@ -55,11 +55,35 @@ func (p *peeler) member(v value) value {
 		p.stack = p.stack[:base]
 		return out
 	case unknown:
-		if p.is('(') && string(name) == "decode" {
-			p.await(v)
-		}
+		p.written(name)
 	}
 	return value{}
+}
+
+// written reports code that is written out, to be run from a file: the text
+// in the call of a method "write" that is to be read next.
+func (p *peeler) written(method []byte) {
+	switch string(method) {
+	case "decode":
+		if p.is('(') {
+			p.await(value{})
+		}
+		return
+	case "write", "write_text", "write_bytes", "writelines":
+	default:
+		return
+	}
+	if !p.is('(') {
+		return
+	}
+	base := p.arguments()
+	for _, v := range p.stack[base:] {
+		if v.isText() && v.steps() == "" && len(v.data) >= minLayer && p.touch(v) && looksLikeCode(v.data) {
+			p.addLayer(v, "write", false)
+		}
+		p.drop(v)
+	}
+	p.stack = p.stack[:base]
 }
 
 // dropAll drops all of a list of values.
@@ -224,23 +248,8 @@ func (p *peeler) comprehension(element int) value {
 		p.drop(iterable)
 		return value{}
 	}
-	n := elements.n
 	base := len(p.stack)
-	p.quiet++
-	names, values := []int32{target}, make([]value, 1)
-	for i := 0; i < n && ok; i++ {
-		if !p.step() {
-			ok = false
-			break
-		}
-		values[0] = elements.at(i)
-		v := p.evaluate(element, names, values)
-		ok = v.kind != unknown && v.kind != settled
-		v.named = false
-		p.push(v)
-	}
-	p.quiet--
-	if !ok {
+	if !p.evaluateAll(element, target, elements) {
 		p.stack = p.stack[:base]
 		p.drop(iterable)
 		return value{}
@@ -252,6 +261,33 @@ func (p *peeler) comprehension(element int) value {
 		v.extra.pieces = []piece{{0, start, end}}
 	}
 	return v
+}
+
+// evaluateAll evaluates the expression at token at with the name at token
+// target bound to every element in turn, and pushes what it gives. It reports
+// whether all of that was known.
+func (p *peeler) evaluateAll(at int, target int32, elements sequence) bool {
+	i, begin, again := p.i, p.begin, p.again
+	key := string(NameValue(p.src, p.toks[target]))
+	before := p.env[key]
+	p.quiet++
+	p.begin, p.again = at, true
+	ok := true
+	for k := 0; k < elements.n && ok && p.step(); k++ {
+		v := elements.at(k)
+		v.share()
+		v.named = true
+		p.env[key] = v
+		p.i = at
+		v = p.test()
+		ok = v.kind != unknown && v.kind != settled
+		v.named = false
+		p.push(v)
+	}
+	p.quiet--
+	p.i, p.begin, p.again = i, begin, again
+	p.setLocal(key, before)
+	return ok && p.u.steps <= maxSteps
 }
 
 // subscript reads "[i]" or "[from:to:step]".
@@ -311,7 +347,7 @@ func (p *peeler) index(v, i value) value {
 			if !p.u.spend(5 * len(v.data)) {
 				return value{}
 			}
-			return p.derive(v, text, v.at(int(k)).data, "slice")
+			return p.derive(v, text, []byte(string(v.chars()[k])), "slice")
 		}
 		return p.substring(v, int(k), int(k)+1, "slice")
 	}

@@ -420,7 +420,8 @@ func (p *peeler) intList(closer byte, start int32) (v value, ok bool) {
 		}
 		p.advance()
 	}
-	if n < 2 || !p.is(closer) || !p.u.spend(4*n) {
+	// A list at the end of a text that was cut off counts as well.
+	if n < 2 || !p.is(closer) && p.i < len(p.toks) || !p.u.spend(4*n) {
 		return back()
 	}
 	ints := make([]int32, 0, n)
@@ -435,7 +436,7 @@ func (p *peeler) intList(closer byte, start int32) (v value, ok bool) {
 			p.advance()
 		}
 	}
-	p.advance()
+	p.close(closer)
 	return value{kind: integers, start: start, end: p.lastEnd(), extra: &extra{ints: ints}}, true
 }
 

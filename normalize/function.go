@@ -46,6 +46,14 @@ var symbolNames, symbols = func() (names []string, index map[string]int) {
 	return names, index
 }()
 
+// symbolStarts says which pairs of first and second byte symbols start with.
+var symbolStarts = func() (t [256][64]bool) {
+	for _, name := range symbolNames {
+		t[name[0]][name[1]&63] = true
+	}
+	return t
+}()
+
 // callDecoders finds a decoder by the full name of a function.
 var callDecoders = func() map[string]*decoder {
 	m := map[string]*decoder{}
@@ -71,6 +79,10 @@ var codecDecoders = func() map[string]*decoder {
 // builtinValue gives what a name means that the script did not bind: a
 // function or module that is known, even if it was not imported.
 func builtinValue(name []byte) value {
+	// Most names are none of these, and are told apart by their beginning.
+	if len(name) < 2 || !symbolStarts[name[0]][name[1]&63] {
+		return value{}
+	}
 	if k, ok := symbols[string(name)]; ok {
 		return value{kind: function, num: int64(k)}
 	}

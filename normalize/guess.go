@@ -91,6 +91,8 @@ func encodedRun(data []byte, from int) (to int, hex bool) {
 		case isHex(c):
 		case base64Digits[c] != 255:
 			hex = false
+		case c == '=' && to-from < 2:
+			hex = false // padding in front: the text stands backwards
 		case c == '=':
 			for to < len(data) && data[to] == '=' {
 				to++
@@ -106,10 +108,14 @@ func encodedRun(data []byte, from int) (to int, hex bool) {
 
 // guessRun decodes one run and adds the layer if it is text.
 func (p *peeler) guessRun(v value, from, to int, hex bool) bool {
-	run := v.data[from:to]
-	step := "base64"
-	if hex {
+	part := p.substringOf(v, from, to)
+	run, steps, step := part.data, addStep(v.steps(), guessStep), "base64"
+	switch {
+	case hex:
 		step = "hex"
+	case run[0] == '=':
+		part = p.reverse(part)
+		run, steps = part.data, addStep(steps, "reverse")
 	}
 	d := codecDecoders[step]
 	// The beginning tells almost everything that is nothing.
@@ -121,8 +127,11 @@ func (p *peeler) guessRun(v value, from, to int, hex bool) bool {
 	if !ok {
 		return false
 	}
-	part := p.substringOf(v, from, to)
-	part = p.derive(part, bytesText, data, addStep(addStep(v.steps(), guessStep), step))
+	part = p.derive(part, bytesText, data, "")
+	if part.extra == nil {
+		return false
+	}
+	part.extra.steps = addStep(steps, step)
 	if isBinary(data) {
 		if part, ok = p.unpackBinary(part); !ok || isBinary(part.data) {
 			return false

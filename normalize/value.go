@@ -134,13 +134,10 @@ func (v value) length() int {
 	return -1
 }
 
-// at gives element i of a text or list, which must exist.
+// at gives element i of a list, a bytes or a str of ASCII, which must exist.
 func (v value) at(i int) value {
 	switch v.kind {
 	case text:
-		if !isASCII(v.data) {
-			return value{kind: text, data: []byte(string(v.chars()[i]))}
-		}
 		return value{kind: text, data: v.data[i : i+1 : i+1]}
 	case bytesText:
 		return value{kind: integer, num: int64(v.data[i])}
