@@ -43,6 +43,7 @@ func (t *tracker) handlePiece(e *event) {
 		x = new(pieces)
 		t.pending.put(e.Program, x)
 	}
+	before := x.size()
 	switch e.Kind {
 	case probeRecordKindRECORD_ARGS:
 		x.args = appendPiece(x.args, e, maxArgs)
@@ -63,7 +64,13 @@ func (t *tracker) handlePiece(e *event) {
 			})
 		}
 	}
+	t.pieces += x.size() - before
+	for t.pieces > maxPieces && t.pending.dropOldest() {
+	}
 }
+
+// size is how many bytes the pieces hold, but for small change.
+func (x *pieces) size() int { return len(x.args) + len(x.env) }
 
 // Bounds of what the kernel half sends: MAX_ARGS, MAX_ENV and MAX_PARENTS.
 const (
@@ -95,6 +102,7 @@ func (t *tracker) handleExec(e *event) {
 		x = new(pieces)
 	}
 	t.pending.remove(e.Program)
+	t.pieces -= x.size()
 
 	pid := int(e.Program.Tgid)
 	if x.exe == "" {
@@ -102,11 +110,15 @@ func (t *tracker) handleExec(e *event) {
 	}
 	kind := t.classify(e, x)
 	if kind == noPython {
-		t.forget(t.program(e.Program))
+		if p, ok := t.programs.get(e.Program); ok {
+			t.forget(p)
+		} else {
+			t.ignore(e.Program)
+		}
 		return
 	}
-	p := t.program(e.Program)
-	if p.exec != nil {
+	p := t.program(e)
+	if p == nil || p.exec != nil {
 		return
 	}
 	if x.cwd == "" {
@@ -126,7 +138,9 @@ func (t *tracker) handleExec(e *event) {
 	}
 	t.parents.put(processKey{e.Program.Tgid, e.exec.Start}, newAncestor(p.exec.process))
 	if kind == loader {
-		t.unwrap(p, e)
+		if !t.unwrap(p) {
+			return
+		}
 	} else {
 		p.exec.command = parseCommand(p.exec.process.Args)
 	}
@@ -142,23 +156,27 @@ func (t *tracker) settle(p *program) {
 	}
 	if p.gone {
 		t.finish(p, lostEarly)
+		t.retire(p)
 	}
 }
 
 // unwrap finds the program behind a dynamic loader that was executed by name.
-func (t *tracker) unwrap(p *program, e *event) {
+// It reports false when that is no Python.
+func (t *tracker) unwrap(p *program) bool {
 	p.exec.kind = notLookedAt
 	args := unwrapLoader(p.exec.process.Args)
 	if len(args) == 0 {
-		return
+		t.forget(p)
+		return false
 	}
 	p.exec.command = parseCommand(args)
-	switch kind := t.looker.classifyPath(int(e.Program.Tgid), absolute(p.exec.process.Cwd, args[0])); kind {
-	case noPython:
+	kind := t.looker.classifyPath(p.exec.process.PID, absolute(p.exec.process.Cwd, args[0]))
+	if kind == noPython {
 		t.forget(p)
-	default:
-		p.exec.kind = kind
+		return false
 	}
+	p.exec.kind = kind
+	return true
 }
 
 var descriptorPath = regexp.MustCompile(`^/(?:dev|proc/self|proc/thread-self|proc/[0-9]+)/fd/([0-9]{1,9})$`)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
 )
 
@@ -23,6 +24,9 @@ type kernel struct {
 // openKernel loads the programs and attaches them, the data programs first,
 // so that no interpreter is followed before its reads are.
 func openKernel() (*kernel, error) {
+	// Before 5.11 maps count as locked memory. Without the right to lift the
+	// limit loading may still succeed, and says why if it does not.
+	_ = rlimit.RemoveMemlock()
 	spec, err := loadProbe()
 	if err != nil {
 		return nil, fmt.Errorf("read programs: %w", err)

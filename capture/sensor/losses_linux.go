@@ -14,7 +14,7 @@ const (
 	lostStopped    = "sensor stopped"
 	lostArchive    = "archive read in part"
 	lostPieces     = "too many pieces"
-	lostBusy       = "look-ups busy"
+	lostIncomplete = "incomplete script"
 )
 
 // lossNames names what the kernel half counts.
@@ -25,6 +25,7 @@ var lossNames = [probeLossLOSS_MAX]string{
 	probeLossLOSS_BUDGET:    "file read too often",
 	probeLossLOSS_TASKS:     "too many processes",
 	probeLossLOSS_READS:     "too many reads at once",
+	probeLossLOSS_UNKNOWN:   "binary looked at too late",
 }
 
 // lossReason names the first of the losses in a record's bits.

@@ -63,7 +63,8 @@ const (
 	probeLossLOSS_BUDGET    probeLoss = 3
 	probeLossLOSS_TASKS     probeLoss = 4
 	probeLossLOSS_READS     probeLoss = 5
-	probeLossLOSS_MAX       probeLoss = 6
+	probeLossLOSS_UNKNOWN   probeLoss = 6
+	probeLossLOSS_MAX       probeLoss = 7
 )
 
 type probeParent struct {
@@ -180,7 +181,9 @@ type probeTask struct {
 	_       structs.HostLayout
 	Program probeProgram
 	Lost    uint32
-	Sent    uint32
+	Sent    uint16
+	Unknown uint16
+	Bytes   uint64
 }
 
 // Names of all BPF objects in the ELF.

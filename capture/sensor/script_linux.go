@@ -5,6 +5,7 @@ package sensor
 import (
 	"bytes"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,8 +40,11 @@ func (t *tracker) decide(p *program) {
 		t.teacher.setMode(p.id, probeProgramModeMODE_SCRIPT)
 	}
 	for _, r := range p.readings {
-		if r.text != nil {
+		switch {
+		case r.text != nil:
 			t.consider(p, r)
+		case r.have != probeFileStateFILE_NEW:
+			t.haveRead(p, r)
 		}
 	}
 }
@@ -176,18 +180,42 @@ func (t *tracker) deliverMain(p *program, s capture.Script) {
 	s.Time = t.clock.wall(p.id.Exec)
 	s.Digest = capture.Sum(s.Text)
 	p.done, p.digest = true, s.Digest
+	if s.Lost != "" {
+		t.count(lostIncomplete)
+	}
 	t.teacher.setMode(p.id, probeProgramModeMODE_MODULES)
 	t.deliver(s)
-	t.deliverEarly(p, nil)
+	t.deliverEarly(p)
+	p.exec.process = lighter(p.exec.process)
+}
+
+// lighter returns a process with what is kept of its arguments and environment
+// for the modules it imports later.
+func lighter(p capture.Process) capture.Process {
+	room := maxKept
+	cut := func(list []string) ([]string, bool) {
+		for i, s := range list {
+			if room -= len(s); room < 0 {
+				return slices.Clone(list[:i]), true
+			}
+		}
+		return list, false
+	}
+	var cutArgs, cutEnv bool
+	p.Args, cutArgs = cut(p.Args)
+	p.Env, cutEnv = cut(p.Env)
+	p.ArgsTruncated = p.ArgsTruncated || cutArgs
+	p.EnvTruncated = p.EnvTruncated || cutEnv
+	return p
 }
 
 // deliverEarly delivers what was read before the script was whole, if it is a
 // module.
-func (t *tracker) deliverEarly(p *program, except *reading) {
+func (t *tracker) deliverEarly(p *program) {
 	early := p.early
 	p.early = nil
 	for _, r := range early {
-		if r != except && isModuleName(r.path) {
+		if isModuleName(r.path) {
 			t.deliverImport(p, r)
 		}
 		t.drop(r)
@@ -233,22 +261,19 @@ func (t *tracker) finish(p *program, reason string) {
 		} else {
 			reason = t.reason(p, r, reason)
 		}
-		if reason != "" {
-			t.count(reason)
-		}
 		from := int64(0)
 		if p.exec.command.kind == capture.Stdin {
 			from = r.text.start()
 		}
 		t.deliverReading(p, r, from, reason)
-	} else if r := lastCandidate(p); r != nil {
+	} else if r := lastCandidate(p); r != nil && p.lost == 0 {
 		// The script's path led elsewhere when it was looked at.
 		t.deliverEarlyAs(p, r)
 	} else if lost := t.reason(p, nil, p.exec.lost); lost != "" {
 		t.deliverMain(p, capture.Script{Kind: p.exec.command.kind, Path: p.exec.script, Lost: lost})
 	}
 	p.done = true
-	t.deliverEarly(p, nil)
+	t.deliverEarly(p)
 }
 
 // partial returns the reading of the script, as far as it went.

@@ -104,10 +104,15 @@ func (t *tracker) learn(p *program, r *reading) {
 	t.teacher.keep(r.file, r.text.bytes)
 }
 
-// learnLibraries teaches that shared objects are left out: the dynamic loader
-// reads only their beginning, so they are never whole.
+// learnLibrary teaches that a shared object is left out: the dynamic loader
+// reads only its beginning, so it is never whole.
 func (t *tracker) learnLibrary(p *program, r *reading) {
-	if r.text != nil && bytes.HasPrefix(r.text.bytes, []byte("\x7fELF")) && t.trusted(r.file, r.magic, r.readAt, p.exec.reaper, r.writers) {
+	if r.finished || !p.certain {
+		return
+	}
+	r.finished = true
+	t.drop(r)
+	if t.trusted(r.file, r.magic, r.readAt, p.exec.reaper, r.writers) {
 		t.teacher.learnFile(r.file, probeFileStateFILE_IGNORE)
 	}
 }

@@ -3,16 +3,21 @@
 package sensor
 
 import (
+	"bytes"
 	"time"
 
 	"kingsnake/capture"
 )
 
 const (
-	maxPrograms = 4096
-	maxReadings = 1024 // of one program at once
-	maxImports  = 4096 // remembered of one program
-	maxPending  = 512  // execs of which not all pieces have come
+	maxPrograms = 4096     // running at once
+	maxGone     = 512      // ended, of which children may go on
+	maxOthers   = 1024     // that are no Python
+	maxReadings = 1024     // of one program at once
+	maxImports  = 4096     // remembered of one program
+	maxPending  = 512      // execs of which not all pieces have come
+	maxPieces   = 32 << 20 // bytes of them
+	maxKept     = 16 << 10 // bytes of arguments and environment kept for modules
 	execWait    = time.Second
 	brokenWait  = 3 * time.Second
 )
@@ -27,7 +32,10 @@ type tracker struct {
 	clock   clock
 
 	programs *lru[probeProgram, *program]
-	pending  *lru[probeProgram, *pieces] // execs being put together
+	gone     *lru[probeProgram, *program] // ended and delivered
+	others   *lru[probeProgram, struct{}] // no Pythons: what is still in the ring is of no interest
+	pending  *lru[probeProgram, *pieces]  // execs being put together
+	pieces   int                          // bytes in pending
 	parents  *lru[processKey, ancestor]
 	memory   int // bytes held in texts
 	limit    int
@@ -41,13 +49,16 @@ func newTracker(config Config, k *kernel, deliver func(capture.Script), count fu
 	t := &tracker{deliver: deliver, count: count, clock: newClock(), looker: newLooker(), limit: limit}
 	t.teacher = newTeacher(k, limit/4)
 	t.programs = newLRU(maxPrograms, func(_ probeProgram, p *program) {
-		if !p.ended() {
-			count(lostPrograms)
-			t.end(p, lostPrograms)
-		}
-		t.release(p)
+		count(lostPrograms)
+		t.end(p, lostPrograms)
+		t.forget(p)
 	})
-	t.pending = newLRU(maxPending, func(probeProgram, *pieces) { count(lostExec) })
+	t.gone = newLRU(maxGone, func(_ probeProgram, p *program) { t.release(p) })
+	t.others = newLRU[probeProgram, struct{}](maxOthers, nil)
+	t.pending = newLRU(maxPending, func(_ probeProgram, x *pieces) {
+		t.pieces -= x.size()
+		count(lostExec)
+	})
 	t.parents = newLRU[processKey, ancestor](maxPrograms, nil)
 	return t
 }
@@ -70,8 +81,6 @@ type program struct {
 	lost     uint32     // bits of what was lost of its processes
 }
 
-func (p *program) ended() bool { return p.gone && p.done }
-
 // readingKey is one file as one process reads it.
 type readingKey struct {
 	ino  uint64
@@ -88,9 +97,10 @@ type reading struct {
 	magic    uint64
 	fd       uint32
 	stream   bool
-	writers  bool // it was open for writing
-	own      bool // read by the program's own process, not a child
-	finished bool // it was whole, and has been dealt with
+	writers  bool           // it was open for writing
+	own      bool           // read by the program's own process, not a child
+	finished bool           // it was whole, and has been dealt with
+	have     probeFileState // what the kernel half knew of it
 	lost     string
 	time     time.Time // of its first read
 	touched  time.Time
@@ -112,23 +122,42 @@ func (t *tracker) handle(e *event) {
 	}
 }
 
-// program returns the program of a record, a new one if need be.
-func (t *tracker) program(id probeProgram) *program {
-	p, ok := t.programs.get(id)
+// program returns the program of a record, a new one if need be; nil if it is
+// of no interest.
+func (t *tracker) program(e *event) *program {
+	if _, ok := t.others.get(e.Program); ok {
+		return nil
+	}
+	p, ok := t.programs.get(e.Program)
 	if !ok {
-		p = &program{id: id, seen: time.Now(), readings: make(map[readingKey]*reading), imports: make(map[capture.Digest]bool)}
-		t.programs.put(id, p)
+		p, ok = t.gone.get(e.Program)
+	}
+	if !ok {
+		if e.Tgid != e.Program.Tgid {
+			// A child of a program that was forgotten.
+			t.count(lostPrograms)
+			t.ignore(e.Program)
+			return nil
+		}
+		p = &program{id: e.Program, seen: time.Now(), readings: make(map[readingKey]*reading), imports: make(map[capture.Digest]bool)}
+		t.programs.put(e.Program, p)
 	}
 	p.touched = time.Now()
 	return p
 }
 
-// forget drops a program that turned out not to be a Python.
+// forget drops a program, because it is no Python or there are too many.
 func (t *tracker) forget(p *program) {
 	p.done, p.gone = true, true
 	t.release(p)
 	t.programs.remove(p.id)
-	t.teacher.setMode(p.id, probeProgramModeMODE_IGNORE)
+	t.ignore(p.id)
+}
+
+// ignore has nothing more sent about a program.
+func (t *tracker) ignore(id probeProgram) {
+	t.others.put(id, struct{}{})
+	t.teacher.setMode(id, probeProgramModeMODE_IGNORE)
 }
 
 // release frees what a program's readings hold.
@@ -153,7 +182,10 @@ func (t *tracker) drop(r *reading) {
 
 // handleRead deals with a record about a file that was read.
 func (t *tracker) handleRead(e *event) {
-	p := t.program(e.Program)
+	p := t.program(e)
+	if p == nil {
+		return
+	}
 	p.lost |= e.Lost
 	r := t.reading(p, e)
 	if r == nil {
@@ -168,7 +200,8 @@ func (t *tracker) handleRead(e *event) {
 		}
 		return
 	case probeRecordKindRECORD_HAVE:
-		t.haveRead(p, r, probeFileState(e.Offset))
+		r.have = probeFileState(e.Offset)
+		t.haveRead(p, r)
 		return
 	case probeRecordKindRECORD_EOF:
 		if r.text == nil && !r.finished {
@@ -180,7 +213,11 @@ func (t *tracker) handleRead(e *event) {
 	case probeRecordKindRECORD_DATA:
 		t.addData(p, r, e)
 	}
-	if r.text != nil && (r.text.whole() || r.text.end >= 0) {
+	switch {
+	case r.text == nil || p.exec == nil:
+	case bytes.HasPrefix(r.text.bytes, []byte("\x7fELF")):
+		t.learnLibrary(p, r)
+	case r.text.whole() || r.text.end >= 0:
 		t.consider(p, r)
 	}
 }
@@ -278,39 +315,35 @@ func (t *tracker) shed(p *program) bool {
 }
 
 // haveRead deals with a file whose content is known.
-func (t *tracker) haveRead(p *program, r *reading, state probeFileState) {
-	if r.finished {
+func (t *tracker) haveRead(p *program, r *reading) {
+	if r.finished || p.exec == nil || !p.certain {
+		return // not yet
+	}
+	if !t.wanted(p, r) {
+		r.finished = true
 		return
 	}
-	var content []byte
-	ok := false
-	if state == probeFileStateFILE_HAVE {
-		content, ok = t.teacher.content(r.file)
-		if !ok {
-			t.teacher.forget(r.file)
-		}
+	content, ok := t.teacher.content(r.file)
+	if !ok && r.have == probeFileStateFILE_HAVE {
+		t.teacher.forget(r.file)
 	}
 	if !ok {
-		if r.path == "" || (p.exec != nil && !t.wanted(p, r)) {
-			return
-		}
 		content, ok = t.looker.readFile(p, r)
 	}
-	if !ok {
+	switch {
+	case !ok:
 		r.lost = lostEvicted
-		t.count(lostEvicted)
-		return
-	}
-	if !t.room(len(content)) {
+	case !t.room(len(content)):
 		r.lost = lostMemory
-		t.count(lostMemory)
+	default:
+		t.drop(r)
+		r.text = newText(int64(r.file.Size))
+		t.memory += r.text.write(0, content)
+		r.text.eof(int64(r.file.Size))
+		t.consider(p, r)
 		return
 	}
-	t.drop(r)
-	r.text = newText(int64(r.file.Size))
-	t.memory += r.text.write(0, content)
-	r.text.eof(int64(r.file.Size))
-	t.consider(p, r)
+	t.count(r.lost)
 }
 
 // wanted reports whether a file could be a script of the program.
@@ -323,25 +356,33 @@ func (t *tracker) wanted(p *program, r *reading) bool {
 
 // handleExit deals with the end of a process.
 func (t *tracker) handleExit(e *event) {
-	p, ok := t.programs.get(e.Program)
-	if !ok {
-		if e.Tgid != e.Program.Tgid {
-			return
-		}
-		p = t.program(e.Program)
+	p := t.program(e)
+	if p == nil {
+		return
 	}
 	p.lost |= e.Lost
 	if e.Tgid == p.id.Tgid {
 		p.gone = true
 		if p.exec != nil {
 			t.finish(p, lostEarly)
+			t.retire(p)
 		}
+		return
 	}
 	for key, r := range p.readings {
-		if key.tgid == e.Tgid && (p.exec != nil || !r.own) {
+		if key.tgid == e.Tgid {
 			t.drop(r)
 			delete(p.readings, key)
 		}
+	}
+}
+
+// retire puts a program that has ended where its children find it.
+func (t *tracker) retire(p *program) {
+	t.release(p)
+	if _, ok := t.programs.get(p.id); ok {
+		t.programs.remove(p.id)
+		t.gone.put(p.id, p)
 	}
 }
 
@@ -353,7 +394,7 @@ func (t *tracker) sweep(now time.Time) {
 			t.count(lostExec)
 			t.adopt(p)
 		case !p.done && p.lost != 0 && now.Sub(p.touched) > brokenWait:
-			t.end(p, lostEarly)
+			t.finish(p, t.reason(p, nil, lostEarly))
 		}
 		return true
 	})

@@ -20,6 +20,12 @@
 /* The most bytes read of one file by one process, re-reads included. */
 #define MAX_READ (3 * MAX_TEXT)
 
+/*
+ * The most bytes copied of what a process reads while nobody has looked at its
+ * binary: it takes user space a moment, and most are no interpreter.
+ */
+#define MAX_UNKNOWN (4 << 20)
+
 #define MAX_PARENTS 8
 
 enum record_kind {
@@ -57,6 +63,7 @@ enum loss {
 	LOSS_BUDGET,	 /* a file was read more often than is followed */
 	LOSS_TASKS,	 /* too many python processes at once */
 	LOSS_READS,	 /* too many reads at once */
+	LOSS_UNKNOWN,	 /* it read too much before its binary was looked at */
 	LOSS_MAX,
 };
 
@@ -69,7 +76,7 @@ enum binary_class {
 
 /* What is wanted of a program; without an entry, everything is. */
 enum program_mode {
-	MODE_ALL,     /* every file, and mention of every ignored one */
+	MODE_ALL,     /* every file, and mention of ignored modules */
 	MODE_SCRIPT,  /* every file that is not ignored */
 	MODE_MODULES, /* only regular files named like Python modules */
 	MODE_IGNORE,  /* nothing: it is not a python */

@@ -27,7 +27,9 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 struct task {
 	struct program program;
 	__u32 lost; /* 1 << enum loss, of what was lost of it */
-	__u32 sent; /* whether it is in any record of the data ring */
+	__u16 sent;    /* whether it is in any record of the data ring */
+	__u16 unknown; /* whether nobody has looked at its binary yet */
+	__u64 bytes;   /* read of files while nobody had */
 };
 
 /* A read that has been entered and not left. */
@@ -213,7 +215,8 @@ __noinline int send_data(__u32 want)
 	if (bpf_ringbuf_output(&data_ring, s, sizeof(s->rec) + len, 0)) {
 		if (t)
 			t->lost |= 1 << LOSS_DATA_RING;
-		count_loss(LOSS_DATA_RING);
+		if (!t || !t->unknown)
+			count_loss(LOSS_DATA_RING);
 		return -1;
 	}
 	return 0;
@@ -573,6 +576,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	mark.program.exec = bpf_ktime_get_boot_ns();
 	mark.program.tgid = tgid;
+	mark.unknown = !class;
 	if (bpf_map_update_elem(&tasks, &tgid, &mark, BPF_ANY))
 		count_loss(LOSS_TASKS);
 	s = scratch_of_cpu();
@@ -596,6 +600,7 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 	if (child_tgid == tgid || mode_of(&t->program) == MODE_IGNORE)
 		return 0;
 	mark.program = t->program;
+	mark.unknown = t->unknown;
 	if (bpf_map_update_elem(&tasks, &child_tgid, &mark, BPF_ANY))
 		count_loss(LOSS_TASKS);
 	return 0;
@@ -667,6 +672,8 @@ static __always_inline int enter_read(__u32 fd, __u64 buf, __s64 pos)
 	mode = mode_of(&t->program);
 	if (mode == MODE_IGNORE)
 		return 0;
+	if (mode != MODE_ALL)
+		t->unknown = 0;
 	file = file_of(fd);
 	if (!file)
 		return 0;
@@ -678,7 +685,7 @@ static __always_inline int enter_read(__u32 fd, __u64 buf, __s64 pos)
 		struct file_key key;
 
 		fill_key(&key, inode);
-		if (mode != MODE_ALL && state_of(inode, &key) == FILE_IGNORE)
+		if (state_of(inode, &key) == FILE_IGNORE && (mode != MODE_ALL || !is_module(file)))
 			return 0;
 	} else if (type != S_IFIFO && type != S_IFSOCK && type != S_IFCHR) {
 		return 0;
@@ -726,7 +733,10 @@ static __always_inline void send_read(struct scratch *s, struct task *t, struct 
 	if (!(s->rec.flags & FLAG_STREAM) && r->bytes > MAX_READ) {
 		count_loss(LOSS_BUDGET);
 		t->lost |= 1 << LOSS_BUDGET;
+	} else if (t->unknown && t->bytes > MAX_UNKNOWN) {
+		t->lost |= 1 << LOSS_UNKNOWN;
 	} else if (len) {
+		t->bytes += len;
 		if (send_bytes(buf, len, offset))
 			t->lost |= 1 << LOSS_FAULT;
 	} else if (!r->truncated) {
