@@ -79,6 +79,9 @@ func BenchmarkRead(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	if _, err := s.Evict(b.Context(), store.Limits{Findings: stocked}, time.Now()); err != nil {
+		b.Fatal(err)
+	}
 	middle := store.Position{Time: realistic(stocked / 2).EventTime, Name: realistic(stocked / 2).Name}.Cursor()
 	queries := map[string]store.Query{
 		"all":             {},
@@ -87,6 +90,7 @@ func BenchmarkRead(b *testing.B) {
 		"namespace, kind": {Namespace: "team-3", Kind: "stdin"},
 		"rare text":       {Text: "JOB-77777"},
 		"no such text":    {Text: "nowhere", State: finding.Active},
+		"rare kind":       {State: finding.Active, Kind: "nothing"},
 		"times":           {Since: realistic(1000).EventTime, Until: realistic(2000).EventTime},
 		"one script":      {SHA256: realistic(stocked / 2).Script.SHA256},
 	}

@@ -36,6 +36,10 @@ func (s *Store) Evict(ctx context.Context, l store.Limits, now time.Time) (map[s
 	if _, err := s.write.ExecContext(ctx, "PRAGMA incremental_vacuum(4096)"); err != nil {
 		return gone, s.explain("shrink database", err)
 	}
+	// Tell the planner, when much has changed, which columns select little.
+	if _, err := s.write.ExecContext(ctx, "PRAGMA optimize"); err != nil {
+		return gone, s.explain("analyze database", err)
+	}
 	return gone, nil
 }
 

@@ -32,7 +32,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -85,10 +84,11 @@ func Open(path string) (*Store, error) {
 }
 
 func (s *Store) open() (err error) {
-	if s.pack, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(2), zstd.WithLowerEncoderMem(true), zstd.WithEncoderLevel(zstd.SpeedDefault)); err != nil {
+	if s.pack, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(2), zstd.WithLowerEncoderMem(true),
+		zstd.WithWindowSize(256<<10)); err != nil {
 		return err
 	}
-	if s.unpack, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(4), zstd.WithDecoderMaxMemory(64<<20)); err != nil {
+	if s.unpack, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(4), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(64<<20)); err != nil {
 		return err
 	}
 	if s.write, err = sql.Open("sqlite", s.dsn("_txlock=immediate")); err != nil {
@@ -101,8 +101,8 @@ func (s *Store) open() (err error) {
 	if s.read, err = sql.Open("sqlite", s.dsn("_pragma=query_only(1)")); err != nil {
 		return err
 	}
-	s.read.SetMaxOpenConns(max(4, runtime.NumCPU()))
-	s.read.SetMaxIdleConns(4)
+	s.read.SetMaxOpenConns(4)
+	s.read.SetMaxIdleConns(2)
 	return s.read.Ping()
 }
 
@@ -116,7 +116,7 @@ func (s *Store) dsn(more string) string {
 		"_pragma=synchronous(normal)",
 		"_pragma=foreign_keys(1)",
 		"_pragma=journal_size_limit(67108864)",
-		"_pragma=cache_size(-16384)", // KiB, a connection
+		"_pragma=cache_size(-4096)", // KiB, a connection
 		"_pragma=trusted_schema(0)",
 		more,
 	}, "&")
