@@ -49,3 +49,17 @@ func benchmark(b *testing.B, f func(src []byte)) {
 		})
 	}
 }
+
+// BenchmarkHostile shows the worst that a script can cost.
+func BenchmarkHostile(b *testing.B) {
+	for _, h := range hostiles {
+		b.Run(h.name, func(b *testing.B) {
+			src := []byte(h.make(1 << 20))
+			b.SetBytes(int64(len(src)))
+			b.ReportAllocs()
+			for b.Loop() {
+				Normalize(src)
+			}
+		})
+	}
+}

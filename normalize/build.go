@@ -9,31 +9,37 @@ import (
 func (p *peeler) concat(left, right value) value {
 	p.use(left)
 	p.use(right)
-	if left.extra != nil && left.extra.grows && !left.named {
-		// Only this expression has the buffer, so a long sum stays linear.
+	out := value{kind: left.kind, start: left.start, end: right.end}
+	out.extra = &extra{steps: addStep(left.steps(), right.steps())}
+	if out.extra.steps == "" {
+		out.extra.steps = "join"
+	}
+	n := len(left.data) + len(right.data)
+	if b := left.growing(); b != nil {
 		if !p.u.spend(2 * len(right.data)) {
 			return value{}
 		}
-		left.extra.pieces = p.appendPieces(left.extra.pieces, right, len(left.data))
-		left.extra.steps = addStep(left.extra.steps, right.steps())
-		left.data = append(left.data, right.data...)
-		left.extra.used = false
-		return left
+		out.extra.buffer = b
+		out.extra.pieces = p.appendPieces(left.extra.pieces, right, len(left.data))
+		out.data = append(left.data, right.data...)
+	} else {
+		if !p.u.spend(n + n/2 + overhead) {
+			return value{}
+		}
+		out.extra.buffer = &buffer{}
+		out.extra.pieces = p.appendPieces(p.appendPieces(nil, left, 0), right, len(left.data))
+		out.data = append(append(make([]byte, 0, n+n/2+16), left.data...), right.data...)
 	}
-	n := len(left.data) + len(right.data)
-	if !p.u.spend(n + n/2 + overhead) {
-		return value{}
+	out.extra.buffer.top = n
+	return out
+}
+
+// growing gives the buffer that v may be appended to in place, if there is one.
+func (v value) growing() *buffer {
+	if v.extra == nil || v.extra.buffer == nil || v.extra.buffer.top != len(v.data) {
+		return nil
 	}
-	data := make([]byte, 0, n+n/2+16)
-	data = append(append(data, left.data...), right.data...)
-	pieces := p.appendPieces(nil, left, 0)
-	pieces = p.appendPieces(pieces, right, len(left.data))
-	steps := addStep(left.steps(), right.steps())
-	if steps == "" {
-		steps = "join"
-	}
-	return value{kind: left.kind, start: left.start, end: right.end, data: data,
-		extra: &extra{pieces: pieces, steps: steps, grows: true}}
+	return v.extra.buffer
 }
 
 // appendPieces appends the pieces of v, whose data starts at byte at of the
@@ -59,7 +65,7 @@ func (p *peeler) appendPieces(pieces []piece, v value, at int) []piece {
 	for _, more := range pieces[1:] {
 		all.start, all.end = min(all.start, more.start), max(all.end, more.end)
 	}
-	return append(pieces[:0], all)
+	return []piece{all}
 }
 
 // join is separator.join(list).

@@ -187,9 +187,7 @@ func (p *peeler) setLocal(name string, v value) {
 		delete(p.env, name)
 		return
 	}
-	v.share()
 	v.named = true
-	v.data = v.data[:len(v.data):len(v.data)]
 	p.env[name] = v
 }
 
@@ -275,7 +273,6 @@ func (p *peeler) evaluateAll(at int, target int32, elements sequence) bool {
 	ok := true
 	for k := 0; k < elements.n && ok && p.step(); k++ {
 		v := elements.at(k)
-		v.share()
 		v.named = true
 		p.env[key] = v
 		p.i = at
@@ -419,6 +416,9 @@ func (p *peeler) everyNth(v value, from, to, step int) value {
 
 // binaryOp gives the value of an operation.
 func (p *peeler) binaryOp(op string, left, right value) value {
+	if op == "+" && left.isText() && right.isText() {
+		return p.concat(left, right)
+	}
 	if (left.isText() || right.isText()) && !p.touch(left, right) {
 		return value{}
 	}
@@ -428,8 +428,6 @@ func (p *peeler) binaryOp(op string, left, right value) value {
 			return value{kind: integer, num: n}
 		}
 		return value{}
-	case op == "+" && left.isText() && right.isText():
-		return p.concat(left, right)
 	case op == "+" && (left.kind == list || left.kind == integers) && (right.kind == list || right.kind == integers):
 		a, okA := p.elements(left)
 		b, okB := p.elements(right)

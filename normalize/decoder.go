@@ -85,6 +85,9 @@ func (p *peeler) decode(d *decoder, v value, rest []value) value {
 // run1 runs a decoder within what may still be made.
 func (p *peeler) run1(d *decoder, in []byte, options []int64) ([]byte, bool) {
 	limit := min(maxOutput, p.u.left())
+	if limit == 0 {
+		return nil, false
+	}
 	out, ok := d.decode(in, options, limit)
 	if len(out) >= limit {
 		p.u.note("cut the output of %s at %d bytes", d.name, limit)

@@ -510,9 +510,6 @@ func (p *peeler) popList(base int, start int32) value {
 	if !p.u.spend(valueSize * len(items)) {
 		return value{}
 	}
-	for _, item := range items {
-		item.share()
-	}
 	v.extra = &extra{items: append([]value(nil), items...)}
 	return v
 }

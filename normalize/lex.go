@@ -37,7 +37,7 @@ func lexUpTo(src []byte, limit int) []Token {
 	}
 	l.run()
 	if l.pos < len(src) {
-		l.skipToTail(limit / 4)
+		l.skipToTail(limit/4 - 1)
 		l.limit = limit
 		l.run()
 		if l.pos < len(src) {

@@ -1,6 +1,69 @@
 // Package normalize says what a script says: it reads Python text with an
 // error-tolerant lexer and peels hidden text out of it into layers, without
 // ever executing anything.
+//
+//	text := normalize.Normalize(script)
+//	for i, layer := range text.Layers {
+//		for _, token := range layer.Tokens { … }
+//		where := text.Origin(i, normalize.Span{Start: 0, End: len(layer.Text)})
+//		line := text.Line(where.Start)
+//	}
+//
+// # The lexer
+//
+// [Lex] splits text of any Python from 2.7 to 3.14 into tokens, whatever state
+// it is in: cut off, in an unknown encoding, or no Python at all. It is linear
+// and allocates once. [StringValue] gives what a literal means, [NameValue]
+// what an identifier means, and [Embedded] the expressions of an f-string.
+//
+// # Layers
+//
+// A [Layer] is a text that another one hides: behind base64, hexadecimal
+// digits, compression, lists of character codes, reversal, or sums of short
+// strings. A small evaluator follows expressions whose values are known from
+// the text alone, through names, import aliases, attributes, comprehensions,
+// lambdas and functions of one return statement. What comes out becomes
+//
+//   - a layer, if it is passed to exec, eval, compile, "python -c" or is
+//     written out as code; or is text of at least 16 bytes that was decoded;
+//     or is code that was put together,
+//   - otherwise a [Constant] of the layer it stands in: that is where
+//     'o' + 's' is found, and ordinary messages that span several literals,
+//   - nothing, if it is binary.
+//
+// Long runs of base64 and hexadecimal digits that nothing seems to decode are
+// tried as well; such layers have a Transform that starts with "guess".
+//
+// Layers are read in turn, so that layers in layers are found up to eight deep.
+//
+// # What the evaluator believes
+//
+// It reads statements in the order they stand in, without branches and loops:
+// the last value bound to a name counts, in whatever function that was. What
+// is decoded through a name that is bound further down is read a second time.
+// This is no proof of what a program does. A belief that is wrong costs a layer
+// that holds text from the script all the same.
+//
+// # The way back
+//
+// [Text.Origin] maps any span of any layer to the script, byte by byte where
+// the text stands there in literals, and to the whole expression otherwise.
+// [Text.Line] and [Text.LineSpan] turn offsets of the script into lines and
+// back.
+//
+// # Bounds
+//
+// The script is hostile. Depth, the number of layers, tokens, bytes made, bytes
+// read and expressions evaluated again are bounded, which bounds time and
+// memory for any input; so is what one decoder may make of its input. Whatever
+// is cut is named in Text.Notes. A crash in the evaluator gives up one layer,
+// with a note. The result depends on nothing but the script.
+//
+// # What it does not do
+//
+// It runs no code, follows no loop statements, opens no files, and does not
+// judge what it finds: that is what package classify is for. To add a decoder,
+// see docs/how-to-add-a-decoder.md.
 package normalize
 
 import "hash/maphash"
@@ -57,5 +120,5 @@ func Normalize(src []byte) Text {
 		u.lex(i)
 		u.peel(i)
 	}
-	return Text{Layers: u.layers, Notes: u.notes, lines: indexLines(src)}
+	return Text{Layers: u.layers, Notes: u.allNotes(), lines: indexLines(src)}
 }

@@ -22,11 +22,18 @@ const (
 	maxPending   = 128      // statements of one layer evaluated once more
 )
 
+// note is something that was cut or given up.
+type note struct {
+	format string
+	text   string
+	more   int // of the same format
+}
+
 // unpacker peels a script: it owns the layers found so far and what is left of
 // the bounds.
 type unpacker struct {
 	layers []Layer
-	notes  []string
+	notes  []note
 	seed   maphash.Seed
 	seen   map[uint64][]int // layers by the hash of their text
 	made   int              // bytes of values made
@@ -35,12 +42,28 @@ type unpacker struct {
 	read   int              // bytes read by operations on values
 }
 
-// note adds a note unless it is there already.
+// note adds a note. The first of each format is kept, and the others counted:
+// a hostile script can cause a great many.
 func (u *unpacker) note(format string, args ...any) {
-	n := fmt.Sprintf(format, args...)
-	if !slices.Contains(u.notes, n) {
-		u.notes = append(u.notes, n)
+	for i := range u.notes {
+		if u.notes[i].format == format {
+			u.notes[i].more++
+			return
+		}
 	}
+	u.notes = append(u.notes, note{format: format, text: fmt.Sprintf(format, args...)})
+}
+
+// allNotes gives the notes in words.
+func (u *unpacker) allNotes() []string {
+	var all []string
+	for _, n := range u.notes {
+		if n.more > 0 {
+			n.text = fmt.Sprintf("%s (and %d times more)", n.text, n.more)
+		}
+		all = append(all, n.text)
+	}
+	return all
 }
 
 // spend takes n bytes off what may still be made, and reports whether they
@@ -293,7 +316,10 @@ func (p *peeler) derive(v value, kind valueKind, data []byte, step string) value
 func (p *peeler) touch(values ...value) bool {
 	for _, v := range values {
 		p.u.read += len(v.data)
-		if v.kind == list || v.kind == integers {
+		switch v.kind {
+		case list:
+			p.u.read += valueSize * v.length()
+		case integers:
 			p.u.read += 8 * v.length()
 		}
 	}

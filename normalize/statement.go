@@ -143,9 +143,6 @@ func (p *peeler) bind(at int, v value) {
 		p.u.note("left names of layer %d unbound: more than %d", p.layer, maxNames)
 		return
 	}
-	// What is bound is shared, so nobody may append to it in place.
-	v.share()
-	v.data = v.data[:len(v.data):len(v.data)]
 	if v.isText() && v.extra != nil && !v.named && p.quiet == 0 {
 		if len(p.bound) < maxNames {
 			p.bound = append(p.bound, v)

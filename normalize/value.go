@@ -40,16 +40,16 @@ type extra struct {
 	ints   []int32
 	names  []int32 // tokens of parameters
 	pieces []piece
-	steps  string // how data was made, as in Layer.Transform
-	grows  bool   // only the expression being read has data and pieces, and may append to them
-	used   bool   // became part of another value, or was executed
+	steps  string  // how data was made, as in Layer.Transform
+	buffer *buffer // that data stands in, if more may be appended there
+	used   bool    // became part of another value, or was executed
 }
 
-// share makes sure that nobody appends to v in place any more.
-func (v value) share() {
-	if v.extra != nil && v.extra.grows {
-		v.extra.grows = false
-	}
+// buffer is what a sum grows in. Values that were taken on the way share it:
+// each sees its own length, and only the one that reaches to the top may be
+// appended to in place. So a long sum is linear, also over many statements.
+type buffer struct {
+	top int // bytes in use
 }
 
 // isText reports whether v is a known str or bytes.
