@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kingsnake/finding"
+	"kingsnake/finding/scc"
 	"kingsnake/store"
 )
 
@@ -35,14 +36,15 @@ type findingHead struct {
 // summaryPage is the Summary tab of a finding.
 type summaryPage struct {
 	findingHead
-	Detected []fact
-	Resource []fact
+	Detected []factGroup
+	Resource []factGroup
 	Links    []link
+	Cloud    []link // pages of the Google Cloud console
 	Origin   originView
 	Process  []processView
 	Env      []evidence
 	EnvNote  string
-	Seen     []indicator
+	Seen     []evidence // addresses in the code
 	Reasons  []reasonView
 	Code     codeView
 	Layers   []layerView
@@ -61,6 +63,21 @@ type fact struct {
 	Missing string     // why there is no value
 	Note    evidence
 	URL     string // where findings with the same value are
+}
+
+// factGroup is facts that are shown together. One with a Summary is folded.
+type factGroup struct {
+	Summary string
+	Facts   []fact
+}
+
+// fold groups facts into those in sight and those behind a summary.
+func fold(inSight, folded []fact) []factGroup {
+	groups := []factGroup{{Facts: inSight}}
+	if len(folded) > 0 {
+		groups = append(groups, factGroup{Summary: "More", Facts: folded})
+	}
+	return groups
 }
 
 // link leads somewhere else.
@@ -87,12 +104,6 @@ type processView struct {
 	About string
 	Args  []evidence
 	Self  bool
-}
-
-// indicator is a kind of network name and those seen.
-type indicator struct {
-	Label  string
-	Values []evidence
 }
 
 // reasonView is one reason with links to where it points.
@@ -136,12 +147,13 @@ func (c *console) summary(r *http.Request, f finding.Finding, rules []store.Allo
 	if layer < 1 || layer > len(f.Script.Layers) {
 		layer = 0
 	}
-	head := c.head(r, f, "summary")
+	head, related := c.head(r, f, "summary"), scc.LinksOf(f, c.SCC)
 	return summaryPage{
 		findingHead: head,
-		Detected:    detected(f),
-		Resource:    c.resource(f),
-		Links:       c.relatedLinks(f),
+		Detected:    fold(detected(f)),
+		Resource:    fold(c.resource(f)),
+		Links:       relatedLinks(f, related),
+		Cloud:       outside(related.Cloud),
 		Origin:      origin(f, c.Now()),
 		Process:     ancestry(f.Process),
 		Env:         shows(f.Process.Env),
@@ -229,8 +241,8 @@ func noScript(kind string) string {
 	return "The path was not captured."
 }
 
-// detected lists what was detected.
-func detected(f finding.Finding) []fact {
+// detected lists what was detected: what an analyst asks first, and the rest.
+func detected(f finding.Finding) (inSight, rest []fact) {
 	p, s := f.Process, f.Script
 	binary := fact{Label: "Program binary", Value: show(p.Exe)}
 	if p.Exe == "" {
@@ -253,22 +265,22 @@ func detected(f finding.Finding) []fact {
 	if s.Lost != "" {
 		whole.Note = show("of the bytes that were captured; some are missing: " + s.Lost)
 	}
-	facts := []fact{binary, digest, script, args, whole}
+	rest = []fact{digest}
 	if s.ContentsSHA256 != s.SHA256 {
-		facts = append(facts, fact{Label: "Contents SHA-256", Value: show(s.ContentsSHA256),
+		rest = append(rest, fact{Label: "Contents SHA-256", Value: show(s.ContentsSHA256),
 			Note: show("of the text kept here, after cutting and replacing secrets")})
 	}
 	if s.Parent != "" {
-		facts = append(facts, fact{Label: "Imported by", Value: show(s.Parent), URL: findingsURL("sha256", s.Parent)})
+		rest = append(rest, fact{Label: "Imported by", Value: show(s.Parent), URL: findingsURL("sha256", s.Parent)})
 	}
 	if p.Cwd != "" {
-		facts = append(facts, fact{Label: "Working directory", Value: show(p.Cwd)})
+		rest = append(rest, fact{Label: "Working directory", Value: show(p.Cwd)})
 	}
 	user := fact{Label: "User id", Value: show(strconv.FormatUint(uint64(p.UID), 10))}
 	if p.UID == 0 {
 		user.Note = show("root")
 	}
-	return append(facts, user)
+	return []fact{binary, script, args, whole}, append(rest, user)
 }
 
 // argViews shows each argument. The script itself, as an argument of -c, is not
@@ -303,54 +315,43 @@ func findingsURL(filter, value string) string {
 	return "/findings?" + url.Values{filter: {value}}.Encode()
 }
 
-// resource lists the affected resource and the workload on it.
-func (c *console) resource(f finding.Finding) []fact {
+// resource lists the affected resource and the workload on it: what an analyst
+// asks first, and the rest.
+func (c *console) resource(f finding.Finding) (inSight, rest []fact) {
 	w := f.Workload
-	why := func(field string) string {
-		if reason := w.Unresolved[field]; reason != "" {
-			return "Not known: " + plain(reason) + "."
+	one := func(label, value, field, filter string) []fact {
+		reason := ""
+		if why := w.Unresolved[field]; why != "" {
+			reason = "Not known: " + plain(why) + "."
 		}
-		return ""
-	}
-	var facts []fact
-	add := func(label, value, field, filter string) {
-		reason := why(field)
 		if value == "" && reason == "" {
-			return
+			return nil
 		}
-		one := fact{Label: label, Value: show(value), Missing: missing(value, reason)}
+		known := fact{Label: label, Value: show(value), Missing: missing(value, reason)}
 		if filter != "" {
-			one.URL = findingsURL(filter, value)
+			known.URL = findingsURL(filter, value)
 		}
-		facts = append(facts, one)
+		return []fact{known}
 	}
-	facts = append(facts, c.fullName(f))
-	add("Cluster", w.Cluster, "cluster", "")
-	add("Node", w.Node, "node", "node")
+	inSight = slices.Concat([]fact{c.fullName(f)}, one("Cluster", w.Cluster, "cluster", ""), one("Node", w.Node, "node", "node"))
 	if w.Host() {
-		return append(facts, fact{Label: "Container", Missing: "None: the script ran on the host, outside any container."})
+		return append(inSight, fact{Label: "Container", Missing: "None: the script ran on the host, outside any container."}), nil
 	}
-	add("Namespace", w.PodNamespace, "pod.namespace", "namespace")
-	add("Pod", w.PodName, "pod.name", "text")
-	add("Pod UID", w.PodUID, "pod.uid", "")
-	if w.PodName == "" && why("pod.name") == "" {
-		facts = append(facts, fact{Label: "Pod", Missing: "None: the container does not belong to a Kubernetes pod."})
+	if w.PodName == "" && w.Unresolved["pod.name"] == "" {
+		inSight = append(inSight, fact{Label: "Pod", Missing: "None: the container does not belong to a Kubernetes pod."})
 	}
-	if w.OwnerName != "" {
-		add("Owner", w.OwnerKind+" "+w.OwnerName, "owner.name", "")
-	} else {
-		add("Owner", "", "owner.name", "")
-	}
-	add("Container", w.ContainerName, "container.name", "text")
-	add("Container id", w.ContainerID, "container.id", "")
-	add("Image", w.Image, "container.image", "image")
-	add("Image digest", w.ImageID, "container.image_id", "")
-	add("Runtime", w.Runtime, "container.runtime", "")
-	if created := at(w.ContainerCreated, c.Now()); created.Text != "" {
-		add("Created", created.Text, "", "")
-	} else {
-		add("Created", "", "container.created", "")
-	}
+	inSight = slices.Concat(inSight,
+		one("Namespace", w.PodNamespace, "pod.namespace", "namespace"),
+		one("Pod", w.PodName, "pod.name", "text"),
+		one("Owner", strings.TrimSpace(w.OwnerKind+" "+w.OwnerName), "owner.name", ""),
+		one("Container", w.ContainerName, "container.name", "text"),
+		one("Image", w.Image, "container.image", "image"))
+	rest = slices.Concat(
+		one("Container id", w.ContainerID, "container.id", ""),
+		one("Image digest", w.ImageID, "container.image_id", ""),
+		one("Runtime", w.Runtime, "container.runtime", ""),
+		one("Created", at(w.ContainerCreated, c.Now()).Text, "container.created", ""),
+		one("Pod UID", w.PodUID, "pod.uid", ""))
 	if len(w.PodLabels) > 0 {
 		labels := fact{Label: "Pod labels"}
 		for _, k := range slices.Sorted(maps.Keys(w.PodLabels)) {
@@ -358,9 +359,9 @@ func (c *console) resource(f finding.Finding) []fact {
 				labels.List = append(labels.List, show(k+"="+w.PodLabels[k]))
 			}
 		}
-		facts = append(facts, labels)
+		rest = append(rest, labels)
 	}
-	return facts
+	return inSight, rest
 }
 
 // missing returns reason when there is no value.
@@ -423,17 +424,16 @@ func ancestry(p finding.Process) []processView {
 	return out
 }
 
-func indicators(in finding.Indicators) []indicator {
-	var out []indicator
-	for _, kind := range []struct {
-		label  string
-		values []string
-	}{{"IP addresses", in.IPs}, {"Domains", in.Domains}, {"URLs", in.URLs}} {
-		if len(kind.values) > 0 {
-			out = append(out, indicator{kind.label, shows(kind.values[:min(len(kind.values), finding.MaxIndicators)])})
+// indicators lists the addresses seen in the code. One that stands within
+// another is not repeated.
+func indicators(in finding.Indicators) []evidence {
+	var kept []string
+	for _, value := range slices.Concat(in.URLs, in.Domains, in.IPs) {
+		if !slices.ContainsFunc(kept, func(k string) bool { return strings.Contains(k, value) }) && len(kept) < finding.MaxIndicators {
+			kept = append(kept, value)
 		}
 	}
-	return out
+	return shows(kept)
 }
 
 func shows(values []string) []evidence {

@@ -146,7 +146,8 @@ func block(s string) evidence {
 func (c *console) stepFinding(f finding.Finding, base string, related []rowView, more bool) step {
 	s := step{ID: "details", Title: "Check the finding's details",
 		Intro: "Make sure what ran, as whom and on what, and note the values that the next steps use.",
-		Facts: detected(f)[:4]}
+	}
+	s.Facts, _ = detected(f)
 	s.Facts = append(s.Facts,
 		c.fullName(f),
 		fact{Label: "script.contents", Value: show(size(int64(len(f.Script.Contents)))), Note: show(contentsNote(f.Script))},

@@ -25,12 +25,10 @@ func outside(links []scc.Link) []link {
 	return out
 }
 
-// relatedLinks are the VirusTotal indicator, ATT&CK and what else belongs to a
-// finding.
-func (c *console) relatedLinks(f finding.Finding) []link {
-	l := scc.LinksOf(f, c.SCC)
+// relatedLinks are the VirusTotal indicator, ATT&CK, and other findings of the
+// same script.
+func relatedLinks(f finding.Finding, l scc.Links) []link {
 	out := append(virusTotal(f, l), outside(l.ATTACK)...)
-	out = append(out, outside(l.Cloud)...)
 	return append(out, link{Text: "Findings of this same script", URL: findingsURL("sha256", f.Script.SHA256)})
 }
 

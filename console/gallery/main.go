@@ -3,6 +3,7 @@
 //
 //	go run ./console/gallery -listen 127.0.0.1:8418 -n 5000
 //	go run ./console/gallery -pictures FOLDER [SCREEN...]
+//	go run ./console/gallery -pictures docs/console.png
 package main
 
 import (
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"time"
 
 	"kingsnake/console/auth"
@@ -22,7 +24,7 @@ import (
 func main() {
 	listen := flag.String("listen", "127.0.0.1:8418", "`address` to serve at")
 	n := flag.Int("n", 200, "`number` of findings; 0 shows the console of a fresh start")
-	save := flag.String("pictures", "", "instead of serving, save a picture of every screen in this `folder`")
+	save := flag.String("pictures", "", "instead of serving, save a picture of every screen in this `folder`; or that of the README in a file named .png")
 	flag.Parse()
 	if err := run(*listen, *save, *n); err != nil {
 		fmt.Fprintln(os.Stderr, "gallery:", err)
@@ -49,6 +51,9 @@ func run(listen, save string, n int) error {
 	if save != "" {
 		server := httptest.NewServer(handler)
 		defer server.Close()
+		if strings.HasSuffix(save, ".png") {
+			return readmePicture(save, server, a)
+		}
 		return pictures(save, flag.Args(), server, a)
 	}
 	token, err := a.Mint()

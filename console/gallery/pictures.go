@@ -44,14 +44,38 @@ func pictures(dir string, only []string, server *httptest.Server, a *auth.Auth) 
 			if err := chromedp.Do(browser, chromedp.Navigate(server.URL+screen.Path)); err != nil {
 				return fmt.Errorf("%s: %w", screen.Name, err)
 			}
-			png, err := chromedp.Run(browser, chromedp.FullScreenshot(100))
+			data, err := chromedp.Run(browser, chromedp.FullScreenshot(100))
 			if err != nil {
 				return fmt.Errorf("%s: %w", screen.Name, err)
 			}
-			if err := os.WriteFile(filepath.Join(dir, screen.Name+"-"+look.name+".png"), png, 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, screen.Name+"-"+look.name+".png"), data, 0o644); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// readmePicture saves what README.md shows: the finding page, as far as a
+// screen reaches.
+func readmePicture(file string, server *httptest.Server, a *auth.Auth) error {
+	browser, stop, err := consoletest.NewBrowser(context.Background())
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if err := consoletest.SignIn(browser, server, a); err != nil {
+		return err
+	}
+	if err := consoletest.Look(browser, 1220, 1440, false); err != nil {
+		return err
+	}
+	if err := chromedp.Do(browser, chromedp.Navigate(server.URL+"/findings/"+consoletest.Shell().Name)); err != nil {
+		return err
+	}
+	data, err := chromedp.Run(browser, chromedp.CaptureScreenshot())
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, data, 0o644)
 }
