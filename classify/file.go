@@ -94,7 +94,7 @@ func (m *Model) encode() ([]byte, error) {
 	if err := binary.Write(&out, binary.LittleEndian, h); err != nil {
 		return nil, fmt.Errorf("write model: %v", err)
 	}
-	z, err := flate.NewWriter(&out, flate.BestCompression)
+	z, err := flate.NewWriter(&out, flate.DefaultCompression)
 	if err != nil {
 		return nil, fmt.Errorf("write model: %v", err)
 	}

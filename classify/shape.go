@@ -110,6 +110,9 @@ func (s *shape) marks(to []uint32, text normalize.Text, tokens int) []uint32 {
 		l := &text.Layers[i]
 		if i > 0 && i < 64 {
 			add("by "+l.Transform, 0)
+			if l.Executed {
+				add("executed "+l.Transform, 0)
+			}
 		}
 		depth = max(depth, l.Depth)
 	}

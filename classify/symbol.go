@@ -114,3 +114,6 @@ __builtins__ __file__ __name__ __doc__ __loader__ __spec__ __dict__ self cls
 Exception BaseException KeyboardInterrupt SystemExit ImportError OSError IOError ValueError
 KeyError TypeError RuntimeError AttributeError NotImplementedError
 async await match case nonlocal`
+
+// BehaviorCount is how many behaviors the features know.
+func BehaviorCount() int { return len(behaviors) }

@@ -2,6 +2,8 @@ package classify
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 	"sync"
 
 	"kingsnake/normalize"
@@ -48,6 +50,8 @@ type walker struct {
 	call1, call2 symbol // the calls before
 	afterDef     uint64 // the keyword before, when it was def or class
 	statement    bool   // at the start of one
+
+	constants []normalize.Constant // texts put together that are still to come
 }
 
 const (
@@ -60,10 +64,12 @@ var walkers = sync.Pool{New: func() any { return &walker{env: map[uint64]value{}
 // layer reads one layer into x.
 func (w *walker) layer(x *extraction, l *normalize.Layer, index int) {
 	clear(w.env)
-	*w = walker{env: w.env, stars: w.stars[:0], frames: w.frames[:0], x: x, layer_: index,
+	*w = walker{env: w.env, stars: w.stars[:0], frames: w.frames[:0], constants: w.constants[:0], x: x, layer_: index,
 		src: l.Text, toks: l.Tokens, base: x.shape.place, last: nothing, statement: true}
 	x.shape.layer(l)
 	x.shape.place += int32(len(l.Tokens))
+	w.constants = append(w.constants[:0], l.Constants...)
+	slices.SortFunc(w.constants, func(a, b normalize.Constant) int { return cmp.Compare(a.Span.End, b.Span.End) })
 	w.walk()
 	if index > 0 && len(l.Text) <= 4096 { // not all that is hidden is Python
 		w.pieces(l.Text, w.base, stringSym)
@@ -74,8 +80,11 @@ func (w *walker) layer(x *extraction, l *normalize.Layer, index int) {
 func (w *walker) walk() {
 	for i := 0; i < len(w.toks) && w.x.tokens < maxTokens; {
 		t := w.toks[i]
-		if t.Flags&normalize.First != 0 && w.depth == 0 {
-			w.newStatement(len(w.frames) > 0)
+		if w.depth == 0 {
+			w.constant(i)
+			if t.Flags&normalize.First != 0 {
+				w.newStatement(len(w.frames) > 0)
+			}
 		}
 		switch t.Kind {
 		case normalize.Name:
@@ -95,6 +104,20 @@ func (w *walker) walk() {
 		default:
 			w.token(hashBytes("other"), i)
 			i++
+		}
+	}
+}
+
+// constant reads the texts put together by expressions that end before token i.
+func (w *walker) constant(i int) {
+	for len(w.constants) > 0 && w.constants[0].Span.End <= int(w.toks[i].Start) {
+		value := w.constants[0].Value
+		w.constants = w.constants[1:]
+		p := w.place(max(i-1, 0))
+		v := w.pieces(value, p, stringSym)
+		w.flows(v, p)
+		if n := len(w.frames); n > 0 && len(value) <= 128 {
+			w.frames[n-1].text = value
 		}
 	}
 }

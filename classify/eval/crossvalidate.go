@@ -6,18 +6,24 @@ import (
 	"slices"
 	"sync"
 
+	"kingsnake/classify"
 	"kingsnake/classify/train"
+	"kingsnake/normalize"
 )
 
 // Folds is the number of folds of the protocol.
 const Folds = 5
 
-// Scorer gives a script's log-odds of being malicious. It is safe for
-// concurrent use.
-type Scorer func(e *train.Example) float64
+// Judge is a trained model under examination. It is safe for concurrent use.
+type Judge interface {
+	// Score gives a script's log-odds of being malicious.
+	Score(e *train.Example) float64
+	// Explain says why a script scores as it does, or nothing.
+	Explain(text normalize.Text) []classify.Reason
+}
 
-// Learner makes a scorer from examples. It must be deterministic.
-type Learner func(examples []*train.Example) Scorer
+// Learner makes a judge from examples. It must be deterministic.
+type Learner func(examples []*train.Example) Judge
 
 // Scored is a script with the score of a model that has not seen its group.
 type Scored struct {
@@ -26,48 +32,79 @@ type Scored struct {
 	Logit   float64
 }
 
-// assign puts each group into a fold: large groups first, each into the fold
-// that has the fewest scripts of the rarer label, then the fewest at all. The
-// seed decides the order among groups of the same size.
-func assign(examples []train.Example, seed uint64) map[string]int {
-	type group struct {
-		name     string
-		bad, all int
-		tie      uint64
+// Validation is the outcome of a cross-validation.
+type Validation struct {
+	Scored []Scored // in the order of the dataset
+	Judges [Folds]Judge
+}
+
+// Split says what must not stand on both sides of a fold besides groups.
+type Split string
+
+// The splits. The first is the protocol; the others are harder, and nearer to
+// what tomorrow brings.
+const (
+	ByGroup  Split = "group"
+	ByFamily Split = "family" // a malicious family is judged by a model that never saw it
+	BySource Split = "source" // likewise a source of malicious scripts
+)
+
+// key is what decides the fold of an example that may be judged.
+func (s Split) key(e *train.Example) string {
+	switch {
+	case s == ByFamily && e.Malicious:
+		return "family " + e.Family
+	case s == BySource && e.Malicious:
+		return "source " + e.Source
 	}
-	byName := map[string]*group{}
-	var groups []*group
+	return "group " + e.Group
+}
+
+// unit is a set of examples that fall into the same fold.
+type unit struct {
+	name     string
+	bad, all int
+	tie      uint64
+}
+
+// assign puts each unit into a fold: those with most malicious scripts first,
+// each into the fold that has the fewest of them. The seed decides the order
+// among units of the same size.
+func assign(examples []train.Example, split Split, seed uint64) map[string]int {
+	byName := map[string]*unit{}
+	var units []*unit
 	for i := range examples {
 		e := &examples[i]
 		if e.TrainOnly() {
 			continue
 		}
-		g := byName[e.Group]
-		if g == nil {
-			g = &group{name: e.Group, tie: mix(e.Group, seed)}
-			byName[e.Group] = g
-			groups = append(groups, g)
+		name := split.key(e)
+		u := byName[name]
+		if u == nil {
+			u = &unit{name: name, tie: mix(name, seed)}
+			byName[name] = u
+			units = append(units, u)
 		}
-		g.all++
+		u.all++
 		if e.Malicious {
-			g.bad++
+			u.bad++
 		}
 	}
-	slices.SortFunc(groups, func(a, b *group) int {
+	slices.SortFunc(units, func(a, b *unit) int {
 		return cmp.Or(cmp.Compare(b.bad, a.bad), cmp.Compare(b.all, a.all), cmp.Compare(a.tie, b.tie), cmp.Compare(a.name, b.name))
 	})
 	var bad, all [Folds]int
 	folds := map[string]int{}
-	for _, g := range groups {
+	for _, u := range units {
 		best := 0
 		for f := range Folds {
-			if g.bad > 0 && (bad[f] < bad[best] || bad[f] == bad[best] && all[f] < all[best]) || g.bad == 0 && all[f] < all[best] {
+			if u.bad > 0 && (bad[f] < bad[best] || bad[f] == bad[best] && all[f] < all[best]) || u.bad == 0 && all[f] < all[best] {
 				best = f
 			}
 		}
-		folds[g.name] = best
-		bad[best] += g.bad
-		all[best] += g.all
+		folds[u.name] = best
+		bad[best] += u.bad
+		all[best] += u.all
 	}
 	return folds
 }
@@ -83,16 +120,22 @@ func mix(name string, seed uint64) uint64 {
 	return h ^ h>>32
 }
 
-// CrossValidate trains Folds models, two at a time, and returns the
-// out-of-fold score of every script that may be judged, in the order of the
-// dataset. Rows that only join the training side follow their group: they are
-// left out of the model that judges it.
-func CrossValidate(ctx context.Context, d *train.Dataset, learn Learner, seed uint64) ([]Scored, error) {
-	folds := assign(d.Examples, seed)
-	scored := make([]Scored, 0, len(d.Examples))
+// CrossValidate trains Folds models, two at a time, and scores every script
+// that may be judged with the one that has seen nothing of its group. Rows that
+// only join the training side follow their group: they are left out of the
+// model that judges it.
+func CrossValidate(ctx context.Context, d *train.Dataset, learn Learner, split Split, seed uint64) (*Validation, error) {
+	folds := assign(d.Examples, split, seed)
+	v := &Validation{Scored: make([]Scored, 0, len(d.Examples))}
+	var judged [Folds]map[string]bool // groups
+	for f := range judged {
+		judged[f] = map[string]bool{}
+	}
 	for i := range d.Examples {
 		if e := &d.Examples[i]; !e.TrainOnly() {
-			scored = append(scored, Scored{Example: e, Fold: folds[e.Group]})
+			f := folds[split.key(e)]
+			judged[f][e.Group] = true
+			v.Scored = append(v.Scored, Scored{Example: e, Fold: f})
 		}
 	}
 	var workers sync.WaitGroup
@@ -107,18 +150,18 @@ func CrossValidate(ctx context.Context, d *train.Dataset, learn Learner, seed ui
 			var examples []*train.Example
 			for i := range d.Examples {
 				e := &d.Examples[i]
-				if f, ok := folds[e.Group]; !ok || f != fold {
+				if f, ok := folds[split.key(e)]; (!ok || f != fold) && !judged[fold][e.Group] {
 					examples = append(examples, e)
 				}
 			}
-			score := learn(examples)
-			for i := range scored {
-				if scored[i].Fold == fold {
-					scored[i].Logit = score(scored[i].Example)
+			v.Judges[fold] = learn(examples)
+			for i := range v.Scored {
+				if s := &v.Scored[i]; s.Fold == fold {
+					s.Logit = v.Judges[fold].Score(s.Example)
 				}
 			}
 		})
 	}
 	workers.Wait()
-	return scored, ctx.Err()
+	return v, ctx.Err()
 }

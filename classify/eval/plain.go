@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"kingsnake/classify"
 	"kingsnake/classify/train"
 	"kingsnake/normalize"
 )
@@ -49,7 +50,7 @@ func mix2(a, b uint64) uint64 {
 
 // PlainLearner trains the plain token model by stochastic gradient descent
 // with adaptive steps.
-func PlainLearner(examples []*train.Example) Scorer {
+func PlainLearner(examples []*train.Example) Judge {
 	const epochs, rate, decay = 6, 0.5, 1e-6
 	w := make([]float32, 1<<plainBits)
 	n := make([]float32, 1<<plainBits)
@@ -82,5 +83,12 @@ func PlainLearner(examples []*train.Example) Scorer {
 			}
 		}
 	}
-	return score
+	return plainJudge(score)
 }
+
+// plainJudge scores; it explains nothing.
+type plainJudge func(e *train.Example) float64
+
+func (j plainJudge) Score(e *train.Example) float64 { return j(e) }
+
+func (plainJudge) Explain(normalize.Text) []classify.Reason { return nil }

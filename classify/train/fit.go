@@ -21,7 +21,7 @@ type Settings struct {
 
 // Defaults are the settings of the embedded model.
 func Defaults() Settings {
-	return Settings{Seed: 1, Epochs: 8, Rate: 0.3, MarkRate: 0.03, L1: 2e-2, L2: 1e-1, Positive: 8, HideNames: 0.5, HideTexts: 0.25}
+	return Settings{Seed: 1, Epochs: 8, Rate: 0.1, MarkRate: 0.3, L1: 2e-2, L2: 1e-1, Positive: 8, HideNames: 0.5, HideTexts: 0.25}
 }
 
 // table is weights and their state (McMahan et al., "Ad Click Prediction: a

@@ -151,9 +151,6 @@ func inOrder[T, R any](ctx context.Context, each func(yield func(T) error) error
 	}()
 	for result := range results {
 		if err := done(<-result); err != nil {
-			cancel()
-			for range results { // let the reader end
-			}
 			return err
 		}
 	}

@@ -1,0 +1,120 @@
+package eval
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"kingsnake/classify"
+)
+
+// Report is everything that an evaluation says. Its JSON form is stable.
+type Report struct {
+	Split     Split    `json:"split"`
+	Seed      uint64   `json:"fold_seed"`
+	Malicious int      `json:"malicious"`
+	Benign    int      `json:"benign"`
+	Model     Figures  `json:"model"`
+	Baseline  *Figures `json:"baseline,omitempty"`
+	// KindMasked are the figures with every script's kind hidden. The model
+	// does not read the kind, so they are the same figures.
+	KindMasked *Figures `json:"kind_masked,omitempty"`
+	// KnownGood says what an index of known files changed.
+	KnownGood       string    `json:"known_good"`
+	BenignMistakes  []Mistake `json:"benign_mistakes,omitempty"`
+	MaliciousMissed []Mistake `json:"malicious_missed,omitempty"`
+	Calibration     classify.Calibration
+	Thresholds      classify.Thresholds
+}
+
+// NoKnownGood is what a report says as long as there is no index.
+const NoKnownGood = "no index of known files exists: the figures with and without one are the same"
+
+// WriteText writes the report for people, in Markdown.
+func (r *Report) WriteText(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Cross-validation in %d folds by %s (fold seed %d): %d malicious scripts, %d benign.\n", Folds, r.Split, r.Seed, r.Malicious, r.Benign)
+	fmt.Fprintf(&b, "Recall counts one vote a cluster; the threshold for a fold comes from the benign scores of the others.\n\n")
+	fmt.Fprint(&b, "| | ROC-AUC | PR-AUC |")
+	for _, p := range r.Model.Points {
+		fmt.Fprintf(&b, " recall at %.0e | realized |", p.Rate)
+	}
+	fmt.Fprintf(&b, "\n|---|---|---|%s\n", strings.Repeat("---|---|", len(r.Model.Points)))
+	writeRow(&b, "this model", &r.Model)
+	if r.KindMasked != nil {
+		writeRow(&b, "with the kind masked", r.KindMasked)
+	}
+	if r.Baseline != nil {
+		writeRow(&b, "plain token model", r.Baseline)
+	}
+	fmt.Fprintf(&b, "\nKnown files: %s.\n", r.KnownGood)
+	for _, name := range []string{"family", "kind", "source", "month"} {
+		writeRecall(&b, name, r.Model.Slices[name])
+	}
+	for _, name := range []string{"benign family", "benign kind"} {
+		writeAlarms(&b, name, r.Model.Slices[name])
+	}
+	writeMistakes(&b, "Benign scripts that score highest", r.BenignMistakes)
+	writeMistakes(&b, "Malicious scripts that score lowest, one a cluster", r.MaliciousMissed)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeRow(b *strings.Builder, name string, f *Figures) {
+	fmt.Fprintf(b, "| %s | %.4f | %.4f |", name, f.ROC, f.PR)
+	for _, p := range f.Points {
+		fmt.Fprintf(b, " %.3f (%.3f–%.3f; %.1f of %d) | %.1e (%.1e–%.1e; %d of %d) |",
+			p.Recall, p.Low, p.High, p.Found, p.Clusters, p.Realized, p.RealLow, p.RealHigh, p.Alarms, p.Benign)
+	}
+	b.WriteByte('\n')
+}
+
+// maxSlices bounds the parts that a table lists.
+const maxSlices = 24
+
+func writeRecall(b *strings.Builder, name string, parts []Slice) {
+	fmt.Fprintf(b, "\n| %s | clusters | recall at 1e-2 | 1e-3 | 1e-4 |\n|---|---|---|---|---|\n", name)
+	for i, p := range parts {
+		if i == maxSlices {
+			fmt.Fprintf(b, "| … %d more | | | | |\n", len(parts)-i)
+			break
+		}
+		fmt.Fprintf(b, "| %s | %d |", cell(p.Name), p.Clusters)
+		for _, v := range p.Recall {
+			fmt.Fprintf(b, " %.2f |", v)
+		}
+		b.WriteByte('\n')
+	}
+}
+
+func writeAlarms(b *strings.Builder, name string, parts []Slice) {
+	fmt.Fprintf(b, "\n| %s | scripts | flagged at 1e-2 | 1e-3 | 1e-4 |\n|---|---|---|---|---|\n", name)
+	for i, p := range parts {
+		if i == maxSlices {
+			fmt.Fprintf(b, "| … %d more | | | | |\n", len(parts)-i)
+			break
+		}
+		fmt.Fprintf(b, "| %s | %d |", cell(p.Name), p.Benign)
+		for _, v := range p.Alarms {
+			fmt.Fprintf(b, " %d |", v)
+		}
+		b.WriteByte('\n')
+	}
+}
+
+func writeMistakes(b *strings.Builder, title string, list []Mistake) {
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n%s:\n\n", title)
+	for _, m := range list {
+		fmt.Fprintf(b, "- %s %s %s, %.1f, evidence %d, %s: %s\n", m.ID[:min(12, len(m.ID))], m.Family, m.Kind, m.Logit, m.Evidence,
+			cell(m.Origin), strings.Join(m.Reasons, " "))
+	}
+}
+
+// cell makes a name from the corpus fit for a table.
+func cell(s string) string {
+	s = classify.Quote([]byte(s))
+	return strings.ReplaceAll(s, "|", "/")
+}

@@ -1,0 +1,59 @@
+package eval
+
+import (
+	"context"
+
+	"kingsnake/classify/train"
+)
+
+// Options say what Evaluate does.
+type Options struct {
+	Settings train.Settings
+	Split    Split
+	Seed     uint64 // of the folds
+	Baseline bool   // measure the plain token model as well; the dataset must have its features
+	Worst    int    // mistakes to list of each kind; 0 for none
+	// Progress, if not nil, is told what begins.
+	Progress func(what string)
+}
+
+// Evaluate cross-validates the embedded model's learner on a dataset and
+// reports. The source is read again for the reasons of the worst mistakes.
+func Evaluate(ctx context.Context, d *train.Dataset, source train.Source, o Options) (*Report, *Validation, error) {
+	say := o.Progress
+	if say == nil {
+		say = func(string) {}
+	}
+	say("cross-validation of the model")
+	v, err := CrossValidate(ctx, d, ModelLearner(o.Settings), o.Split, o.Seed)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &Report{Split: o.Split, Seed: o.Seed, Model: Measure(v.Scored), KnownGood: NoKnownGood}
+	for _, s := range v.Scored {
+		if s.Example.Malicious {
+			r.Malicious++
+		} else {
+			r.Benign++
+		}
+	}
+	r.Calibration, r.Thresholds = Freeze(v.Scored)
+	masked := r.Model
+	masked.Slices = nil
+	r.KindMasked = &masked
+	if o.Baseline {
+		say("cross-validation of the plain token model")
+		b, err := CrossValidate(ctx, d, PlainLearner, o.Split, o.Seed)
+		if err != nil {
+			return nil, nil, err
+		}
+		f := Measure(b.Scored)
+		f.Slices = nil
+		r.Baseline = &f
+	}
+	if o.Worst > 0 {
+		say("reasons of the worst mistakes")
+		r.BenignMistakes, r.MaliciousMissed, err = Worst(ctx, v, source, o.Worst)
+	}
+	return r, v, err
+}
