@@ -3,9 +3,9 @@ package sensor
 import (
 	"bytes"
 	"debug/elf"
+	"encoding/binary"
 	"fmt"
 	"io"
-	"strings"
 )
 
 // binaryKind is what a binary is, as far as running Python goes.
@@ -19,9 +19,14 @@ const (
 	loader                        // the dynamic loader: the program is among its arguments
 )
 
-// maxStrings is the largest table of names that is read from a binary. The
-// names of a whole debug build of CPython take about 1 MB.
-const maxStrings = 32 << 20
+// Bounds of what is read of a binary: the kernel executes files whose section
+// headers say anything. The names of a debug build of CPython take about 1 MB.
+const (
+	maxSections = 4096
+	maxSegments = 1024
+	maxStrings  = 16 << 20
+	maxDynamic  = 64 << 10
+)
 
 // readBinary decides what an ELF file is by the names it exports, imports and
 // needs. Hostile files end in an error, in bounded time and memory.
@@ -31,12 +36,12 @@ func readBinary(r io.ReaderAt) (kind binaryKind, err error) {
 			kind, err = notLookedAt, fmt.Errorf("parse binary: %v", p)
 		}
 	}()
-	magic := make([]byte, 4)
-	if _, err := r.ReadAt(magic, 0); err != nil {
-		return notLookedAt, fmt.Errorf("read binary: %w", err)
+	elfFile, err := checkHeader(r)
+	if err != nil {
+		return notLookedAt, err
 	}
-	if string(magic) != elf.ELFMAG {
-		return noPython, nil // a binfmt_misc format
+	if !elfFile {
+		return noPython, nil // a format of binfmt_misc
 	}
 	f, err := elf.NewFile(r)
 	if err != nil {
@@ -44,11 +49,7 @@ func readBinary(r io.ReaderAt) (kind binaryKind, err error) {
 	}
 	embeds := false
 	for _, name := range []string{".dynstr", ".strtab"} {
-		section := f.Section(name)
-		if section == nil || section.Type != elf.SHT_STRTAB || section.Size > maxStrings || section.Flags&elf.SHF_COMPRESSED != 0 {
-			continue
-		}
-		names, err := io.ReadAll(io.NewSectionReader(r, int64(section.Offset), int64(section.FileSize)))
+		names, err := sectionBytes(f, name, maxStrings)
 		if err != nil {
 			return notLookedAt, fmt.Errorf("read names of binary: %w", err)
 		}
@@ -60,14 +61,16 @@ func readBinary(r io.ReaderAt) (kind binaryKind, err error) {
 		for _, run := range []string{"Py_InitializeEx", "Py_Initialize", "Py_InitializeFromConfig", "PyRun_SimpleStringFlags", "PyEval_EvalCode"} {
 			embeds = embeds || hasName(names, run)
 		}
-	}
-	if section := f.Section(".dynamic"); section != nil && section.Size <= maxStrings {
-		needed, soname := dynamicNames(f)
-		for _, n := range needed {
-			embeds = embeds || strings.HasPrefix(n, "libpython") || strings.HasPrefix(n, "libpypy")
-		}
-		if isLoader(soname) {
-			return loader, nil
+		if name == ".dynstr" {
+			dynamic, err := sectionBytes(f, ".dynamic", maxDynamic)
+			if err != nil {
+				return notLookedAt, fmt.Errorf("read needs of binary: %w", err)
+			}
+			needs, isLoader := readDynamic(f, dynamic, names)
+			if isLoader {
+				return loader, nil
+			}
+			embeds = embeds || needs
 		}
 	}
 	if embeds {
@@ -76,24 +79,75 @@ func readBinary(r io.ReaderAt) (kind binaryKind, err error) {
 	return noPython, nil
 }
 
-// dynamicNames returns what a binary needs and its own name, if they can be read.
-func dynamicNames(f *elf.File) (needed []string, soname string) {
-	if s := f.Section(".dynstr"); s == nil || s.Size > maxStrings {
-		return nil, ""
+// checkHeader reports whether a file is ELF. It is an error if it claims more
+// headers than are read.
+func checkHeader(r io.ReaderAt) (bool, error) {
+	var h [64]byte // the longer of the two headers
+	n, err := r.ReadAt(h[:], 0)
+	if n < 4 && err != nil {
+		return false, fmt.Errorf("read binary: %w", err)
 	}
-	needed, err := f.ImportedLibraries()
-	if err != nil {
-		return nil, ""
+	if string(h[:4]) != elf.ELFMAG {
+		return false, nil
 	}
-	if own, err := f.DynString(elf.DT_SONAME); err == nil && len(own) > 0 {
-		soname = own[0]
+	var order binary.ByteOrder = binary.LittleEndian
+	if h[elf.EI_DATA] == byte(elf.ELFDATA2MSB) {
+		order = binary.BigEndian
 	}
-	return needed, soname
+	counts, offset := h[44:], uint64(order.Uint32(h[32:]))
+	if h[elf.EI_CLASS] == byte(elf.ELFCLASS64) {
+		counts, offset = h[56:], order.Uint64(h[40:])
+	}
+	segments, sections := order.Uint16(counts), order.Uint16(counts[4:])
+	// With no sections but an offset, their number stands elsewhere.
+	if segments > maxSegments || sections > maxSections || sections == 0 && offset != 0 {
+		return false, fmt.Errorf("parse binary: %d segments, %d sections", segments, sections)
+	}
+	return true, nil
 }
 
-func isLoader(soname string) bool {
-	for _, prefix := range []string{"ld-linux", "ld-musl", "ld.so", "ld64.so", "libc.musl-"} {
-		if strings.HasPrefix(soname, prefix) {
+// sectionBytes returns the bytes of a section; none if there is no such section
+// or it is too large.
+func sectionBytes(f *elf.File, name string, limit uint64) ([]byte, error) {
+	s := f.Section(name)
+	if s == nil || s.Type == elf.SHT_NOBITS || s.FileSize > limit || s.Flags&elf.SHF_COMPRESSED != 0 {
+		return nil, nil
+	}
+	b := make([]byte, s.FileSize)
+	if _, err := io.ReadFull(io.NewSectionReader(s.ReaderAt, 0, int64(s.FileSize)), b); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// readDynamic reports whether a binary needs a library of Python, and whether
+// it is the dynamic loader by its own name.
+func readDynamic(f *elf.File, dynamic, names []byte) (needs, isLoader bool) {
+	name := func(at uint64) []byte {
+		if at >= uint64(len(names)) {
+			return nil
+		}
+		return names[at:]
+	}
+	word, size := f.ByteOrder.Uint64, 8
+	if f.Class == elf.ELFCLASS32 {
+		word, size = func(b []byte) uint64 { return uint64(f.ByteOrder.Uint32(b)) }, 4
+	}
+	for ; len(dynamic) >= 2*size; dynamic = dynamic[2*size:] {
+		value := name(word(dynamic[size:]))
+		switch elf.DynTag(word(dynamic)) {
+		case elf.DT_NEEDED:
+			needs = needs || hasPrefix(value, "libpython", "libpypy")
+		case elf.DT_SONAME:
+			isLoader = hasPrefix(value, "ld-linux", "ld-musl", "ld.so", "ld64.so", "libc.musl-")
+		}
+	}
+	return needs, isLoader
+}
+
+func hasPrefix(b []byte, prefixes ...string) bool {
+	for _, p := range prefixes {
+		if bytes.HasPrefix(b, []byte(p)) {
 			return true
 		}
 	}

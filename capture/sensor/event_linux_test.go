@@ -1,0 +1,129 @@
+//go:build amd64 || arm64
+
+package sensor_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"kingsnake/capture"
+	"kingsnake/capture/sensor"
+)
+
+// names makes the data of a path record: the last name first.
+func names(parts ...string) []byte {
+	var b []byte
+	for i := len(parts) - 1; i >= 0; i-- {
+		b = append(append(b, parts[i]...), 0)
+	}
+	return b
+}
+
+// story is the records of python3 /work/script.py with a text in three pieces
+// that come out of order, one of them twice.
+func story(text []byte) [][]byte {
+	args := []byte("python3\x00/work/script.py\x00")
+	size := uint64(len(text))
+	cut1, cut2 := size/3, 2*size/3
+	return [][]byte{
+		sensor.Record(sensor.KindExe, 0, 0, 0, names("usr", "bin", "python3.11")),
+		sensor.Record(sensor.KindArgs, 0, 0, 0, args),
+		sensor.ExecRecord(len(args), 0),
+		sensor.Record(sensor.KindPath, 7, 100, 0, names("usr", "lib", "python3.11", "encodings", "__init__.py")),
+		sensor.Record(sensor.KindPath, 9, size, 0, names("work", "script.py")),
+		sensor.Record(sensor.KindData, 9, size, cut2, text[cut2:]),
+		sensor.Record(sensor.KindData, 9, size, 0, text[:cut1]),
+		sensor.Record(sensor.KindData, 9, size, 0, text[:cut2]),
+		sensor.Record(sensor.KindEOF, 9, size, size, nil),
+		sensor.Record(sensor.KindExit, 0, 0, 0, nil),
+	}
+}
+
+func TestRecordsInAnyOrderOfOffsetsMakeTheText(t *testing.T) {
+	t.Parallel()
+	text := program(t, 40_000)
+	var got []capture.Script
+	f := sensor.NewFeeder(0, func(s capture.Script) { got = append(got, s) }, func(string) {})
+	for i, raw := range story(text) {
+		if !f.Feed(raw) {
+			t.Fatalf("record %d is not well formed", i)
+		}
+	}
+	if len(got) != 1 || got[0].Path != "/work/script.py" || got[0].Digest != capture.Sum(text) || got[0].Lost != "" {
+		t.Fatalf("want the script, got:%s", describe(got))
+	}
+}
+
+func TestAMissingRecordIsSaidOnTheScript(t *testing.T) {
+	t.Parallel()
+	text := program(t, 3000)
+	var got []capture.Script
+	lost := make(map[string]int)
+	f := sensor.NewFeeder(0, func(s capture.Script) { got = append(got, s) }, func(reason string) { lost[reason]++ })
+	for i, raw := range story(text) {
+		if i == 6 || i == 7 { // what has the beginning
+			continue
+		}
+		f.Feed(raw)
+	}
+	if len(got) != 1 || got[0].Lost != "process ended early" || !bytes.Equal(got[0].Text, text[2*len(text)/3:]) || got[0].Size != int64(len(text)) {
+		t.Errorf("want the end of the script and why the rest is missing, got:%s", describe(got))
+	}
+	if diff := cmp.Diff(map[string]int{"incomplete script": 1}, lost); diff != "" {
+		t.Errorf("lost (-want +got):\n%s", diff)
+	}
+}
+
+func FuzzRecords(f *testing.F) {
+	var seed []byte
+	for _, raw := range story([]byte("print('hello, world, this is a seed')\n")) {
+		seed = binary.LittleEndian.AppendUint16(seed, uint16(len(raw)))
+		seed = append(seed, raw...)
+	}
+	f.Add(seed)
+	f.Fuzz(func(t *testing.T, in []byte) {
+		const memory = 1 << 20
+		if len(in) > 256<<10 {
+			return
+		}
+		feeder := sensor.NewFeeder(memory, func(s capture.Script) {
+			if len(s.Text) > capture.MaxText || s.Digest != capture.Sum(s.Text) && len(s.Text) > 0 || int64(len(s.Text)) > s.Size {
+				t.Errorf("script breaks its own rules: %d bytes of %d", len(s.Text), s.Size)
+			}
+		}, func(string) {})
+		for len(in) >= 2 {
+			n := min(int(binary.LittleEndian.Uint16(in)), len(in)-2)
+			feeder.Feed(in[2 : 2+n])
+			in = in[2+n:]
+		}
+		counted, real := feeder.Held()
+		if counted != real {
+			t.Errorf("%d bytes are counted, %d are held", counted, real)
+		}
+		feeder.Flush()
+	})
+}
+
+func BenchmarkRecords(b *testing.B) {
+	text := bytes.Repeat([]byte("x = 1  # a line of a script\n"), 300)
+	records := story(text)
+	var n int
+	for _, raw := range records {
+		n += len(raw)
+	}
+	b.SetBytes(int64(n))
+	b.ReportAllocs()
+	for b.Loop() {
+		delivered := 0
+		f := sensor.NewFeeder(0, func(capture.Script) { delivered++ }, func(string) {})
+		for _, raw := range records {
+			f.Feed(raw)
+		}
+		if delivered != 1 {
+			b.Fatalf("want 1 script, got %d", delivered)
+		}
+	}
+}
