@@ -175,6 +175,16 @@ type probeScratch struct {
 	From   uint64
 	Left   uint64
 	Offset uint64
+	NoTail probeTail
+}
+
+type probeTail struct {
+	_     structs.HostLayout
+	Rec   probeRecord
+	Len   uint32
+	Pad   uint32
+	Data  [512]uint8
+	Spill [64]uint8
 }
 
 type probeTask struct {
@@ -199,6 +209,7 @@ const (
 	probeMapReadings     = "readings"
 	probeMapReads        = "reads"
 	probeMapScratches    = "scratches"
+	probeMapTails        = "tails"
 	probeMapTasks        = "tasks"
 	probeProgOnExec      = "on_exec"
 	probeProgOnExit      = "on_exit"
@@ -273,6 +284,7 @@ type probeMapSpecs struct {
 	Readings  *ebpf.MapSpec `ebpf:"readings"`
 	Reads     *ebpf.MapSpec `ebpf:"reads"`
 	Scratches *ebpf.MapSpec `ebpf:"scratches"`
+	Tails     *ebpf.MapSpec `ebpf:"tails"`
 	Tasks     *ebpf.MapSpec `ebpf:"tasks"`
 }
 
@@ -311,6 +323,7 @@ type probeMaps struct {
 	Readings  *ebpf.Map `ebpf:"readings"`
 	Reads     *ebpf.Map `ebpf:"reads"`
 	Scratches *ebpf.Map `ebpf:"scratches"`
+	Tails     *ebpf.Map `ebpf:"tails"`
 	Tasks     *ebpf.Map `ebpf:"tasks"`
 }
 
@@ -325,6 +338,7 @@ func (m *probeMaps) Close() error {
 		m.Readings,
 		m.Reads,
 		m.Scratches,
+		m.Tails,
 		m.Tasks,
 	)
 }

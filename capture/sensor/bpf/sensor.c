@@ -56,6 +56,21 @@ struct reading {
 	__u32 truncated;
 };
 
+/*
+ * What a process read of a stream in small reads: an unbuffered interpreter
+ * takes its standard input one byte a system call. It is sent line by line.
+ */
+#define SMALL_READ 32
+#define TAIL 512
+
+struct tail {
+	struct record rec;
+	__u32 len;
+	__u32 pad;
+	__u8 data[TAIL];
+	__u8 spill[SMALL_READ * 2];
+};
+
 struct scratch {
 	struct record rec;
 	union {
@@ -71,6 +86,7 @@ struct scratch {
 	__u64 from; /* of a copy: address, what is left, offset */
 	__u64 left;
 	__u64 offset;
+	struct tail no_tail; /* never written: zeros to begin a tail with */
 };
 
 struct {
@@ -118,6 +134,14 @@ struct {
 	__type(key, struct reading_key);
 	__type(value, struct reading);
 } readings SEC(".maps");
+
+/* One stream of a process; when it is full, small reads are sent one by one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct tail);
+} tails SEC(".maps");
 
 /* Written by user space. */
 
@@ -396,13 +420,62 @@ static __always_inline enum program_mode mode_of(const struct program *p)
 	return mode ? *mode : MODE_ALL;
 }
 
+/* Sends what is held of a process's small reads. */
+__noinline int flush_tail(__u32 tgid)
+{
+	struct tail *t = bpf_map_lookup_elem(&tails, &tgid);
+	struct scratch *s = scratch_of_cpu();
+	__u64 len;
+
+	if (!t || !s)
+		return 0;
+	len = bounded(t->len);
+	if (!len || len > TAIL)
+		return 0;
+	s->rec = t->rec;
+	bpf_probe_read_kernel(s->data, len, t->data);
+	t->len = 0;
+	return send_data(len);
+}
+
+/* Holds a small read back. Reports 0 if there is no room for it. */
+static __always_inline int hold(struct scratch *s, struct task *task, __u32 tgid, __u64 buf, __u64 len)
+{
+	struct tail *t = bpf_map_lookup_elem(&tails, &tgid);
+	__u32 at;
+
+	if (!t) {
+		bpf_map_update_elem(&tails, &tgid, &s->no_tail, BPF_ANY);
+		t = bpf_map_lookup_elem(&tails, &tgid);
+		if (!t)
+			return 0;
+	}
+	if (!t->len)
+		t->rec = s->rec;
+	at = t->len & (TAIL - 1);
+	len &= SMALL_READ * 2 - 1;
+	if (bpf_probe_read_user(&t->data[at], len, (const void *)buf)) {
+		count_loss(LOSS_FAULT);
+		task->lost |= 1 << LOSS_FAULT;
+		return 1;
+	}
+	at += len;
+	t->len = at;
+	if (at > TAIL - SMALL_READ || t->data[(at - 1) & (TAIL - 1)] == '\n')
+		flush_tail(tgid);
+	return 1;
+}
+
 /* Forgets a process, telling user space if it knows of it. */
 static __always_inline void end_task(struct task *t, __u32 tgid)
 {
 	struct scratch *s = scratch_of_cpu();
 	struct program p = t->program;
-	__u32 lost = t->lost;
+	__u32 lost;
 
+	flush_tail(tgid);
+	bpf_map_delete_elem(&tails, &tgid);
+	lost = t->lost;
 	if (s && (t->sent || p.tgid == tgid) && mode_of(&p) != MODE_IGNORE) {
 		start_record(&s->rec, RECORD_EXIT, &p, tgid);
 		s->rec.lost = lost;
@@ -757,6 +830,7 @@ static __always_inline int leave_read(__s64 ret)
 	struct reading *r;
 	struct inode *inode;
 	struct file *file;
+	struct tail *tail;
 	struct task *t;
 
 	if (!found)
@@ -769,6 +843,9 @@ static __always_inline int leave_read(__s64 ret)
 		return 0;
 	file = (struct file *)p.file;
 	inode = BPF_CORE_READ(file, f_inode);
+	tail = bpf_map_lookup_elem(&tails, &tgid);
+	if (tail && tail->len && (!ret || ret > SMALL_READ || tail->rec.file.ino != BPF_CORE_READ(inode, i_ino)))
+		flush_tail(tgid);
 
 	start_record(&s->rec, RECORD_PATH, &t->program, tgid);
 	fill_key(&s->rec.file, inode);
@@ -831,6 +908,9 @@ static __always_inline int leave_read(__s64 ret)
 	}
 	r->bytes += ret;
 	s->rec.kind = RECORD_DATA;
+	if (ret <= SMALL_READ && (s->rec.flags & FLAG_STREAM) && offset < MAX_TEXT - SMALL_READ &&
+	    hold(s, t, tgid, p.buf, ret))
+		return 0;
 	send_read(s, t, r, p.buf, ret, offset);
 	return 0;
 }
