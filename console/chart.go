@@ -95,6 +95,10 @@ func (c *console) timeline(ctx context.Context, name string) (chart, error) {
 		v.Rows = append(v.Rows, row)
 	}
 	v.Empty = total == 0
+	if v.Empty {
+		v.Summary = "No finding was seen in the last " + p.words + "."
+		return v, nil
+	}
 	v.Summary = fmt.Sprintf("%s last seen in the last %s, at most %d in one %s.",
 		title(plural(int64(total), "finding")), p.words, top, bucketWord(p.bucket))
 	v.draw(niceTop(top))

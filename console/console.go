@@ -36,7 +36,7 @@ type Config struct {
 
 	Version string // of this program
 	DataDir string // where findings rest, in words, for the settings page
-	Notify  string // where notifications go, in words; "" when nowhere
+	Notify  string // where notifications go, for example "the webhook at example.com"; "" when nowhere
 	Model   Model
 	Limits  store.Limits // what is kept; shown, not enforced, here
 

@@ -391,10 +391,10 @@ func origin(f finding.Finding, now time.Time) originView {
 		v.Advice = "Code that runs from memory alone leaves nothing to find later. Few programs have a reason to do so."
 	case "argument":
 		v.When = "It was given on the command line"
-		v.Advice = "Look at the parent process below: it, not a file, holds the origin of this code."
+		v.Advice = "Look at the parent process: it, not a file, holds the origin of this code."
 	case "stream":
 		v.When = "It came through a pipe"
-		v.Advice = "Look at the parent process below: something wrote this code into the interpreter, perhaps a download."
+		v.Advice = "Look at the parent process: something wrote this code into the interpreter, perhaps a download."
 	default:
 		v.When = "It is not known whether the script was meant to be there"
 	}

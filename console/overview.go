@@ -105,17 +105,17 @@ func (c *console) overviewPage(r *http.Request) (overviewPage, error) {
 	if err != nil {
 		return page, err
 	}
-	page.count(active, inactive)
 	for _, s := range sensors {
 		page.Sensors = append(page.Sensors, sensorOf(s, now))
 	}
+	page.count(active, inactive)
 	page.SensorNote, page.SensorsWell = health(page.Sensors)
 	page.Sensors, page.SensorsMore = worstFirst(page.Sensors)
 	for _, f := range latest.Findings {
 		page.Latest = append(page.Latest, rowOf(f, now))
 	}
-	if stats.Undelivered > 0 {
-		page.Undelivered = plural(stats.Undelivered, "notification") + " not delivered yet. " + cmp.Or(c.Notify, "No destination is configured.")
+	if stats.Undelivered > 0 && c.Notify != "" {
+		page.Undelivered = plural(stats.Undelivered, "notification") + " to " + c.Notify + " not delivered yet."
 	}
 	page.Evicted = evictions(stats)
 	page.Stored = plural(stats.Findings, "finding") + ", " + size(stats.Bytes) + " of scripts"
@@ -138,12 +138,16 @@ func (p *overviewPage) count(active, inactive map[finding.Severity]int) {
 		p.Headline = plural(int64(active[finding.Critical]), "critical finding") + " to look at"
 	case open > 0:
 		p.Headline = plural(int64(open), "finding") + " to look at"
+	case len(p.Sensors) == 0:
+		p.Headline = "Nothing is being watched yet"
+	case allowed == 0:
+		p.Headline = "Nothing was found so far"
 	default:
 		p.Headline = "Nothing to look at"
 	}
 	p.Calm, p.Never = open == 0, open+allowed == 0
 	if allowed > 0 {
-		p.Allowed, p.AllowedURL = plural(int64(allowed), "finding")+" allowed", "/findings?state=INACTIVE"
+		p.Allowed, p.AllowedURL = plural(int64(allowed), "finding")+" allowed as benign", "/findings?state=INACTIVE"
 	}
 }
 

@@ -36,7 +36,7 @@ func New(ctx context.Context, dir string, findings []finding.Finding, sensors []
 	}
 	handler := console.New(console.Config{
 		Store: s, Auth: a, SCC: scc.Config{Project: "demo-project", Location: "us-central1-a"},
-		Version: "0.1.0", DataDir: "SQLite in /var/lib/kingsnake", Notify: "They go to https://hooks.example.com/kingsnake.",
+		Version: "0.1.0", DataDir: "SQLite in /var/lib/kingsnake", Notify: "the webhook at hooks.example.com",
 		Model:  console.Model{Hash: hash, Card: "kingsnake model card\n\nTrained on made-up data for this picture.\n"},
 		Limits: store.Limits{Age: 400 * 24 * time.Hour, Findings: 1_000_000, Bytes: 4 << 30},
 		Log:    slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() time.Time { return Now },

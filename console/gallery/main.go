@@ -19,6 +19,7 @@ import (
 	"kingsnake/console/auth"
 	"kingsnake/console/consoletest"
 	"kingsnake/finding"
+	"kingsnake/store"
 )
 
 func main() {
@@ -44,9 +45,18 @@ func run(listen, save string, n int) error {
 		findings = append(consoletest.Many(n), consoletest.Shell(), consoletest.Command(), consoletest.Stdin(), consoletest.Hostile())
 		sensors = consoletest.Sensors()
 	}
-	handler, _, a, err := consoletest.New(context.Background(), dir, findings, sensors)
+	handler, s, a, err := consoletest.New(context.Background(), dir, findings, sensors)
 	if err != nil {
 		return err
+	}
+	if n > 0 {
+		shell := consoletest.Stdin()
+		for _, workload := range []string{"", shell.Workload.Key(shell.Process.Exe)} {
+			rule := store.AllowRule{SHA256: shell.Script.SHA256, Workload: workload, Why: "It is the nightly inventory; see the runbook.", By: "console session 4f2a91c0", Created: consoletest.Now}
+			if _, err := s.Allow(context.Background(), rule); err != nil {
+				return err
+			}
+		}
 	}
 	if save != "" {
 		server := httptest.NewServer(handler)
