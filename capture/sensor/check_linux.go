@@ -69,7 +69,7 @@ func checkKernel() (string, error) {
 		return "", fmt.Errorf("parse kernel version %q: %w", release, err)
 	}
 	if major < 5 || major == 5 && minor < 10 {
-		return "", fmt.Errorf("Linux %s is too old", release)
+		return "", fmt.Errorf("version %s is too old", release)
 	}
 	return "Linux " + release, nil
 }
@@ -168,7 +168,7 @@ func checkRawTracepoint() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer p.Close()
+	defer func() { _ = p.Close() }() // nothing was done with it
 	l, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: "sched_process_exec", Program: p})
 	if err != nil {
 		return "", fmt.Errorf("attach to sched_process_exec: %w", err)
@@ -181,7 +181,7 @@ func checkSyscallTracepoint() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer p.Close()
+	defer func() { _ = p.Close() }() // nothing was done with it
 	l, err := attachSyscall("sys_exit_pread64", p)
 	if err != nil {
 		return "", fmt.Errorf("attach to sys_exit_pread64: %w", err)
@@ -194,13 +194,13 @@ func checkUprobe() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer p.Close()
+	defer func() { _ = p.Close() }() // nothing was done with it
 	const self = "/proc/self/exe"
 	f, err := elf.Open(self)
 	if err != nil {
 		return "", fmt.Errorf("read own binary: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	var offset uint64
 	for _, segment := range f.Progs {
 		if segment.Type == elf.PT_LOAD && f.Entry >= segment.Vaddr && f.Entry < segment.Vaddr+segment.Filesz {

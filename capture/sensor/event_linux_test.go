@@ -22,10 +22,10 @@ func names(parts ...string) []byte {
 	return b
 }
 
-// story is the records of python3 /work/script.py with a text in three pieces
+// story is the records of python3 /srv/script.py with a text in three pieces
 // that come out of order, one of them twice.
 func story(text []byte) [][]byte {
-	args := []byte("python3\x00/work/script.py\x00")
+	args := []byte("python3\x00/srv/script.py\x00")
 	size := uint64(len(text))
 	cut1, cut2 := size/3, 2*size/3
 	return [][]byte{
@@ -33,7 +33,7 @@ func story(text []byte) [][]byte {
 		sensor.Record(sensor.KindArgs, 0, 0, 0, args),
 		sensor.ExecRecord(len(args), 0),
 		sensor.Record(sensor.KindPath, 7, 100, 0, names("usr", "lib", "python3.11", "encodings", "__init__.py")),
-		sensor.Record(sensor.KindPath, 9, size, 0, names("work", "script.py")),
+		sensor.Record(sensor.KindPath, 9, size, 0, names("srv", "script.py")),
 		sensor.Record(sensor.KindData, 9, size, cut2, text[cut2:]),
 		sensor.Record(sensor.KindData, 9, size, 0, text[:cut1]),
 		sensor.Record(sensor.KindData, 9, size, 0, text[:cut2]),
@@ -52,7 +52,7 @@ func TestRecordsInAnyOrderOfOffsetsMakeTheText(t *testing.T) {
 			t.Fatalf("record %d is not well formed", i)
 		}
 	}
-	if len(got) != 1 || got[0].Path != "/work/script.py" || got[0].Digest != capture.Sum(text) || got[0].Lost != "" {
+	if len(got) != 1 || got[0].Path != "/srv/script.py" || got[0].Digest != capture.Sum(text) || got[0].Lost != "" {
 		t.Fatalf("want the script, got:%s", describe(got))
 	}
 }

@@ -36,57 +36,57 @@ func openKernel() (*kernel, error) {
 		return nil, fmt.Errorf("count processors: %w", err)
 	}
 	spec.Maps[probeMapScratches].MaxEntries = uint32(cpus)
-	p := new(kernel)
-	if err := spec.LoadAndAssign(&p.objects, nil); err != nil {
+	k := new(kernel)
+	if err := spec.LoadAndAssign(&k.objects, nil); err != nil {
 		return nil, fmt.Errorf("load programs: %w", err)
 	}
-	if err := p.attach(); err != nil {
-		return nil, errors.Join(err, p.Close())
+	if err := k.attach(); err != nil {
+		return nil, errors.Join(err, k.Close())
 	}
-	return p, nil
+	return k, nil
 }
 
-func (p *kernel) attach() error {
+func (k *kernel) attach() error {
 	for _, t := range []struct {
 		event   string
 		program *ebpf.Program
 	}{
-		{"sys_enter_read", p.objects.OnRead},
-		{"sys_enter_pread64", p.objects.OnPread},
-		{"sys_exit_read", p.objects.OnReadDone},
-		{"sys_exit_pread64", p.objects.OnPreadDone},
+		{"sys_enter_read", k.objects.OnRead},
+		{"sys_enter_pread64", k.objects.OnPread},
+		{"sys_exit_read", k.objects.OnReadDone},
+		{"sys_exit_pread64", k.objects.OnPreadDone},
 	} {
 		l, err := attachSyscall(t.event, t.program)
 		if err != nil {
 			return fmt.Errorf("attach tracepoint syscalls/%s: %w", t.event, err)
 		}
-		p.links = append(p.links, l)
+		k.links = append(k.links, l)
 	}
 	for _, t := range []struct {
 		event   string
 		program *ebpf.Program
 	}{
-		{"sched_process_exit", p.objects.OnExit},
-		{"sched_process_fork", p.objects.OnFork},
-		{"sched_process_exec", p.objects.OnExec},
+		{"sched_process_exit", k.objects.OnExit},
+		{"sched_process_fork", k.objects.OnFork},
+		{"sched_process_exec", k.objects.OnExec},
 	} {
 		l, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: t.event, Program: t.program})
 		if err != nil {
 			return fmt.Errorf("attach raw tracepoint %s: %w", t.event, err)
 		}
-		p.links = append(p.links, l)
+		k.links = append(k.links, l)
 	}
 	return nil
 }
 
 // Close detaches everything and frees the maps.
-func (p *kernel) Close() error {
+func (k *kernel) Close() error {
 	var errs []error
-	for i := len(p.links) - 1; i >= 0; i-- {
-		errs = append(errs, p.links[i].Close())
+	for i := len(k.links) - 1; i >= 0; i-- {
+		errs = append(errs, k.links[i].Close())
 	}
-	p.links = nil
-	return errors.Join(append(errs, p.objects.Close())...)
+	k.links = nil
+	return errors.Join(append(errs, k.objects.Close())...)
 }
 
 // attachSyscall attaches a program to a system call tracepoint. The library
@@ -163,4 +163,21 @@ func openTracefs() (*os.File, error) {
 		return nil, fmt.Errorf("tracefs is not mounted, and cannot be mounted: %w", err)
 	}
 	return os.NewFile(uintptr(fd), "tracefs"), nil
+}
+
+// losses reads what the kernel half counted.
+func (k *kernel) losses() map[string]uint64 {
+	out := make(map[string]uint64)
+	for reason, name := range lossNames {
+		var each []uint64
+		if k.objects.Losses.Lookup(probeLoss(reason), &each) != nil {
+			continue
+		}
+		for _, n := range each {
+			if n > 0 {
+				out[name] += n
+			}
+		}
+	}
+	return out
 }

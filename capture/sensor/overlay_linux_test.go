@@ -19,10 +19,10 @@ func TestAProcessWithARootOfItsOwnIsDescribedAsItSeesItself(t *testing.T) {
 	text := program(t, 6000)
 	const setup = `set -e
 mount -t tmpfs tmpfs "$1"
-mkdir "$1/upper" "$1/work" "$1/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
-cat > "$1/root/inner.py"
-cd "$1/root"
+mkdir "$1/upper" "$1/work" "$1/merged"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/merged"
+cat > "$1/merged/inner.py"
+cd "$1/merged"
 exec unshare --pid --fork /usr/sbin/chroot . /bin/sh -c 'cd /etc; for i in 1 2 3; do python3 ../inner.py "$KINGSNAKE_TEST" $i; done; /usr/bin/python3 -c pass'
 `
 	cmd := sh(`exec unshare --mount /bin/sh -c "$1" sh "$2"`, setup, dir)

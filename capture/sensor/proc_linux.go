@@ -86,13 +86,12 @@ func (f found) packageDir(script string) string {
 // resolve follows a path as the process would, without leaving its root.
 func (l *looker) resolve(pid int, p string) found {
 	f, _ := look(l, func() (found, error) {
-		root, err := unix.Open(fmt.Sprintf("/proc/%d/root", pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		root, err := unix.Open(rootOf(pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return found{}, err
 		}
 		defer unix.Close(root)
-		how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT}
-		fd, err := unix.Openat2(root, p, &how)
+		fd, err := unix.Openat2(root, p, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
 		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 			return found{absent: true}, nil
 		}
@@ -145,14 +144,11 @@ func (l *looker) classify(pids []int, exe string, e *event) binaryKind {
 	file := e.File
 	kind, _ := look(l, func() (binaryKind, error) {
 		for i, pid := range pids {
-			name := fmt.Sprintf("/proc/%d/exe", pid)
-			if i > 0 {
-				if exe == "" {
-					break
-				}
-				name = fmt.Sprintf("/proc/%d/root%s", pid, exe)
+			open := func() (*os.File, error) { return openIn(pid, exe) }
+			if i == 0 {
+				open = func() (*os.File, error) { return os.Open(fmt.Sprintf("/proc/%d/exe", pid)) }
 			}
-			f, err := openSame(name, file)
+			f, err := openSame(open, file)
 			if err != nil {
 				continue
 			}
@@ -170,12 +166,7 @@ func (l *looker) classify(pids []int, exe string, e *event) binaryKind {
 // classifyPath looks at a file by its path in a process's root.
 func (l *looker) classifyPath(pid int, p string) binaryKind {
 	kind, _ := look(l, func() (binaryKind, error) {
-		root, err := os.OpenRoot(fmt.Sprintf("/proc/%d/root", pid))
-		if err != nil {
-			return notLookedAt, err
-		}
-		defer root.Close()
-		f, err := openRegular(fmt.Sprintf("/proc/%d/root%s", pid, p))
+		f, err := openIn(pid, p)
 		if err != nil {
 			return notLookedAt, err
 		}
@@ -187,9 +178,9 @@ func (l *looker) classifyPath(pid int, p string) binaryKind {
 
 var errOther = errors.New("another file")
 
-// openSame opens a regular file, if it is the one that the kernel half saw.
-func openSame(name string, file probeFileKey) (*os.File, error) {
-	f, err := openRegular(name)
+// openSame opens a file, if it is the one that the kernel half saw.
+func openSame(open func() (*os.File, error), file probeFileKey) (*os.File, error) {
+	f, err := open()
 	if err != nil {
 		return nil, err
 	}
@@ -200,11 +191,27 @@ func openSame(name string, file probeFileKey) (*os.File, error) {
 	return f, nil
 }
 
-func openRegular(name string) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+func rootOf(pid int) string { return fmt.Sprintf("/proc/%d/root", pid) }
+
+// openIn opens a regular file by its path in a process's root, which no
+// symbolic link leads out of.
+func openIn(pid int, p string) (*os.File, error) {
+	if p == "" {
+		return nil, errOther
+	}
+	root, err := unix.Open(rootOf(pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
+	defer unix.Close(root)
+	fd, err := unix.Openat2(root, p, &unix.OpenHow{
+		Flags:   unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOCTTY,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), p)
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		f.Close()
 		return nil, errOther
@@ -240,7 +247,7 @@ func (l *looker) readFile(p *program, r *reading) ([]byte, bool) {
 	file, name := r.file, r.path
 	content, err := look(l, func() ([]byte, error) {
 		for _, pid := range pids {
-			f, err := openSame(fmt.Sprintf("/proc/%d/root%s", pid, name), file)
+			f, err := openSame(func() (*os.File, error) { return openIn(pid, name) }, file)
 			if err != nil {
 				continue
 			}

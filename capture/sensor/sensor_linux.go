@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -27,6 +28,8 @@ type Sensor struct {
 	mu      sync.Mutex // guards tracker, which both rings feed
 	tracker *tracker
 	out     chan capture.Script
+
+	stopAt atomic.Int64 // when to stop draining, Unix nanoseconds; 0 while running
 
 	stats sync.Mutex // guards what follows
 	seen  uint64
@@ -116,8 +119,10 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 		<-ctx.Done()
 		close(stop)
 		// The readers return when they have read what is there now.
-		s.exec.Flush()
-		s.data.Flush()
+		s.stopAt.Store(time.Now().Add(lastDrain).UnixNano())
+		if err := errors.Join(s.exec.Flush(), s.data.Flush()); err != nil {
+			errs <- fmt.Errorf("flush rings: %w", err)
+		}
 	}()
 
 	for script := range s.out {
@@ -146,6 +151,9 @@ func (s *Sensor) read(ring *ringbuf.Reader, stop <-chan struct{}) error {
 		case err != nil:
 			return fmt.Errorf("read ring: %w", err)
 		}
+		if stop := s.stopAt.Load(); stop != 0 && time.Now().UnixNano() > stop {
+			return nil
+		}
 		if e.decode(record.RawSample) != nil {
 			s.count(lostMalformed)
 			continue
@@ -170,23 +178,6 @@ func (s *Sensor) sweep(stop <-chan struct{}) {
 			s.mu.Unlock()
 		}
 	}
-}
-
-// losses reads what the kernel half counted.
-func (k *kernel) losses() map[string]uint64 {
-	out := make(map[string]uint64)
-	for reason, name := range lossNames {
-		var each []uint64
-		if k.objects.Losses.Lookup(probeLoss(reason), &each) != nil {
-			continue
-		}
-		for _, n := range each {
-			if n > 0 {
-				out[name] += n
-			}
-		}
-	}
-	return out
 }
 
 // explain turns what the kernel answered into what to do about it.

@@ -46,24 +46,24 @@ enum record_kind {
 };
 
 enum record_flag {
-	FLAG_ROOT = 1,	    /* a path that reached the process's root */
-	FLAG_CUT = 2,	    /* a path that was longer than there was room for */
-	FLAG_STREAM = 4,    /* offset counts bytes read, the file has none */
-	FLAG_FIRST = 8,	    /* first record of this file from this process */
-	FLAG_WRITERS = 16,  /* the file is open for writing somewhere */
+	FLAG_ROOT = 1,       /* a path that reached the process's root */
+	FLAG_CUT = 2,        /* a path that was longer than there was room for */
+	FLAG_STREAM = 4,     /* offset counts bytes read, the file has none */
+	FLAG_FIRST = 8,      /* first record of this file from this process */
+	FLAG_WRITERS = 16,   /* the file is open for writing somewhere */
 	FLAG_TRUNCATED = 32, /* bytes behind this record were left out: too many */
-	FLAG_V2 = 64,	    /* a cgroup path of the unified hierarchy */
+	FLAG_V2 = 64,        /* a cgroup path of the unified hierarchy */
 };
 
 /* Why something was lost; the index into the map losses. */
 enum loss {
-	LOSS_EXEC_RING,	 /* exec ring full */
-	LOSS_DATA_RING,	 /* data ring full */
-	LOSS_FAULT,	 /* memory of the process could not be read */
-	LOSS_BUDGET,	 /* a file was read more often than is followed */
-	LOSS_TASKS,	 /* too many python processes at once */
-	LOSS_READS,	 /* too many reads at once */
-	LOSS_UNKNOWN,	 /* it read too much before its binary was looked at */
+	LOSS_EXEC_RING, /* exec ring full */
+	LOSS_DATA_RING, /* data ring full */
+	LOSS_FAULT,     /* memory of the process could not be read */
+	LOSS_BUDGET,    /* a file was read more often than is followed */
+	LOSS_TASKS,     /* too many python processes at once */
+	LOSS_READS,     /* too many reads at once */
+	LOSS_UNKNOWN,   /* it read too much before its binary was looked at */
 	LOSS_MAX,
 };
 
@@ -133,9 +133,9 @@ struct parent {
 
 struct exec_record {
 	struct record head; /* head.file is the binary */
-	__u64 start;	    /* of the process, nanoseconds since boot */
-	__u64 reaper;	    /* start of the first process of its pid namespace */
-	__u64 args_len;	    /* whole length; the pieces may hold less */
+	__u64 start;        /* of the process, nanoseconds since boot */
+	__u64 reaper;       /* start of the first process of its pid namespace */
+	__u64 args_len;     /* whole length; the pieces may hold less */
 	__u64 env_len;
 	__u32 ppid;
 	__u32 uid;

@@ -26,7 +26,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* A process that runs an interpreter, or a binary not looked at yet. */
 struct task {
 	struct program program;
-	__u32 lost; /* 1 << enum loss, of what was lost of it */
+	__u32 lost;    /* 1 << enum loss, of what was lost of it */
 	__u16 sent;    /* whether it is in any record of the data ring */
 	__u16 unknown; /* whether nobody has looked at its binary yet */
 	__u64 bytes;   /* read of files while nobody had */
@@ -188,8 +188,8 @@ static __always_inline __u64 bounded(__u64 len)
 	return len;
 }
 
-static __always_inline void start_record(struct record *r, enum record_kind kind, const struct program *p,
-					 __u32 tgid)
+static __always_inline void start_record(struct record *r, enum record_kind kind,
+                                         const struct program *p, __u32 tgid)
 {
 	__builtin_memset(r, 0, sizeof(*r));
 	r->kind = kind;
@@ -287,7 +287,8 @@ __noinline int next_chunk(void)
  * Returns whether there is more. The walk's state lies in the scratch buffer,
  * where the verifier does not follow its values: that keeps it cheap to verify.
  */
-static __always_inline int step_up(struct scratch *s, struct dentry *root, struct vfsmount *root_mnt)
+static __always_inline int step_up(struct scratch *s, struct dentry *root,
+                                   struct vfsmount *root_mnt)
 {
 	struct dentry *dentry = (struct dentry *)s->dentry, *parent;
 	struct vfsmount *mnt = (struct vfsmount *)s->mnt;
@@ -314,7 +315,7 @@ static __always_inline int step_up(struct scratch *s, struct dentry *root, struc
 		return 0;
 	}
 	n = bpf_probe_read_kernel_str(&s->data[at & (PATH_MAX - 1)], NAME_MAX,
-				      BPF_CORE_READ(dentry, d_name.name));
+	                              BPF_CORE_READ(dentry, d_name.name));
 	if (n <= 0)
 		return 0;
 	s->at = at + n;
@@ -378,7 +379,7 @@ __noinline int append_cgroup(__u64 cgroup)
 		if (at > PATH_MAX - NAME_MAX)
 			break;
 		n = bpf_probe_read_kernel_str(&s->data[at & (PATH_MAX - 1)], NAME_MAX,
-					      BPF_CORE_READ(cg, kn, name));
+		                              BPF_CORE_READ(cg, kn, name));
 		if (n <= 0)
 			return at;
 		s->at = at + n;
@@ -439,7 +440,8 @@ __noinline int flush_tail(__u32 tgid)
 }
 
 /* Holds a small read back. Reports 0 if there is no room for it. */
-static __always_inline int hold(struct scratch *s, struct task *task, __u32 tgid, __u64 buf, __u64 len)
+static __always_inline int hold(struct scratch *s, struct task *task, __u32 tgid, __u64 buf,
+                                __u64 len)
 {
 	struct tail *t = bpf_map_lookup_elem(&tails, &tgid);
 	__u32 at;
@@ -484,15 +486,16 @@ static __always_inline void end_task(struct task *t, __u32 tgid)
 	bpf_map_delete_elem(&tasks, &tgid);
 }
 
-static __always_inline void send_exec_path(struct scratch *s, enum record_kind kind, const struct program *p,
-					   struct dentry *dentry, struct vfsmount *mnt)
+static __always_inline void send_exec_path(struct scratch *s, enum record_kind kind,
+                                           const struct program *p, struct dentry *dentry,
+                                           struct vfsmount *mnt)
 {
 	start_record(&s->rec, kind, p, p->tgid);
 	send_piece(append_path((__u64)dentry, (__u64)mnt, 0));
 }
 
 static __always_inline void send_cgroup(struct scratch *s, const struct program *p,
-					struct task_struct *task)
+                                        struct task_struct *task)
 {
 	struct css_set *set = BPF_CORE_READ(task, cgroups);
 	struct cgroup *cg = BPF_CORE_READ(set, dfl_cgrp);
@@ -513,8 +516,8 @@ static __always_inline void send_cgroup(struct scratch *s, const struct program 
 	else
 		return;
 	bpf_probe_read_kernel(&css, sizeof(css),
-			      (void *)__builtin_preserve_access_index(&set->subsys) +
-				      id * sizeof(css));
+	                      (void *)__builtin_preserve_access_index(&set->subsys) +
+	                          id * sizeof(css));
 	cg = css ? BPF_CORE_READ(css, cgroup) : 0;
 	if (cg)
 		send_piece(append_cgroup((__u64)cg));
@@ -543,7 +546,7 @@ __noinline int send_memory(__u64 start, __u64 len)
 }
 
 static __always_inline void send_parents(struct scratch *s, const struct program *p,
-					 struct task_struct *task)
+                                         struct task_struct *task)
 {
 	int i;
 
@@ -564,16 +567,16 @@ static __always_inline void send_parents(struct scratch *s, const struct program
 		out->tgid = tgid;
 		out->index = i;
 		bpf_probe_read_kernel(out->comm, sizeof(out->comm),
-				      __builtin_preserve_access_index(&task->comm));
+		                      __builtin_preserve_access_index(&task->comm));
 		exe = BPF_CORE_READ(task, mm, exe_file);
 		send_piece(append_path((__u64)BPF_CORE_READ(exe, f_path.dentry),
-				       (__u64)BPF_CORE_READ(exe, f_path.mnt), sizeof(*out)));
+		                       (__u64)BPF_CORE_READ(exe, f_path.mnt), sizeof(*out)));
 	}
 }
 
 static __always_inline void send_exec(struct scratch *s, const struct program *p,
-				      struct task_struct *task, struct file *exe,
-				      const struct file_key *key, enum binary_class binary)
+                                      struct task_struct *task, struct file *exe,
+                                      const struct file_key *key, enum binary_class binary)
 {
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	__u64 ids = bpf_get_current_uid_gid();
@@ -593,9 +596,9 @@ static __always_inline void send_exec(struct scratch *s, const struct program *p
 	start_record(&s->rec, RECORD_ENV, p, p->tgid);
 	send_memory(env, e->env_len > MAX_ENV ? MAX_ENV : e->env_len);
 	send_exec_path(s, RECORD_EXE, p, BPF_CORE_READ(exe, f_path.dentry),
-		       BPF_CORE_READ(exe, f_path.mnt));
+	               BPF_CORE_READ(exe, f_path.mnt));
 	send_exec_path(s, RECORD_CWD, p, BPF_CORE_READ(task, fs, pwd.dentry),
-		       BPF_CORE_READ(task, fs, pwd.mnt));
+	               BPF_CORE_READ(task, fs, pwd.mnt));
 	send_cgroup(s, p, task);
 	send_parents(s, p, task);
 
@@ -613,8 +616,8 @@ static __always_inline void send_exec(struct scratch *s, const struct program *p
 	e->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
 	pid = BPF_CORE_READ(task, thread_pid);
 	bpf_probe_read_kernel(&ns, sizeof(ns),
-			      (void *)__builtin_preserve_access_index(&pid->numbers[0].ns) +
-				      BPF_CORE_READ(pid, level) * bpf_core_type_size(struct upid));
+	                      (void *)__builtin_preserve_access_index(&pid->numbers[0].ns) +
+	                          BPF_CORE_READ(pid, level) * bpf_core_type_size(struct upid));
 	e->pid_ns = BPF_CORE_READ(ns, ns.inum);
 	e->reaper = BPF_CORE_READ(ns, child_reaper, start_boottime);
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
@@ -710,7 +713,8 @@ static __always_inline int is_module(struct file *file)
 	__u32 len = BPF_CORE_READ(d, d_name.len);
 	__u8 end[4];
 
-	if (len < 4 || bpf_probe_read_kernel(end, sizeof(end), BPF_CORE_READ(d, d_name.name) + len - 4))
+	if (len < 4 ||
+	    bpf_probe_read_kernel(end, sizeof(end), BPF_CORE_READ(d, d_name.name) + len - 4))
 		return 0;
 	if (end[1] == '.')
 		return (end[2] | 32) == 'p' && (end[3] | 32) == 'y';
@@ -795,7 +799,7 @@ __noinline int send_bytes(__u64 buf, __u64 len, __u64 offset)
 }
 
 static __always_inline void send_read(struct scratch *s, struct task *t, struct reading *r,
-				      __u64 buf, __u64 len, __u64 offset)
+                                      __u64 buf, __u64 len, __u64 offset)
 {
 	__u64 room = offset < MAX_TEXT ? MAX_TEXT - offset : 0;
 
@@ -844,7 +848,8 @@ static __always_inline int leave_read(__s64 ret)
 	file = (struct file *)p.file;
 	inode = BPF_CORE_READ(file, f_inode);
 	tail = bpf_map_lookup_elem(&tails, &tgid);
-	if (tail && tail->len && (!ret || ret > SMALL_READ || tail->rec.file.ino != BPF_CORE_READ(inode, i_ino)))
+	if (tail && tail->len &&
+	    (!ret || ret > SMALL_READ || tail->rec.file.ino != BPF_CORE_READ(inode, i_ino)))
 		flush_tail(tgid);
 
 	start_record(&s->rec, RECORD_PATH, &t->program, tgid);
@@ -890,7 +895,7 @@ static __always_inline int leave_read(__s64 ret)
 
 		s->rec.flags |= first;
 		send_data(append_path((__u64)BPF_CORE_READ(file, f_path.dentry),
-				      (__u64)BPF_CORE_READ(file, f_path.mnt), 0));
+		                      (__u64)BPF_CORE_READ(file, f_path.mnt), 0));
 		s->rec.flags = flags | first;
 	}
 	if (state != FILE_NEW) {
