@@ -292,6 +292,69 @@ func TestOtherProgramsAreNotTakenForPython(t *testing.T) {
 	}
 }
 
+func TestOneProcessMayRunSeveralPrograms(t *testing.T) {
+	r := record(t)
+	const text = `import os, sys
+n = int(sys.argv[1])
+if n:
+    os.execv(sys.executable, [sys.executable, "-c", sys.orig_argv[2], str(n - 1)])
+`
+	got := r.run(t, 3, exec.Command(python, "-c", text, "2"))
+	for i, s := range got {
+		want := []string{python, "-c", text, strconv.Itoa(2 - i)}
+		if diff := cmp.Diff(want, s.Process.Args); diff != "" || s.Kind != capture.Command || s.Lost != "" {
+			t.Errorf("program %d, lost %q (-want +got):\n%s", i, s.Lost, diff)
+		}
+		if s.Process.PID != got[0].Process.PID || !s.Process.Start.Equal(got[0].Process.Start) {
+			t.Errorf("program %d: want the same process, got %d started at %v", i, s.Process.PID, s.Process.Start)
+		}
+	}
+	r.noLoss(t)
+}
+
+func TestAChildThatOutlivesItsProgramIsFollowed(t *testing.T) {
+	r := record(t)
+	dir := t.TempDir()
+	module := program(t, 200)
+	if err := os.WriteFile(filepath.Join(dir, "late.py"), module, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	// The child reads the module only when its parent is gone.
+	main := `import os, sys, time
+if os.fork() == 0 and os.fork() == 0:
+    while os.path.exists("/proc/%s/exe" % sys.argv[1]):
+        time.sleep(0.01)
+    import late
+` + "#" + t.Name() + "\n"
+	path := write(t, "main.py", []byte(main))
+	cmd := sh(`python3 "$1" $$ > /dev/null; :`, path)
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "PYTHONPATH=" + dir}
+	cmd.Stderr = nil
+	got := r.run(t, 2, cmd)
+	if s := got[1]; s.Kind != capture.Import || !bytes.Equal(s.Text, module) || s.Parent != capture.Sum([]byte(main)) {
+		t.Errorf("want the module, got:%s", describe(got))
+	}
+	r.noLoss(t)
+}
+
+func TestAProgramThatRunsNothingGivesNothing(t *testing.T) {
+	r := record(t)
+	tag := "KINGSNAKE_TEST=" + t.Name()
+	for _, cmd := range []*exec.Cmd{
+		exec.Command(python, "--version"),
+		exec.Command(python, filepath.Join(t.TempDir(), "missing.py")),
+		exec.Command(python, "-z"),
+		exec.Command(python, "-c", "pass"), // the last, to know when to look
+	} {
+		cmd.Env = []string{tag}
+		_ = cmd.Run() // Some are meant to fail.
+	}
+	if got := r.wait(t, 1, tag); len(got) != 1 || got[0].Kind != capture.Command {
+		t.Errorf("want only -c, got:%s", describe(got))
+	}
+	r.noLoss(t)
+}
+
 func copyOf(t *testing.T, path, name string) string {
 	t.Helper()
 	binary, err := os.ReadFile(path)
