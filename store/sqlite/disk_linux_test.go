@@ -21,7 +21,7 @@ func TestARealFullDiskLosesNothingAcknowledged(t *testing.T) {
 		t.Skipf("a small disk needs root (%v): run sudo go test ./store/sqlite -run %s", err, t.Name())
 	}
 	t.Cleanup(func() {
-		if err := unix.Unmount(dir, 0); err != nil {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
 			t.Error(err)
 		}
 	})

@@ -73,13 +73,7 @@ var hostile = map[string]func(*testing.T, store.Store){
 			put(t, s, finding.Finding{Name: name, EventTime: start}, store.Created)
 		}
 		got := []string{}
-		for q := (store.Query{Limit: 1}); ; {
-			page := list(t, s, q)
-			got = append(got, names(page.Findings)...)
-			if q.Cursor = page.Next; q.Cursor == "" {
-				break
-			}
-		}
+		walk(t, s, store.Query{Limit: 1}, func(page store.Page) { got = append(got, names(page.Findings)...) })
 		check(t, "names", want, got)
 	},
 	"any bytes in a heartbeat survive": func(t *testing.T, s store.Store) {
@@ -175,13 +169,7 @@ var crowds = map[string]func(*testing.T, store.Store){
 		wg.Wait()
 		st := stats(t, s)
 		n := 0
-		for q := (store.Query{Limit: 7}); ; {
-			page := list(t, s, q)
-			n += len(page.Findings)
-			if q.Cursor = page.Next; q.Cursor == "" {
-				break
-			}
-		}
+		walk(t, s, store.Query{Limit: 7}, func(page store.Page) { n += len(page.Findings) })
 		check(t, "findings", st.Findings, int64(n))
 	},
 }

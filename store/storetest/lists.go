@@ -51,38 +51,35 @@ var lists = map[string]func(*testing.T, store.Store){
 		want := fill(t, s, 20)
 		for _, size := range []int{1, 2, 3, 7, 19, 20, 21} {
 			got := []string{}
-			for q := (store.Query{Limit: size}); ; {
-				page := list(t, s, q)
+			walk(t, s, store.Query{Limit: size}, func(page store.Page) {
 				if len(page.Findings) > size || len(page.Findings) == 0 {
 					t.Fatalf("a page of %d has %d findings", size, len(page.Findings))
 				}
 				got = append(got, names(page.Findings)...)
-				if q.Cursor = page.Next; q.Cursor == "" {
-					break
-				}
-			}
+			})
 			check(t, fmt.Sprintf("names by %d", size), want, got)
 		}
 	},
 	"pages stay as they were while findings arrive": func(t *testing.T, s store.Store) {
 		want := fill(t, s, 30)
 		got := []string{}
-		for i, q := 0, (store.Query{Limit: 5}); ; i++ {
-			page := list(t, s, q)
+		i := 0
+		walk(t, s, store.Query{Limit: 5}, func(page store.Page) {
 			for _, f := range page.Findings {
 				if slices.Contains(want, f.Name) {
 					got = append(got, f.Name)
 				}
 			}
-			if q.Cursor = page.Next; q.Cursor == "" {
-				break
+			if page.Next == "" {
+				return
 			}
+			i++
 			put(t, s, example(1000+i), store.Created)      // newer than all
 			put(t, s, example(-1-i), store.Created)        // older than all
 			between := example(2000 + i)                   // of a time that is there
 			between.EventTime = page.Findings[0].EventTime // on the page just read
 			put(t, s, between, store.Created)
-		}
+		})
 		check(t, "names", want, got)
 	},
 	"a finding seen again moves to the front": func(t *testing.T, s store.Store) {

@@ -140,6 +140,20 @@ func list(t *testing.T, s store.Store, q store.Query) store.Page {
 	return page
 }
 
+// walk reads page after page of q. A store whose pages do not end fails the
+// test instead of holding it.
+func walk(t *testing.T, s store.Store, q store.Query, visit func(store.Page)) {
+	t.Helper()
+	for range 10_000 {
+		page := list(t, s, q)
+		visit(page)
+		if q.Cursor = page.Next; q.Cursor == "" {
+			return
+		}
+	}
+	t.Fatal("the pages do not end")
+}
+
 func names(fs []finding.Finding) []string {
 	out := []string{}
 	for _, f := range fs {
