@@ -308,6 +308,10 @@ func (p *peeler) mapOver(f, iterable value) value {
 	return out
 }
 
+// maxRange bounds the elements of a range. Texts are shorter than what tests
+// and simulations count to.
+const maxRange = 1 << 14
+
 // rangeOf is range(to), range(from, to) or range(from, to, step).
 func (p *peeler) rangeOf(args []value) value {
 	bounds := [3]int64{0, 0, 1}
@@ -328,7 +332,7 @@ func (p *peeler) rangeOf(args []value) value {
 		return value{}
 	}
 	n := max((to-from+step-step/max(step, -step))/step, 0)
-	if n > 1<<16 || !p.u.spend(4*int(n)) {
+	if n > maxRange || !p.u.spend(4*int(n)) {
 		return value{}
 	}
 	ints := make([]int32, n)

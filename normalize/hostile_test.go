@@ -30,7 +30,7 @@ var hostiles = []hostile{
 	{"a long list of integers", func(n int) string { return "exec(''.join(map(chr,[" + fill("99,", n) + "])))" }},
 	{"a comprehension over a long list", func(n int) string { return "x=[chr(c^1) for c in [" + fill("99,", n) + "]]" }},
 	{"comprehensions in comprehensions", func(n int) string {
-		return "r=range(60000)\n" + fill("x=[[[a for a in r] for b in r] for c in r]\n", n)
+		return "r=range(16000)\n" + fill("x=[[[a for a in r] for b in r] for c in r]\n", n)
 	}},
 	{"a long sum", func(n int) string { return "x=" + fill("'a'+", n) + "'b'" }},
 	{"a long sum of characters", func(n int) string { return "exec(" + fill("chr(97)+", n) + "'b')" }},
@@ -115,7 +115,7 @@ func bomb() string {
 // TestHostileScriptsStayInBounds must not run beside other tests, since it
 // reads how much memory is in use.
 func TestHostileScriptsStayInBounds(t *testing.T) {
-	const size = 1 << 20
+	const size = 1 << 18
 	const bound = 64 << 20
 	for _, h := range hostiles {
 		t.Run(h.name, func(t *testing.T) {
