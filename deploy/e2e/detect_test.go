@@ -43,19 +43,23 @@ func TestReverseShellsInContainersBecomeFindings(t *testing.T) {
 		text      string
 		kind      capture.Kind
 		path      string
+		args      []string
 		when      string // the finding's origin
 	}{
 		{
 			container: "by-file", command: []string{"sh", "-c", "cp /scripts/file.py /tmp/job.py; python3 /tmp/job.py"},
-			text: read("file.py"), kind: capture.File, path: "/tmp/job.py", when: "runtime",
+			text: read("file.py"), kind: capture.File, path: "/tmp/job.py",
+			args: []string{"python3", "/tmp/job.py"}, when: "runtime",
 		},
 		{
 			container: "by-command", command: []string{"python3", "-c", read("command.py")},
-			text: read("command.py"), kind: capture.Command, when: "argument",
+			text: read("command.py"), kind: capture.Command,
+			args: []string{"python3", "-c", read("command.py")}, when: "argument",
 		},
 		{
 			container: "by-stdin", command: []string{"sh", "-c", "cat /scripts/stdin.py | python3"},
-			text: read("stdin.py"), kind: capture.Stdin, when: "stream",
+			text: read("stdin.py"), kind: capture.Stdin,
+			args: []string{"python3"}, when: "stream",
 		},
 	}
 	ids := make(map[string]string)
@@ -98,10 +102,13 @@ func TestReverseShellsInContainersBecomeFindings(t *testing.T) {
 			digest := capture.Sum([]byte(door.text)).String()
 			type fact struct {
 				Category                                             finding.Category
+				Severity                                             finding.Severity
+				Count                                                int64
 				Kind, Path, Contents, ContentsSHA256, SHA256, Origin string
 				Size                                                 int64
 				Truncated                                            bool
 				Lost                                                 string
+				Args                                                 []string
 				Where                                                finding.Workload
 			}
 			where := got.Workload
@@ -110,9 +117,9 @@ func TestReverseShellsInContainersBecomeFindings(t *testing.T) {
 			}
 			where.ContainerCreated = where.ContainerCreated.UTC()
 			want := fact{
-				Category: finding.MaliciousPython,
-				Kind:     string(door.kind), Path: door.path, Contents: door.text, ContentsSHA256: digest, SHA256: digest, Origin: door.when,
-				Size: int64(len(door.text)),
+				Category: finding.MaliciousPython, Severity: finding.Critical, Count: 1,
+				Kind: string(door.kind), Path: door.path, Contents: door.text, ContentsSHA256: digest, SHA256: digest, Origin: door.when,
+				Size: int64(len(door.text)), Args: door.args,
 				Where: finding.Workload{
 					ContainerID: ids[door.container], ContainerName: door.container, ContainerCreated: where.ContainerCreated,
 					Image: image.Reference, ImageID: image.Digest, Runtime: "containerd", ReadOnlyRoot: "no",
@@ -121,14 +128,19 @@ func TestReverseShellsInContainersBecomeFindings(t *testing.T) {
 				},
 			}
 			if diff := cmp.Diff(want, fact{
-				Category: got.Category,
-				Kind:     got.Script.Kind, Path: got.Script.Path, Contents: string(got.Script.Contents),
+				Category: got.Category, Severity: got.Severity, Count: got.Count,
+				Kind: got.Script.Kind, Path: got.Script.Path, Contents: string(got.Script.Contents),
 				ContentsSHA256: got.Script.ContentsSHA256, SHA256: got.Script.SHA256, Origin: got.Script.Origin.When,
 				Size: got.Script.Size, Truncated: got.Script.Truncated, Lost: got.Script.Lost,
+				Args:  got.Process.Args,
 				Where: where,
 			}); diff != "" {
 				t.Errorf("finding: -want +got\n%s", diff)
 			}
+			if !strings.HasPrefix(got.Process.Exe, "/usr/bin/python3") {
+				t.Errorf("the program is %q", got.Process.Exe)
+			}
+			t.Logf("score %.4f", got.Verdict.Score)
 			if len(got.Verdict.Reasons) == 0 {
 				t.Error("the finding has no reasons")
 			}
