@@ -26,7 +26,6 @@ type allowView struct {
 
 // ruleView is an allow rule, ready to show.
 type ruleView struct {
-	ID        string
 	SHA256    evidence
 	URL       string // of the findings of that script
 	Scope     string
@@ -42,7 +41,7 @@ type ruleView struct {
 // ruleOf prepares a rule.
 func ruleOf(r store.AllowRule, now time.Time) ruleView {
 	v := ruleView{
-		ID: r.ID, SHA256: show(r.SHA256), URL: findingsURL("sha256", r.SHA256),
+		SHA256: show(r.SHA256), URL: findingsURL("sha256", r.SHA256),
 		Scope: "everywhere", Why: show(r.Why), By: plain(r.By), Created: at(r.Created, now),
 		Hits:   plural(r.Hits, "sighting") + " silenced",
 		EndURL: "/allows/" + url.PathEscape(r.ID) + "/end",

@@ -20,16 +20,14 @@ import (
 // findingHead is what the three tabs of a finding share.
 type findingHead struct {
 	frame
-	Name      string
 	URL       string // of the Summary tab
 	Tab       string // "summary", "json" or "investigate"
 	Heading   string // the category
 	Severity  severity
 	Active    bool
 	Sentence  evidence // the verdict in one sentence
-	Score     string
 	Last      moment
-	First     moment
+	First     moment // zero when it was seen once
 	Sightings string
 }
 
@@ -119,7 +117,6 @@ type reasonView struct {
 
 // layerView is an entry in the list of layers.
 type layerView struct {
-	Number  int
 	Label   string
 	Detail  string
 	URL     string
@@ -173,15 +170,17 @@ func (c *console) summary(r *http.Request, f finding.Finding, rules []store.Allo
 // head builds what the tabs share.
 func (c *console) head(r *http.Request, f finding.Finding, tab string) findingHead {
 	now := c.Now()
-	return findingHead{
+	h := findingHead{
 		frame: c.frame(r, plain(string(f.Category))+" in "+plain(cmp.Or(f.Workload.PodName, f.Workload.ContainerName, f.Workload.Node)), "findings"),
-		Name:  f.Name, URL: "/findings/" + url.PathEscape(f.Name), Tab: tab,
+		URL:   "/findings/" + url.PathEscape(f.Name), Tab: tab,
 		Heading:  plain(string(f.Category)),
 		Severity: severityOf(string(f.Severity)), Active: f.State == finding.Active,
-		Sentence: sentence(f), Score: percent(f.Verdict.Score),
-		Last: at(f.EventTime, now), First: at(f.FirstTime, now),
-		Sightings: plural(max(f.Count, 1), "time"),
+		Sentence: sentence(f), Sightings: plural(max(f.Count, 1), "time"), Last: at(f.EventTime, now),
 	}
+	if f.Count > 1 {
+		h.First = at(f.FirstTime, now)
+	}
+	return h
 }
 
 // percent writes a probability so that one short of certainty never reads as

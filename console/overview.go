@@ -21,7 +21,6 @@ const silentAfter = 2 * time.Minute
 type overviewPage struct {
 	frame
 	Headline    string
-	Calm        bool // nothing stands open
 	Never       bool // nothing was ever found
 	Counts      []countView
 	Allowed     string // findings that are inactive, in words
@@ -145,7 +144,7 @@ func (p *overviewPage) count(active, inactive map[finding.Severity]int) {
 	default:
 		p.Headline = "Nothing to look at"
 	}
-	p.Calm, p.Never = open == 0, open+allowed == 0
+	p.Never = open+allowed == 0
 	if allowed > 0 {
 		p.Allowed, p.AllowedURL = plural(int64(allowed), "finding")+" allowed as benign", "/findings?state=INACTIVE"
 	}

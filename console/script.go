@@ -171,7 +171,7 @@ func layerLabel(f finding.Finding, layer int) string {
 func layers(f finding.Finding, base string, current int) []layerView {
 	var out []layerView
 	for i, l := range f.Script.Layers {
-		v := layerView{Number: i + 1, Label: layerLabel(f, i+1), Detail: size(int64(l.Size)),
+		v := layerView{Label: layerLabel(f, i+1), Detail: size(int64(l.Size)),
 			URL: layerURL(base, i+1) + "#code", Current: i+1 == current}
 		if l.Size > len(l.Text) {
 			v.Detail += fmt.Sprintf(", the first %s kept", size(int64(len(l.Text))))

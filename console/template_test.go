@@ -22,11 +22,38 @@ func TestEveryTemplateNamesOnlyFieldsItsStructHas(t *testing.T) {
 	if len(sets) != len(pages) {
 		t.Errorf("%d screens, want %d", len(sets), len(pages))
 	}
+	used := map[string]bool{}
 	for screen, page := range pages {
-		k := &checker{set: sets[screen], seen: map[string]bool{}}
+		k := &checker{set: sets[screen], seen: map[string]bool{}, used: used}
 		k.template("layout", reflect.TypeOf(page))
+		for _, name := range []string{"fragment-list"} {
+			if sets[screen].Lookup(name) != nil {
+				k.template(name, reflect.TypeOf(page))
+			}
+		}
 		for _, problem := range k.problems {
 			t.Errorf("%s: %s", screen, problem)
+		}
+	}
+	for _, page := range pages {
+		expectUsed(t, reflect.TypeOf(page), used)
+	}
+}
+
+// expectUsed looks for fields of a page struct that no template shows.
+func expectUsed(t *testing.T, typ reflect.Type, used map[string]bool) {
+	t.Helper()
+	switch typ.Kind() {
+	case reflect.Slice, reflect.Pointer:
+		expectUsed(t, typ.Elem(), used)
+	case reflect.Struct:
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			if f.IsExported() && !used[typ.String()+"."+f.Name] {
+				t.Errorf("no template shows %s.%s", typ, f.Name)
+				used[typ.String()+"."+f.Name] = true
+			}
+			expectUsed(t, f.Type, used)
 		}
 	}
 }
@@ -54,6 +81,7 @@ func TestTheCheckerFindsAWrongField(t *testing.T) {
 type checker struct {
 	set      *template.Template
 	seen     map[string]bool
+	used     map[string]bool // fields, as "package.type.field"
 	problems []string
 }
 
@@ -171,6 +199,13 @@ func (k *checker) fields(t reflect.Type, names []string, n parse.Node) reflect.T
 		if !ok || !f.IsExported() {
 			k.problems = append(k.problems, fmt.Sprintf("%s: %v has no field %s", n, t, name))
 			return nil
+		}
+		if k.used != nil {
+			owner := t
+			for _, i := range f.Index[:len(f.Index)-1] {
+				owner = owner.Field(i).Type
+			}
+			k.used[owner.String()+"."+name] = true
 		}
 		t = f.Type
 	}

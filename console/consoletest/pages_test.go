@@ -234,7 +234,7 @@ func checkAttributes(t *testing.T, doc *html.Node) {
 	}
 	for _, n := range all(doc, "[aria-labelledby]") {
 		if !ids[attr(n, "aria-labelledby")] {
-			t.Errorf("labelled by %s, which is not there", attr(n, "aria-labelledby"))
+			t.Errorf("named by %s, which is not there", attr(n, "aria-labelledby"))
 		}
 	}
 }

@@ -2,7 +2,6 @@ package consoletest
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -39,7 +38,7 @@ func New(ctx context.Context, dir string, findings []finding.Finding, sensors []
 		Version: "0.1.0", DataDir: "SQLite in /var/lib/kingsnake", Notify: "the webhook at hooks.example.com",
 		Model:  console.Model{Hash: hash, Card: "kingsnake model card\n\nTrained on made-up data for this picture.\n"},
 		Limits: store.Limits{Age: 400 * 24 * time.Hour, Findings: 1_000_000, Bytes: 4 << 30},
-		Log:    slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() time.Time { return Now },
+		Log:    slog.New(slog.DiscardHandler), Now: func() time.Time { return Now },
 	})
 	return handler, s, a, nil
 }

@@ -1,0 +1,32 @@
+package console
+
+import (
+	"testing"
+	"time"
+)
+
+func TestNumbersAndTimesInWords(t *testing.T) {
+	t.Parallel()
+	for got, want := range map[string]string{
+		thousands(0): "0", thousands(999): "999", thousands(1000): "1,000", thousands(-1234567): "-1,234,567",
+		plural(1, "finding"): "1 finding", plural(2000, "finding"): "2,000 findings",
+		size(1): "1 byte", size(1023): "1,023 bytes", size(1536): "1.5 KiB", size(5 << 20): "5.0 MiB", size(3 << 30): "3.0 GiB",
+		ago(-time.Hour): "in the future", ago(time.Second): "just now", ago(90 * time.Second): "1 minute ago", ago(47 * time.Hour): "47 hours ago",
+		ago(400 * 24 * time.Hour): "400 days ago",
+		percent(1):                "100.0%", percent(0.99999): "over 99.9%", percent(0.5): "50.0%", percent(0): "under 0.1%",
+		scopeWords(`owner "prod" "shop" "Deployment" "web"`):     "only in Deployment web, namespace shop",
+		scopeWords(`pod "" "shop" "web-1" "web"`):                "only in pod shop/web-1, container web",
+		scopeWords(`image "registry.example.com/a b:1"`):         "only in image registry.example.com/a b:1",
+		scopeWords(`host "node\"1" "/usr/bin/python3"`):          `only for /usr/bin/python3 on host node"1`,
+		scopeWords("something else"):                             "only in something else",
+		techniqueOf("T1059.006").URL:                             "https://attack.mitre.org/techniques/T1059/006/",
+		techniqueOf("T1059/../x").URL + techniqueOf("TA000").URL: "",
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if m := at(time.Time{}, time.Now()); m != (moment{}) {
+		t.Errorf("the zero time is %+v", m)
+	}
+}
