@@ -155,7 +155,7 @@ func fillPackage(ctx context.Context, l *layer, archive string) error {
 func copyEntries(l *layer, r *tar.Reader) error {
 	for {
 		h, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -33,7 +32,6 @@ type Node struct {
 	conn    *grpc.ClientConn
 	process *os.Process
 	ended   chan error // what became of containerd; it is sent once
-	pods    atomic.Int64
 }
 
 // startLimit is how long containerd may take until it answers.
@@ -129,8 +127,7 @@ func (n *Node) hold(bin, config string, started chan<- error) {
 	n.process = cmd.Process
 	started <- nil
 	err = cmd.Wait()
-	server.Close()
-	n.ended <- err
+	n.ended <- errors.Join(err, server.Close())
 }
 
 // spawn starts containerd, and the registry it pulls from, in new namespaces,
@@ -144,7 +141,7 @@ func (n *Node) spawn(bin, config string) (*exec.Cmd, *http.Server, error) {
 		return nil, nil, err
 	}
 	server := &http.Server{Handler: registry(n.images), ReadHeaderTimeout: time.Minute}
-	go server.Serve(listener) // until hold closes it
+	go func() { _ = server.Serve(listener) }() // until hold closes it
 
 	log, err := os.Create(filepath.Join(n.dir, "log"))
 	if err != nil {
@@ -251,7 +248,7 @@ func (n *Node) Stop() error {
 	if n.process != nil {
 		// The first process of a PID namespace is gone only when all others are.
 		errs = append(errs, n.process.Kill())
-		<-n.ended
+		_ = <-n.ended // only says that it was killed
 	}
 	errs = append(errs, removeCgroups(n.cgroup), os.RemoveAll(n.dir))
 	return errors.Join(errs...)

@@ -20,7 +20,7 @@ type Status struct {
 // why containers have no names. It takes what Config.Socket takes.
 func Check(ctx context.Context, socket string) []Status {
 	c := newClient(socket, 0, time.Now)
-	defer c.close()
+	defer func() { _ = c.close() }() // nothing is under way then
 	statuses := make([]Status, 0, len(c.sockets))
 	for _, path := range c.sockets {
 		s := Status{Path: path}

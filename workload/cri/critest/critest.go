@@ -89,7 +89,7 @@ func (r *Runtime) Restart(t testing.TB) {
 	r.mu.Lock()
 	r.server = server
 	r.mu.Unlock()
-	go server.Serve(listener)
+	go func() { _ = server.Serve(listener) }() // until Stop
 }
 
 // Stop makes the runtime go away, its socket included.
