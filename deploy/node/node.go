@@ -31,7 +31,8 @@ type Node struct {
 	images  map[string]image
 	conn    *grpc.ClientConn
 	process *os.Process
-	ended   chan error // what became of containerd; it is sent once
+	ended   chan struct{} // closed when containerd has ended
+	cause   error         // what became of it, once it has ended
 }
 
 // startLimit is how long containerd may take until it answers.
@@ -63,7 +64,7 @@ func Start(ctx context.Context, a *Artifacts) (*Node, error) {
 		dir:    dir,
 		cgroup: cgroupPrefix + filepath.Base(dir),
 		images: a.images,
-		ended:  make(chan error, 1),
+		ended:  make(chan struct{}),
 	}
 	if err := n.start(ctx, a.bin); err != nil {
 		return nil, errors.Join(err, n.Stop())
@@ -106,9 +107,8 @@ func (n *Node) start(ctx context.Context, bin string) error {
 			return fmt.Errorf("containerd does not answer: %v\n%s", err, n.log())
 		}
 		return nil
-	case err := <-n.ended:
-		n.ended <- err
-		return fmt.Errorf("containerd ended: %v\n%s", err, n.log())
+	case <-n.ended:
+		return fmt.Errorf("containerd ended: %v\n%s", n.cause, n.log())
 	}
 }
 
@@ -121,13 +121,13 @@ func (n *Node) hold(bin, config string, started chan<- error) {
 	cmd, server, err := n.spawn(bin, config)
 	if err != nil {
 		started <- err
-		n.ended <- err
 		return
 	}
 	n.process = cmd.Process
 	started <- nil
 	err = cmd.Wait()
-	n.ended <- errors.Join(err, server.Close())
+	n.cause = errors.Join(err, server.Close())
+	close(n.ended)
 }
 
 // spawn starts containerd, and the registry it pulls from, in new namespaces,
@@ -248,7 +248,7 @@ func (n *Node) Stop() error {
 	if n.process != nil {
 		// The first process of a PID namespace is gone only when all others are.
 		errs = append(errs, n.process.Kill())
-		_ = <-n.ended // only says that it was killed
+		<-n.ended
 	}
 	errs = append(errs, removeCgroups(n.cgroup), os.RemoveAll(n.dir))
 	return errors.Join(errs...)
