@@ -1,6 +1,10 @@
 package classify
 
-import "kingsnake/normalize"
+import (
+	"bytes"
+
+	"kingsnake/normalize"
+)
 
 // keyword reads a keyword, and the whole of an import statement.
 func (w *walker) keyword(i int) int {
@@ -126,4 +130,46 @@ func (w *walker) bind(name uint64, s symbol) {
 	v := w.lookup(s, nothing)
 	v.imported = true
 	w.env[name] = v
+}
+
+// The functions whose result is known from a string they are given.
+var (
+	symImport       = parseSymbol("__import__")
+	symImportModule = parseSymbol("importlib.import_module")
+	symGetattr      = parseSymbol("getattr")
+	symExec         = parseSymbol("exec")
+)
+
+// result is what a call returns.
+func (w *walker) result(f *frame) value {
+	switch f.sym {
+	case 0:
+		return nothing
+	case symImport, symImportModule, symImport.call():
+		if len(f.text) > 0 {
+			return value{dotted(f.text), noBehavior, true}
+		}
+	case symGetattr:
+		if len(f.text) > 0 && f.first.sym != 0 {
+			v := w.member(f.first, hashBytes(f.text))
+			if v.behavior != noBehavior {
+				w.x.behave(int(v.behavior), w.layerIndex, f.place)
+			}
+			return v
+		}
+	}
+	return value{sym: f.sym.call(), behavior: f.behavior}
+}
+
+// dotted is the symbol of a module by its dotted name.
+func dotted(name []byte) symbol {
+	var s symbol
+	for i, part := range bytes.Split(name, []byte{'.'}) {
+		if i == 0 {
+			s = rootSymbol(part)
+		} else {
+			s = s.attr(hashBytes(part))
+		}
+	}
+	return s
 }

@@ -15,7 +15,9 @@ const (
 	maxReasons = 6
 	maxSpans   = 8
 	maxQuote   = 80  // characters of a script quoted in a reason
+	maxPlaces  = 512 // statements looked at for one reason
 	maxSpan    = 400 // bytes: a longer statement is marked by its beginning
+	minWeight  = 0.1 // of a reason that is worth saying, in log-odds
 )
 
 // segment is a statement of a layer: tokens [from, to), counted through all
@@ -57,11 +59,11 @@ func (m *Model) reasons(text normalize.Text, x *extraction, score Score) []Reaso
 	}
 	byWeight := func(a, b Reason) int { return cmp.Compare(b.Weight, a.Weight) }
 	slices.SortStableFunc(reasons, byWeight)
-	reasons = mergeSame(reasons)
+	reasons = slices.DeleteFunc(mergeSame(reasons), func(r Reason) bool { return r.Weight < minWeight })
 	if len(reasons) > maxReasons-1 {
 		reasons = reasons[:maxReasons-1]
 	}
-	if r, ok := e.rest(rest, len(reasons) == 0); ok {
+	if r, ok := e.rest(rest, len(reasons) == 0); ok && (r.Weight >= minWeight || len(reasons) == 0) {
 		reasons = append(reasons, r)
 	}
 	slices.SortStableFunc(reasons, byWeight)
@@ -248,7 +250,7 @@ func (e *explainer) spans(behaviors ...int) []Span {
 	}
 	var all []found
 	for _, s := range e.x.seen {
-		if !slices.Contains(behaviors, int(s.behavior)) || len(all) >= 4096 {
+		if !slices.Contains(behaviors, int(s.behavior)) || len(all) >= maxPlaces {
 			continue
 		}
 		g := e.segmentAt(s.place)
@@ -267,10 +269,7 @@ func (e *explainer) spans(behaviors ...int) []Span {
 
 // span is where a statement stands. A very long one is shown from place on.
 func (e *explainer) span(s *segment, place int32) Span {
-	base := int32(0)
-	for i := range s.layer {
-		base += int32(len(e.text.Layers[i].Tokens))
-	}
+	base := e.base(s.layer)
 	tokens := e.text.Layers[s.layer].Tokens
 	last := s.to - base - 1
 	for last > s.from-base && (tokens[last].Kind == normalize.Newline || tokens[last].Kind == normalize.Comment) {
@@ -300,7 +299,9 @@ func (e *explainer) rest(weight float64, only bool) (Reason, bool) {
 			heaviest = append(heaviest, s)
 		}
 	}
-	slices.SortStableFunc(heaviest, func(a, b *segment) int { return cmp.Compare(b.weight, a.weight) })
+	slices.SortStableFunc(heaviest, func(a, b *segment) int {
+		return cmp.Or(cmp.Compare(e.isImport(a), e.isImport(b)), cmp.Compare(b.weight, a.weight))
+	})
 	if len(heaviest) == 0 {
 		if !only && e.shape <= 0 {
 			return Reason{}, false
@@ -314,6 +315,26 @@ func (e *explainer) rest(weight float64, only bool) (Reason, bool) {
 	first := r.Spans[0]
 	r.Text = fmt.Sprintf("Other code resembles known malicious scripts: `%s`.", Quote(e.text.Layers[first.Layer].Text[first.Start:first.End]))
 	return r, true
+}
+
+// isImport is 1 for an import, which says little by itself, and 0 for other
+// statements.
+func (e *explainer) isImport(s *segment) int {
+	l := &e.text.Layers[s.layer]
+	word := l.Tokens[s.from-e.base(s.layer)].Bytes(l.Text)
+	if string(word) == "import" || string(word) == "from" {
+		return 1
+	}
+	return 0
+}
+
+// base is the place of a layer's first token.
+func (e *explainer) base(layer int) int32 {
+	base := int32(0)
+	for i := range layer {
+		base += int32(len(e.text.Layers[i].Tokens))
+	}
+	return base
 }
 
 // Quote makes hostile text fit for a sentence: at most 80 characters on one

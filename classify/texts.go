@@ -115,14 +115,14 @@ func (w *walker) pieces(text []byte, place int32, sym symbol) value {
 		if v.behavior == noBehavior {
 			v.behavior = int16(b)
 		}
-		w.x.behave(b, w.layer_, place)
+		w.x.behave(b, w.layerIndex, place)
 	})
 	if hasAddress(text) {
 		b := words.byID["net.ipurl"]
 		if v.behavior == noBehavior {
 			v.behavior = int16(b)
 		}
-		w.x.behave(b, w.layer_, place)
+		w.x.behave(b, w.layerIndex, place)
 	}
 	if len(text) > 512 && bytes.IndexByte(text, ' ') < 0 {
 		return v // data
@@ -133,7 +133,7 @@ func (w *walker) pieces(text []byte, place int32, sym symbol) value {
 
 // textWords adds the words of a string and the pairs of neighbors.
 func (w *walker) textWords(text []byte, place int32) {
-	h, n, before, count := uint64(hashStart), 0, uint64(0), 0
+	h, n, before, count, letters := uint64(hashStart), 0, uint64(0), 0, false
 	between := byte(0)
 	for i := 0; i <= len(text) && count < maxStringWords; i++ {
 		c := byte(' ')
@@ -143,9 +143,10 @@ func (w *walker) textWords(text []byte, place int32) {
 		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c >= 0x80 {
 			h = (h ^ uint64(c)) * hashPrime
 			n++
+			letters = letters || c > '9'
 			continue
 		}
-		if n >= 2 && n <= 32 {
+		if n >= 2 && n <= 32 && letters { // numbers are addresses, dates, versions
 			word := finish(h)
 			w.x.feature(groupTexts, word, place)
 			if before != 0 {
@@ -157,7 +158,7 @@ func (w *walker) textWords(text []byte, place int32) {
 		if n > 0 {
 			between = c
 		}
-		h, n = hashStart, 0
+		h, n, letters = hashStart, 0, false
 	}
 }
 

@@ -32,13 +32,13 @@ type frame struct {
 // stand for: imports, simple assignments and the results of calls. It does not
 // follow control flow, and takes a later assignment to hold from there on.
 type walker struct {
-	x      *extraction
-	layer_ int
-	src    []byte
-	toks   []normalize.Token
-	base   int32 // place of toks[0]
-	depth  int   // of embedded expressions
-	fixed  int32 // place of the string around an embedded expression
+	x          *extraction
+	layerIndex int
+	src        []byte
+	toks       []normalize.Token
+	base       int32 // place of toks[0]
+	depth      int   // of embedded expressions
+	fixed      int32 // place of the string around an embedded expression
 
 	env    map[uint64]value // by the hash of a dotted name as written
 	stars  []symbol         // modules imported with a star
@@ -64,7 +64,7 @@ var walkers = sync.Pool{New: func() any { return &walker{env: map[uint64]value{}
 // layer reads one layer into x.
 func (w *walker) layer(x *extraction, l *normalize.Layer, index int) {
 	clear(w.env)
-	*w = walker{env: w.env, stars: w.stars[:0], frames: w.frames[:0], constants: w.constants[:0], x: x, layer_: index,
+	*w = walker{env: w.env, stars: w.stars[:0], frames: w.frames[:0], constants: w.constants[:0], x: x, layerIndex: index,
 		src: l.Text, toks: l.Tokens, base: x.shape.place, last: nothing, statement: true}
 	x.shape.layer(l)
 	x.shape.place += int32(len(l.Tokens))
@@ -283,7 +283,7 @@ func (w *walker) ended(v value, first, i int) {
 	p := w.place(i)
 	w.x.feature(groupCalls, join(uint64(v.sym), 7), p)
 	if v.behavior != noBehavior {
-		w.x.behave(int(v.behavior), w.layer_, w.place(first))
+		w.x.behave(int(v.behavior), w.layerIndex, w.place(first))
 	}
 	w.flows(v, p)
 	w.assign(v)
@@ -304,7 +304,7 @@ func (w *walker) flows(v value, place int32) {
 			edge := f.sym.from(v.sym)
 			w.x.feature(groupCalls, uint64(edge), place)
 			if b, ok := words.bySymbol[edge]; ok {
-				w.x.behave(b, w.layer_, place)
+				w.x.behave(b, w.layerIndex, place)
 			}
 		}
 		if f.behavior != noBehavior && v.behavior != noBehavior {
@@ -449,10 +449,10 @@ func (w *walker) called(v value, i int) {
 	w.x.feature(groupCalls, join(join(uint64(w.call2), uint64(w.call1)), uint64(v.sym)), p)
 	w.call2, w.call1 = w.call1, v.sym
 	if v.behavior != noBehavior {
-		w.x.behave(int(v.behavior), w.layer_, w.place(max(i-1, 0)))
+		w.x.behave(int(v.behavior), w.layerIndex, w.place(max(i-1, 0)))
 	}
 	if v.sym == unknown.attr(hashBytes("connect")) && w.isOp(i+1, '(') {
-		w.x.behave(words.byID["net.connect"], w.layer_, p) // a host and a port
+		w.x.behave(words.byID["net.connect"], w.layerIndex, p) // a host and a port
 	}
 }
 
@@ -482,46 +482,4 @@ func (w *walker) close(i int) int {
 		w.assign(v)
 	}
 	return i + 1
-}
-
-// The functions whose result is known from a string they are given.
-var (
-	symImport       = parseSymbol("__import__")
-	symImportModule = parseSymbol("importlib.import_module")
-	symGetattr      = parseSymbol("getattr")
-	symExec         = parseSymbol("exec")
-)
-
-// result is what a call returns.
-func (w *walker) result(f *frame) value {
-	switch f.sym {
-	case 0:
-		return nothing
-	case symImport, symImportModule, symImport.call():
-		if len(f.text) > 0 {
-			return value{dotted(f.text), noBehavior, true}
-		}
-	case symGetattr:
-		if len(f.text) > 0 && f.first.sym != 0 {
-			v := w.member(f.first, hashBytes(f.text))
-			if v.behavior != noBehavior {
-				w.x.behave(int(v.behavior), w.layer_, f.place)
-			}
-			return v
-		}
-	}
-	return value{sym: f.sym.call(), behavior: f.behavior}
-}
-
-// dotted is the symbol of a module by its dotted name.
-func dotted(name []byte) symbol {
-	var s symbol
-	for i, part := range bytes.Split(name, []byte{'.'}) {
-		if i == 0 {
-			s = rootSymbol(part)
-		} else {
-			s = s.attr(hashBytes(part))
-		}
-	}
-	return s
 }

@@ -33,7 +33,7 @@ func pointers(d *train.Dataset) []*train.Example {
 func trained(t testing.TB, d *train.Dataset) (*classify.Model, []byte) {
 	t.Helper()
 	s := train.Defaults()
-	s.Epochs = 4
+	s.Positive = 1
 	m, err := classify.New(train.Pack(train.Fit(pointers(d), train.Weigh(pointers(d), s.Positive), s)),
 		classify.Calibration{Slope: 1}, classify.Thresholds{Suspicious: 0.4, Malicious: 0.5})
 	if err != nil {
