@@ -64,7 +64,7 @@ func TestUsageIsWhatTheCommandsPrint(t *testing.T) {
 func build(t *testing.T) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "kingsnake")
-	cmd := exec.Command("go", "build", "-o", program, "./cmd/kingsnake")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", program, "./cmd/kingsnake")
 	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build the program: %v\n%s", err, out)

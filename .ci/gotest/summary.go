@@ -99,7 +99,11 @@ func (s *summary) endPackage(e event) {
 	case e.Action == "fail":
 		s.packagesNo++
 		s.failedPackages = append(s.failedPackages, e.Package)
-		fmt.Fprint(s.w, s.text(e.Package, ""))
+		for line := range strings.Lines(s.text(e.Package, "")) {
+			if !strings.HasPrefix(line, "FAIL") {
+				fmt.Fprint(s.w, line)
+			}
+		}
 		fmt.Fprintf(s.w, "FAIL\t%s\t%.1fs\n", e.Package, e.Elapsed)
 	case e.Action == "pass" && !strings.Contains(s.text(e.Package, ""), "[no test files]"):
 		s.packagesOK++
