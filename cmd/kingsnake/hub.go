@@ -25,8 +25,8 @@ import (
 	"kingsnake/store/sqlite"
 )
 
-// evictEvery is how often stored findings are held against their limits.
-const evictEvery = time.Minute
+// tendEvery is how often stored findings are held against their limits.
+const tendEvery = time.Minute
 
 // hubConfig is how the server half of an instance is set up.
 type hubConfig struct {
@@ -196,7 +196,7 @@ func (h *hub) Put(ctx context.Context, f finding.Finding) error {
 func (h *hub) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(ctx)
 	var helpers sync.WaitGroup
-	helpers.Go(func() { h.evict(work) })
+	helpers.Go(func() { h.tend(work) })
 	if h.notify != nil {
 		helpers.Go(func() { h.notify.Run(work) })
 	}
@@ -218,11 +218,17 @@ func (h *hub) Run(ctx context.Context) error {
 	return err
 }
 
-// evict holds the store against its limits now and then.
-func (h *hub) evict(ctx context.Context) {
-	tick := time.NewTicker(evictEvery)
+// tend holds the store against its limits now and then.
+func (h *hub) tend(ctx context.Context) {
+	tick := time.NewTicker(tendEvery)
 	defer tick.Stop()
 	for {
+		if h.notify == nil {
+			// Otherwise a webhook configured later would get all of the past.
+			if _, err := notify.Discard(ctx, h.store, h.now()); err != nil && ctx.Err() == nil {
+				h.log.Error("empty the queue of notifications nobody wants", "error", err)
+			}
+		}
 		gone, err := h.store.Evict(ctx, h.cfg.limits, h.now())
 		if err != nil && ctx.Err() == nil {
 			h.log.Error("keep the store within its limits", "error", err)

@@ -51,10 +51,13 @@ func commands() []command {
 		{"up", "run everything on this machine: sensor, server and console", runUp},
 		{"selftest", "run a harmless script that must come out as a finding", runSelftest},
 		{"signin", "print another one-time link to the console", runSignin},
+		{"scan", "judge files, folders or standard input", runScan},
 		{"trace", "show every Python script that runs, live, with its verdict", runTrace},
 		{"doctor", "say what works on this machine, and what does not and why", runDoctor},
 		{"sensor", "watch this node and push findings to a server", runSensor},
 		{"server", "run the findings API, the console and the outputs", runServer},
+		{"train", "build a model from a labelled corpus", runTrain},
+		{"eval", "measure a model on a labelled corpus", runEval},
 		{"version", "print the version and the model's hash", runVersion},
 	}
 }

@@ -32,7 +32,11 @@ func runUp(ctx context.Context, env Env, args []string) error {
 	if err := greet(env.Stdout, h, n, nodeErr); err != nil {
 		return err
 	}
-	return runBoth(ctx, env, h, n, nodeErr)
+	if err := runBoth(ctx, env, h, n, nodeErr); err != nil {
+		return err
+	}
+	fmt.Fprintln(env.Stdout, "\nStopped. All findings are in "+h.dir.path+".")
+	return nil
 }
 
 // runBoth runs the server half, and the sensor half when there is one, until
