@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"strings"
 
 	"kingsnake/finding"
 )
@@ -92,7 +94,7 @@ func greet(w io.Writer, h *hub, n *node, nodeErr error) error {
 		return err
 	}
 	fmt.Fprintf(w, "kingsnake %s\n\n", version())
-	fmt.Fprintf(w, "  Console  %s/\n  Sign in  %s\n           (works once; \"kingsnake signin\" prints another)\n  Data     %s\n\n", h.URL(), link, h.dir.path)
+	fmt.Fprintf(w, "  Console  %s/\n  Sign in  %s\n           (works once; \"%s signin\" prints another)\n  Data     %s\n\n", h.URL(), link, program(), h.dir.path)
 	if n == nil {
 		fmt.Fprintf(w, "The sensor does not run: %s\n\n", describeSensorError(nodeErr))
 		fmt.Fprint(w, "What works all the same: the console, the API, and \"kingsnake scan\" for files.\n")
@@ -103,7 +105,15 @@ func greet(w io.Writer, h *hub, n *node, nodeErr error) error {
 	if why := n.degraded(); why != "" {
 		fmt.Fprintf(w, "Note: %s.\n", why)
 	}
-	fmt.Fprint(w, "\nTry it: in a second terminal run\n\n    kingsnake selftest"+dataHint(h.dir.path)+"\n\n")
+	fmt.Fprint(w, "\nTry it: in a second terminal run\n\n    "+program()+" selftest"+dataHint(h.dir.path)+"\n\n")
 	fmt.Fprint(w, "It runs a harmless script that must come out as a finding. Ctrl-C stops kingsnake; nothing is lost.\n")
 	return nil
+}
+
+// program is how this program was called, so that a command can be copied.
+func program() string {
+	if strings.ContainsAny(os.Args[0], " \t\n'\"\\") {
+		return "kingsnake"
+	}
+	return os.Args[0]
 }
