@@ -128,6 +128,8 @@ var behaviors = []behavior{
 	{"file.fetchpart", "saves what it fetched", "T1105", []string{"open().write<-requests.get().content", "open().write<-urllib.request.urlopen().read", "shutil.copyfileobj", "open().write<-urllib2.urlopen().read", "open().write<-requests.get().text"}, nil},
 	{"code.fetched", "executes code that it fetched", "T1059.006", []string{"exec<-requests.get().text", "exec<-requests.get().content", "exec<-urllib.request.urlopen().read", "exec<-urllib2.urlopen().read", "exec<-urllib.urlopen().read", "eval<-requests.get().text", "exec<-socket.socket().recv", "exec<-?.recv", "compile<-urllib.request.urlopen().read", "exec<-urllib.request.urlopen().read().decode", "exec<-requests.get().content.decode"}, nil},
 	{"hide.output", "throws away what its commands print", "T1564", []string{"subprocess.DEVNULL"}, []string{"/dev/null 2>&1", "> /dev/null", ">/dev/null", "&>/dev/null"}},
+	{"check.digest", "checks digests or signatures", "", []string{"hashlib.sha256", "hashlib.sha512", "hashlib.sha1", "hashlib.md5", "hashlib.new", "hmac.compare_digest", "hashlib.file_digest", "hashlib.blake2b"}, []string{"gpg --verify", "sha256sum", "checksum", "sha256", "--verify"}},
+	{"net.loopback", "talks to its own machine", "", nil, []string{"localhost", "127.0.0.1", "http:/[::1]"}},
 }
 
 // combination is two behaviors that mean more together. Reasons say it in one

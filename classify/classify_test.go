@@ -35,6 +35,7 @@ func TestBehaviorsAreSeenThroughNamesImportsAndAssignments(t *testing.T) {
 		{"a star import", "from socket import *\nk = socket()\nk.connect(('192.0.2.1', 1))", []string{"net.socket", "net.connect"}},
 		{"a method of what a call returned", "import socket\ns = socket.socket()\ns.connect(h)\ns.recv(1)", []string{"net.connect", "net.recv"}},
 		{"an attribute of self", "import socket\nclass A:\n  def f(self):\n    self.s = socket.socket()\n    self.s.connect(self.h)", []string{"net.connect"}},
+		{"several names assigned at once", "import socket\nc, a = s.accept()\nimport asyncio\nr, w = await asyncio.open_connection(h, p)\nw.write(x)", []string{"net.connect", "net.listen"}},
 		{"a with statement", "import socket\nwith socket.socket() as s:\n  s.connect(h)", []string{"net.connect"}},
 		{"a module imported by a call", "__import__('os').system('id')", []string{"proc.shell", "exec.import"}},
 		{"a module imported by a call and kept", "o = __import__('subprocess')\no.Popen('x')", []string{"proc.run"}},

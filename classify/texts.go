@@ -98,7 +98,7 @@ func (w *walker) embedded(i int) {
 	for _, s := range spans[:min(len(spans), 32)] {
 		w.src = outer.src[s.Start:s.End]
 		w.toks = normalize.Lex(w.src)
-		w.fixed, w.depth, w.statement, w.target = at, outer.depth+1, false, 0
+		w.fixed, w.depth, w.statement, w.targets = at, outer.depth+1, false, [4]uint64{}
 		w.walk()
 	}
 	inner := *w

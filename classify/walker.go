@@ -40,11 +40,11 @@ type walker struct {
 	depth      int   // of embedded expressions
 	fixed      int32 // place of the string around an embedded expression
 
-	env    map[uint64]value // by the hash of a dotted name as written
-	stars  []symbol         // modules imported with a star
-	frames []frame
-	last   value  // the expression that ended last
-	target uint64 // assigned to by this statement; 0 for none
+	env     map[uint64]value // by the hash of a dotted name as written
+	stars   []symbol         // modules imported with a star
+	frames  []frame
+	last    value     // the expression that ended last
+	targets [4]uint64 // assigned to by this statement; 0 for none
 
 	prev1, prev2 uint64 // the tokens before
 	call1, call2 symbol // the calls before
@@ -127,7 +127,7 @@ func (w *walker) newStatement(drop bool) {
 	if drop {
 		w.frames = w.frames[:0]
 	}
-	w.statement, w.target, w.afterDef, w.last = true, 0, 0, nothing
+	w.statement, w.targets, w.afterDef, w.last = true, [4]uint64{}, 0, nothing
 }
 
 // place is where token i is noted to be: what an f-string embeds is where the
@@ -314,25 +314,43 @@ func (w *walker) flows(v value, place int32) {
 	}
 }
 
-// assign lets the target of the statement stand for v.
+// assign lets the targets of the statement stand for v.
 func (w *walker) assign(v value) {
-	if w.target == 0 || len(w.frames) > 0 || len(w.env) >= maxEnv {
+	if len(w.frames) > 0 || len(w.env) >= maxEnv {
 		return
 	}
-	w.env[w.target] = v
+	for _, target := range w.targets {
+		if target != 0 {
+			w.env[target] = v
+		}
+	}
 }
 
-// assignment looks ahead whether the statement at token i assigns to a dotted
-// name.
+// assignment looks ahead whether the statement at token i assigns to dotted
+// names. Several names with commas between all stand for the whole value.
 func (w *walker) assignment(i int) {
-	raw := hashBytes(w.bytes(i))
-	for i++; w.isOp(i, '.') && w.kind(i+1) == normalize.Name; i += 2 {
-		raw = join(raw, hashBytes(w.bytes(i+1)))
+	var targets [4]uint64
+	for n := range targets {
+		if w.kind(i) != normalize.Name {
+			return
+		}
+		raw := hashBytes(w.bytes(i))
+		for i++; w.isOp(i, '.') && w.kind(i+1) == normalize.Name; i += 2 {
+			raw = join(raw, hashBytes(w.bytes(i+1)))
+		}
+		targets[n] = raw
+		if !w.isOp(i, ',') {
+			break
+		}
+		i++
 	}
-	if w.isOp(i, '=') || w.is(i, "+=") {
-		w.target = raw
-		if _, known := w.env[raw]; known && w.isOp(i, '=') {
-			delete(w.env, raw)
+	if !w.isOp(i, '=') && !w.is(i, "+=") {
+		return
+	}
+	w.targets = targets
+	if w.isOp(i, '=') {
+		for _, target := range targets {
+			delete(w.env, target)
 		}
 	}
 }

@@ -21,7 +21,7 @@ type Settings struct {
 
 // Defaults are the settings of the embedded model.
 func Defaults() Settings {
-	return Settings{Seed: 1, Epochs: 8, Rate: 0.1, MarkRate: 0.3, L1: 2e-2, L2: 1e-1, Positive: 8, HideNames: 0.5, HideTexts: 0.25}
+	return Settings{Seed: 1, Epochs: 8, Rate: 0.5, MarkRate: 0.5, L1: 2e-2, L2: 1e-1, Positive: 12, HideNames: 0.5, HideTexts: 0.25}
 }
 
 // table is weights and their state (McMahan et al., "Ad Click Prediction: a
@@ -77,6 +77,7 @@ func Fit(examples []*Example, weights []float64, s Settings) *classify.Tables[fl
 		order[i] = i
 	}
 	logits := make([]float32, len(examples))
+	var mean average
 	shuffle := rand.New(rand.NewPCG(s.Seed, 1))
 	for epoch := range s.Epochs {
 		shuffle.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
@@ -90,8 +91,43 @@ func Fit(examples []*Example, weights []float64, s Settings) *classify.Tables[fl
 				logits[i] = 0
 			}
 		}
+		if epoch >= s.Epochs/2 {
+			mean.add(t)
+		}
 	}
-	return t
+	return mean.tables()
+}
+
+// average is the mean of the weights after several epochs, which errs less
+// than the last of them.
+type average struct {
+	sum *classify.Tables[float32]
+	n   float32
+}
+
+func (a *average) add(t *classify.Tables[float32]) {
+	if a.sum == nil {
+		a.sum = classify.NewTables[float32]()
+	}
+	a.n++
+	a.sum.Bias += t.Bias
+	for _, pair := range [][2][]float32{
+		{a.sum.Whole, t.Whole}, {a.sum.Window, t.Window}, {a.sum.WholeMark, t.WholeMark}, {a.sum.WindowMark, t.WindowMark},
+	} {
+		for i, w := range pair[1] {
+			pair[0][i] += w
+		}
+	}
+}
+
+func (a *average) tables() *classify.Tables[float32] {
+	a.sum.Bias /= a.n
+	for _, table := range [][]float32{a.sum.Whole, a.sum.Window, a.sum.WholeMark, a.sum.WindowMark} {
+		for i := range table {
+			table[i] /= a.n
+		}
+	}
+	return a.sum
 }
 
 // easy is the logit below which a benign script is far on the right side.

@@ -26,9 +26,9 @@ func Weigh(examples []*Example, positive float64) []float64 {
 		w /= math.Sqrt(float64(len(clusters[e.Group])))
 		switch {
 		case e.Evidence == 0:
-			w *= 0.5
+			w *= 0.1
 		case e.Evidence == 1:
-			w *= 0.7
+			w *= 0.4
 		}
 		if e.Kind == "c" || e.Kind == "stdin" {
 			w *= 1.5
