@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"slices"
 	"sync"
@@ -94,7 +93,7 @@ func script(pid int, kind capture.Kind, text string) capture.Script {
 
 func pipeline(src detect.Source, judge detect.Judge, sink detect.Sink) *detect.Pipeline {
 	return &detect.Pipeline{Source: src, Resolver: byPID{}, Judge: judge, Sink: sink, Sensor: "node-1",
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+		Log: slog.New(slog.DiscardHandler)}
 }
 
 func TestOnlyWhatIsWorthTellingBecomesAFinding(t *testing.T) {

@@ -1,4 +1,4 @@
-// Package corpus reads labelled scripts: the big corpus of real malware and
+// Package corpus reads labeled scripts: the big corpus of real malware and
 // real benign code, which lies outside the repository, and the small inert one
 // that lies inside it.
 //
@@ -24,7 +24,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Row is one labelled script.
+// Row is one labeled script.
 type Row struct {
 	ID        string // SHA-256 of the text, in hexadecimal
 	Malicious bool

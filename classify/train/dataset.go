@@ -1,4 +1,4 @@
-// Package train turns labelled scripts into a model.
+// Package train turns labeled scripts into a model.
 //
 // [Build] reads rows into a [Dataset] of features, [Fit] learns the tables of
 // a model from some of its examples, and [Calibrate] and [Pack] make a
@@ -18,7 +18,7 @@ import (
 	"kingsnake/normalize"
 )
 
-// Example is one labelled script, without its text.
+// Example is one labeled script, without its text.
 type Example struct {
 	corpus.Row // with an empty Text
 	Features   *classify.Features

@@ -38,7 +38,9 @@ func runDoctor(ctx context.Context, env Env, args []string) error {
 	for _, s := range cri.Check(ctx, *socket) {
 		line(s.OK, false, "runtime "+s.Path, s.Detail, s.Fix)
 	}
-	tw.Flush()
+	if err := tw.Flush(); err != nil {
+		return err
+	}
 	for _, fix := range fixes {
 		fmt.Fprintf(env.Stdout, "\n%s\n", fix)
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 func runEval(ctx context.Context, env Env, args []string) error {
-	fs := newFlags(env, "eval", "", "Measures the embedded model's learner on a labelled corpus: grouped cross-validation in five folds, with thresholds\n"+
+	fs := newFlags(env, "eval", "", "Measures the embedded model's learner on a labeled corpus: grouped cross-validation in five folds, with thresholds\n"+
 		"that were frozen on the other folds. Prints figures per family, kind, source and month, and the worst mistakes by id.")
 	corpus := fs.String("corpus", "", "`folder` of the corpus, or \"own\" for the small one inside the program (a toy)")
 	asJSON := fs.Bool("json", false, "print the report as JSON")

@@ -56,8 +56,8 @@ func commands() []command {
 		{"doctor", "say what works on this machine, and what does not and why", runDoctor},
 		{"sensor", "watch this node and push findings to a server", runSensor},
 		{"server", "run the findings API, the console and the outputs", runServer},
-		{"train", "build a model from a labelled corpus", runTrain},
-		{"eval", "measure a model on a labelled corpus", runEval},
+		{"train", "build a model from a labeled corpus", runTrain},
+		{"eval", "measure a model on a labeled corpus", runEval},
 		{"version", "print the version and the model's hash", runVersion},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -59,25 +60,28 @@ func sensorToServer(ctx context.Context, n *node, client *push.Client) error {
 	go func() { sent <- client.Run(sending) }()
 	var beating sync.WaitGroup
 	beating.Go(func() {
-		n.beat(ctx, func(ctx context.Context, s finding.SensorStatus) { tellServer(ctx, client, s) })
+		n.beat(ctx, func(ctx context.Context, s finding.SensorStatus) { tellServer(ctx, n.pipeline.Log, client, s) })
 	})
 	err := n.Run(ctx)
 	beating.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
-	tellServer(last, client, n.Status())
+	tellServer(last, n.pipeline.Log, client, n.Status())
 	stopSending()
 	return errors.Join(err, <-sent)
 }
 
-// tellServer sends a heartbeat with the push client's own losses added. A
-// heartbeat that fails is not repeated: the next one says the same and more.
-func tellServer(ctx context.Context, client *push.Client, s finding.SensorStatus) {
+// tellServer sends a heartbeat with the push client's own losses added. One that
+// fails is not repeated: the next says the same and more, and the server shows
+// a sensor that is silent.
+func tellServer(ctx context.Context, log *slog.Logger, client *push.Client, s finding.SensorStatus) {
 	s.QueuedOut = client.Queued()
 	for why, n := range client.Dropped() {
 		s.Lost["push: "+why] = n
 	}
-	client.Heartbeat(ctx, s)
+	if err := client.Heartbeat(ctx, s); err != nil && ctx.Err() == nil {
+		log.Warn("tell the server this sensor's status", "error", err)
+	}
 }
 
 // sensorToLines writes findings as JSON lines.

@@ -23,7 +23,7 @@ type trainConfig struct {
 
 func runTrain(ctx context.Context, env Env, args []string) error {
 	var cfg trainConfig
-	fs := newFlags(env, "train", "", "Trains a model on a labelled corpus, measures it by grouped cross-validation, and writes the model and its card.\n"+
+	fs := newFlags(env, "train", "", "Trains a model on a labeled corpus, measures it by grouped cross-validation, and writes the model and its card.\n"+
 		"The same corpus gives the same model, bit for bit. Takes some minutes and two gigabytes of memory.")
 	fs.StringVar(&cfg.corpus, "corpus", "", "`folder` of the corpus, or \"own\" for the small one inside the program (a toy)")
 	fs.StringVar(&cfg.out, "out", "", "`file` to write the model to")
