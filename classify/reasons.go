@@ -44,7 +44,7 @@ type explainer struct {
 // reasons says why the model gave score. A linear model's score is a sum: each
 // feature's part goes to the statement where the feature is, each pair of
 // behaviors to both of them, and the statements' parts to the behaviors seen
-// in them. What no behavior explains is said as such.
+// in them, heaviest first. What no behavior explains is said as such, last.
 func (m *Model) reasons(text normalize.Text, x *extraction, score Score) []Reason {
 	e := explainer{m: m, text: text, x: x, pairs: map[[2]uint8]float64{}}
 	e.cut()
@@ -57,17 +57,15 @@ func (m *Model) reasons(text normalize.Text, x *extraction, score Score) []Reaso
 			reasons = append(reasons, e.single(b, w))
 		}
 	}
-	byWeight := func(a, b Reason) int { return cmp.Compare(b.Weight, a.Weight) }
-	slices.SortStableFunc(reasons, byWeight)
 	reasons = slices.DeleteFunc(mergeSame(reasons), func(r Reason) bool { return r.Weight < minWeight })
+	slices.SortStableFunc(reasons, func(a, b Reason) int { return cmp.Compare(b.Weight, a.Weight) })
 	if len(reasons) > maxReasons-1 {
 		reasons = reasons[:maxReasons-1]
 	}
 	if r, ok := e.rest(rest, len(reasons) == 0); ok && (r.Weight >= minWeight || len(reasons) == 0) {
-		reasons = append(reasons, r)
+		reasons = append(reasons, r) // last, however heavy: it says least
 	}
-	slices.SortStableFunc(reasons, byWeight)
-	return reasons[:min(len(reasons), maxReasons)]
+	return reasons
 }
 
 // cut finds the statements of all layers.

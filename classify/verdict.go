@@ -20,7 +20,8 @@ type Verdict struct {
 	Model   string   `json:"model"`  // the model's hash
 }
 
-// Reason is one part of why, heaviest first.
+// Reason is one part of why. Reasons are in order of weight, but that what no
+// behavior explains comes last.
 type Reason struct {
 	Text      string  `json:"text"`      // one plain sentence
 	Technique string  `json:"technique"` // MITRE ATT&CK id, for example T1059.006; "" when none fits
