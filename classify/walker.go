@@ -172,7 +172,6 @@ var (
 	hashVariable = hashBytes("VARIABLE")
 	hashFunction = hashBytes("FUNCTION")
 	hashDefined  = hashBytes("DEFINED")
-	hashSelf     = hashBytes("self")
 	hashImport   = hashBytes("import")
 	hashFrom     = hashBytes("from")
 )
