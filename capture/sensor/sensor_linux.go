@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/ringbuf"
+	"golang.org/x/sys/unix"
 
 	"kingsnake/capture"
 )
@@ -134,8 +136,17 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 	return errors.Join(<-errs, <-errs)
 }
 
+// readerNice is the priority of the threads that empty the rings. What they
+// leave there too long is lost, so they go before the judging of what they read,
+// and before ordinary programs that fill the rings.
+const readerNice = -10
+
 // read feeds one ring's records to the tracker until the ring is flushed.
 func (s *Sensor) read(ring *ringbuf.Reader, stop <-chan struct{}) error {
+	// The thread is never unlocked: it ends with the goroutine, and its priority
+	// with it. Without CAP_SYS_NICE it stays an ordinary one.
+	runtime.LockOSThread()
+	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), readerNice)
 	var record ringbuf.Record
 	var e event
 	for {

@@ -78,9 +78,11 @@ func openHub(env Env, cfg hubConfig) (_ *hub, err error) {
 	if h.dir, err = openData(cfg.data); err != nil {
 		return nil, err
 	}
-	if h.store, err = openStore(cfg.store, h.dir); err != nil {
-		return nil, err
+	st, err := openStore(cfg.store, h.dir)
+	if err != nil {
+		return nil, err // h.store stays nil: Close must not see half a store
 	}
+	h.store = st
 	if h.auth, err = auth.Open(h.dir.path, env.Now); err != nil {
 		return nil, err
 	}
