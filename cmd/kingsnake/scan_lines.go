@@ -107,7 +107,14 @@ func judgeLine(m *classify.Model, l bulkLine) any {
 		Text *string         `json:"text"`
 		Kind string          `json:"kind"`
 	}
-	if err := json.Unmarshal(bytes.TrimSpace(l.data), &in); err != nil {
+	err := json.Unmarshal(bytes.TrimSpace(l.data), &in)
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		if wrong.Field == "" {
+			return bulkError{l.number, "not a JSON object: got JSON of type " + wrong.Value}
+		}
+		return bulkError{l.number, fmt.Sprintf("%q is a %s, want a string", wrong.Field, wrong.Value)}
+	}
+	if err != nil {
 		return bulkError{l.number, "not a JSON object: " + visible(err.Error())}
 	}
 	if in.Text == nil {
@@ -121,7 +128,6 @@ func judgeLine(m *classify.Model, l bulkLine) any {
 	if len(text) > capture.MaxText {
 		text, v.Truncated = text[:capture.MaxText], true
 	}
-	var err error
 	if v.Verdict, err = judge(m, text); err != nil {
 		return bulkError{l.number, visible(err.Error())}
 	}
