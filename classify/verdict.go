@@ -11,7 +11,7 @@ const (
 )
 
 // Verdict is what the model thinks of a script, and why. It is a pure function
-// of the script's text and kind and of the model.
+// of the script's text and of the model.
 type Verdict struct {
 	Label   Label    `json:"verdict"`
 	Score   float64  `json:"score"` // calibrated probability of being malicious, 0..1
