@@ -245,9 +245,7 @@ func TestBrowserFollowsAReasonToItsLines(t *testing.T) {
 	b.click("tbody th a")
 	b.do(chromedp.Click(chromedp.CSS("#reason-2 .places a")))
 	b.until(`location.hash === "#L20" && document.querySelector("tr:target").textContent.includes("base64.b64decode")`)
-	if !evaluate[bool](b, `(r => r.top >= 40 && r.bottom <= innerHeight)(document.querySelector("tr:target").getBoundingClientRect())`) {
-		t.Error("the line is not in sight")
-	}
+	b.until(`(r => r.top >= 40 && r.bottom <= innerHeight)(document.querySelector("tr:target").getBoundingClientRect())`) // in sight
 	b.do(chromedp.Click(chromedp.CSS("tr:target .why a")))
 	b.until(`location.hash === "#reason-2"`)
 	b.click("#reason-3 .places a")
