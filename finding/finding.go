@@ -37,6 +37,22 @@ const (
 	Critical Severity = "CRITICAL"
 )
 
+// Rank orders severities: a higher one is worse, an unknown one is 0.
+func (s Severity) Rank() int {
+	switch s {
+	case Low:
+		return 1
+	case Medium:
+		return 2
+	case High:
+		return 3
+	case Critical:
+		return 4
+	default:
+		return 0
+	}
+}
+
 // State says whether a finding still stands.
 type State string
 

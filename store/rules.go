@@ -8,25 +8,8 @@ import (
 	"kingsnake/finding"
 )
 
-// Rank orders severities: a higher one is worse, an unknown one is 0. It is for
-// implementers of Store.
-func Rank(s finding.Severity) int {
-	switch s {
-	case finding.Low:
-		return 1
-	case finding.Medium:
-		return 2
-	case finding.High:
-		return 3
-	case finding.Critical:
-		return 4
-	default:
-		return 0
-	}
-}
-
 // Notified reports whether findings of severity s queue a delivery.
-func Notified(s finding.Severity) bool { return Rank(s) >= Rank(finding.High) }
+func Notified(s finding.Severity) bool { return s.Rank() >= finding.High.Rank() }
 
 // CheckFinding returns an ErrInvalid that says why Put must refuse f, or nil.
 func CheckFinding(f finding.Finding) error {
@@ -99,7 +82,7 @@ func Light(f finding.Finding) finding.Finding {
 // must queue a delivery. It is what Put does to a finding seen again.
 func Raise(old, f finding.Finding) (finding.Finding, bool) {
 	merged, notify := old, false
-	if Rank(f.Severity) > Rank(old.Severity) {
+	if f.Severity.Rank() > old.Severity.Rank() {
 		merged = f
 		merged.Name, merged.State, merged.CreateTime = old.Name, old.State, old.CreateTime
 		merged.FirstTime, merged.EventTime = old.FirstTime, old.EventTime

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"kingsnake/capture"
 	"kingsnake/detect"
@@ -173,16 +174,11 @@ func clip(s string, n int) string {
 			b.WriteRune('…')
 			break
 		}
-		if r < ' ' || r == 0x7f || r == '\uFFFD' || isInvisible(r) {
+		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
 			r = '·'
 		}
 		b.WriteRune(r)
 		count++
 	}
 	return b.String()
-}
-
-// isInvisible reports control, zero-width and direction-changing characters.
-func isInvisible(r rune) bool {
-	return r >= 0x80 && r < 0xa0 || r >= 0x200b && r <= 0x200f || r >= 0x2028 && r <= 0x202e || r >= 0x2060 && r <= 0x206f || r == 0xfeff
 }

@@ -44,7 +44,7 @@ func checkIdentity(f finding.Finding, _ time.Time) error {
 	switch {
 	case f.Category != finding.MaliciousPython:
 		return fmt.Errorf("category %q is not known here; update the server", short(string(f.Category)))
-	case store.Rank(f.Severity) == 0:
+	case f.Severity.Rank() == 0:
 		return fmt.Errorf("severity %q: want LOW, MEDIUM, HIGH or CRITICAL", short(string(f.Severity)))
 	case !slices.Contains(kinds, f.Script.Kind):
 		return fmt.Errorf("script.kind %q is not known here; update the server", short(f.Script.Kind))

@@ -188,7 +188,7 @@ func (c *Client) Put(ctx context.Context, f finding.Finding) error {
 		c.drop(dropTooLarge, 1)
 		return nil
 	}
-	c.queue = append(c.queue, item{name: f.Name, rank: rank(f.Severity), json: b})
+	c.queue = append(c.queue, item{name: f.Name, rank: f.Severity.Rank(), json: b})
 	c.bytes += len(b)
 	for len(c.queue) > c.cfg.MaxQueued || c.bytes > c.cfg.MaxBytes {
 		c.remove(c.least())
@@ -220,19 +220,6 @@ func (c *Client) remove(at int) {
 }
 
 func (c *Client) drop(why string, n int) { c.dropped[why] += uint64(n) }
-
-func rank(s finding.Severity) int {
-	switch s {
-	case finding.Critical:
-		return 4
-	case finding.High:
-		return 3
-	case finding.Medium:
-		return 2
-	default:
-		return 1
-	}
-}
 
 // Queued returns how many findings the server has not yet answered for.
 func (c *Client) Queued() int {
