@@ -43,6 +43,7 @@ type Resolver interface {
 // Judge judges a normalized script. It is safe for concurrent use.
 type Judge interface {
 	Judge(text normalize.Text) classify.Verdict
+	Hash() string // of the model that judges now: verdicts of another are not used again
 }
 
 // Sink takes findings. It returns nil once the finding is safe.
@@ -143,7 +144,7 @@ func (p *Pipeline) handle(ctx context.Context, s capture.Script) {
 // judge returns the verdict on s. A script seen before costs a look-up; its
 // layers are peeled again only when it has to be reported.
 func (p *Pipeline) judge(s capture.Script) (normalize.Text, classify.Verdict) {
-	if v, ok := p.seen.get(s.Digest); ok {
+	if v, ok := p.seen.get(s.Digest); ok && v.Model == p.Judge.Hash() {
 		if v.Label == classify.Benign {
 			return normalize.Text{}, v
 		}

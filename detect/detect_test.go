@@ -2,6 +2,7 @@ package detect_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -11,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"kingsnake/capture"
 	"kingsnake/classify"
@@ -41,14 +42,17 @@ func (b byPID) Resolve(_ context.Context, p capture.Process) workload.Workload {
 type words struct {
 	mu    sync.Mutex
 	asked int
+	name  string // of the model; "" means "words"
 }
+
+func (w *words) Hash() string { return cmp.Or(w.name, "words") }
 
 func (w *words) Judge(text normalize.Text) classify.Verdict {
 	w.mu.Lock()
 	w.asked++
 	w.mu.Unlock()
 	src := text.Layers[0].Text
-	v := classify.Verdict{Label: classify.Benign, Layers: len(text.Layers), Model: "words"}
+	v := classify.Verdict{Label: classify.Benign, Layers: len(text.Layers), Model: w.Hash()}
 	mark := func(word string, label classify.Label, score float64) {
 		if at := bytes.Index(src, []byte(word)); at >= 0 {
 			v.Label, v.Score = label, score
@@ -112,7 +116,7 @@ func TestOnlyWhatIsWorthTellingBecomesAFinding(t *testing.T) {
 		got[f.Script.Kind] = f.Severity
 	}
 	want := map[string]finding.Severity{"c": finding.Medium, "stdin": finding.Critical}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
 	}
 	judged, found, lost := p.Counts()
@@ -142,6 +146,26 @@ func TestARepeatedScriptIsJudgedOnceAndReportedEachTime(t *testing.T) {
 	}
 }
 
+func TestAnotherModelJudgesAnew(t *testing.T) {
+	t.Parallel()
+	var sink shelf
+	judge := &words{name: "one"}
+	p := pipeline(scripts{script(1, capture.File, "evil"), script(1, capture.File, "fine")}, judge, &sink)
+	for _, name := range []string{"one", "one", "two", "two", "one"} {
+		judge.name = name
+		if err := p.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var by []string
+	for _, f := range sink.kept {
+		by = append(by, f.Verdict.Model)
+	}
+	if diff := gocmp.Diff([]string{"one", "one", "two", "two", "one"}, by); diff != "" || judge.asked != 6 {
+		t.Errorf("asked %d times, want 6; judged by (-want +got):\n%s", judge.asked, diff)
+	}
+}
+
 func TestACrashCostsOneScript(t *testing.T) {
 	t.Parallel()
 	var sink shelf
@@ -150,7 +174,7 @@ func TestACrashCostsOneScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, found, lost := p.Counts()
-	if diff := cmp.Diff(map[string]uint64{"crash": 1}, lost); diff != "" || found != 1 {
+	if diff := gocmp.Diff(map[string]uint64{"crash": 1}, lost); diff != "" || found != 1 {
 		t.Errorf("found %d, lost (-want +got):\n%s", found, diff)
 	}
 }
@@ -211,7 +235,7 @@ func TestAFailingSinkIsTriedAgainAndThenCounted(t *testing.T) {
 					t.Fatal(err)
 				}
 				_, found, lost := p.Counts()
-				if diff := cmp.Diff(tc.lost, lost); diff != "" || found != tc.found {
+				if diff := gocmp.Diff(tc.lost, lost); diff != "" || found != tc.found {
 					t.Errorf("found %d, want %d; lost (-want +got):\n%s", found, tc.found, diff)
 				}
 			})
@@ -247,7 +271,7 @@ func TestObserveSeesEveryScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Sort(seen)
-	if diff := cmp.Diff([]string{"evil: malicious", "fine: benign"}, seen); diff != "" {
+	if diff := gocmp.Diff([]string{"evil: malicious", "fine: benign"}, seen); diff != "" {
 		t.Errorf("observed (-want +got):\n%s", diff)
 	}
 }

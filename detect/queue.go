@@ -65,7 +65,7 @@ func (c *counts) snapshot() (judged, found uint64, lost map[string]uint64) {
 }
 
 // verdicts remembers what was judged, by digest: the verdict is a function of
-// the text alone. It holds two generations: when the young one is full it
+// the text and the model, which it names. It holds two generations: when the young one is full it
 // becomes the old one, so that a script seen now and then stays, and the bound
 // holds without a list.
 type verdicts struct {
