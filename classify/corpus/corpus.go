@@ -35,14 +35,18 @@ type Row struct {
 	Source    string // where it comes from, coarser than Group
 	Origin    string // repository and path
 	Date      string // "2024-07" or ""
-	Set       string // the file it was read from: "train", "extra", "dev", "variants", "own" or "made"
+	Set       string // the file it was read from: "train", "extra", "dev", "variants", "own" or "made"; "augmented" for a form of a row
+	Donor     string // group of the benign row whose code stands in the text of a form; mostly ""
 	Evidence  int    // how much of an attack the text itself shows; -1 when not stated
 	Text      string
 }
 
 // TrainOnly reports whether the row may only ever join the training side of a
-// fold, and is never judged in an evaluation.
-func (r *Row) TrainOnly() bool { return r.Set == "variants" || r.Set == "own" || r.Set == "made" }
+// fold, and is never judged in an evaluation. It then keeps out of a fold that
+// judges its group or its donor's.
+func (r *Row) TrainOnly() bool {
+	return r.Set == "variants" || r.Set == "own" || r.Set == "made" || r.Set == "augmented"
+}
 
 // maxLine bounds one line of JSON: a text is at most 256 KiB, and escaping
 // makes it at most six times as long.
