@@ -17,8 +17,8 @@ func minify(s *script, j *job) []byte {
 	join := !j.chance(4)
 	squeeze := !j.chance(4)
 	var out strings.Builder
-	var blocks []int // widths
-	openLine, docstring := false, true
+	var blocks []int           // widths
+	openLine, last := false, 0 // whether the last line written may go on, and its width
 	for i, l := range s.lines {
 		for len(blocks) > 0 && blocks[len(blocks)-1] > l.width {
 			blocks = blocks[:len(blocks)-1]
@@ -29,7 +29,7 @@ func minify(s *script, j *job) []byte {
 		}
 		alone := i+1 == len(s.lines) || s.lines[i+1].width < l.width
 		opened := i == 0 || s.lines[i-1].width < l.width
-		if l.to-l.from == 1 && s.tokens[l.from].Kind == normalize.String && docstring && !(alone && opened) {
+		if l.to-l.from == 1 && s.tokens[l.from].Kind == normalize.String && !(alone && opened) {
 			continue
 		}
 		code := s.spelled(l, squeeze)
@@ -37,7 +37,7 @@ func minify(s *script, j *job) []byte {
 			continue
 		}
 		simple := !s.compound(l)
-		if openLine && simple && join && i > 0 && s.lines[i-1].width == l.width {
+		if openLine && simple && join && last == l.width {
 			out.WriteString(";" + code)
 			continue
 		}
@@ -45,7 +45,7 @@ func minify(s *script, j *job) []byte {
 			out.WriteByte('\n')
 		}
 		out.WriteString(strings.Repeat(unit, len(blocks)-1) + code)
-		openLine = simple && !s.future(l)
+		openLine, last = simple && !s.future(l), l.width
 	}
 	out.WriteByte('\n')
 	return []byte(out.String())
