@@ -2,7 +2,6 @@ package detect_test
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -12,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp"
 
 	"kingsnake/capture"
 	"kingsnake/classify"
@@ -45,7 +44,12 @@ type words struct {
 	name  string // of the model; "" means "words"
 }
 
-func (w *words) Hash() string { return cmp.Or(w.name, "words") }
+func (w *words) Hash() string {
+	if w.name == "" {
+		return "words"
+	}
+	return w.name
+}
 
 func (w *words) Judge(text normalize.Text) classify.Verdict {
 	w.mu.Lock()
@@ -116,7 +120,7 @@ func TestOnlyWhatIsWorthTellingBecomesAFinding(t *testing.T) {
 		got[f.Script.Kind] = f.Severity
 	}
 	want := map[string]finding.Severity{"c": finding.Medium, "stdin": finding.Critical}
-	if diff := gocmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
 	}
 	judged, found, lost := p.Counts()
@@ -161,7 +165,7 @@ func TestAnotherModelJudgesAnew(t *testing.T) {
 	for _, f := range sink.kept {
 		by = append(by, f.Verdict.Model)
 	}
-	if diff := gocmp.Diff([]string{"one", "one", "two", "two", "one"}, by); diff != "" || judge.asked != 6 {
+	if diff := cmp.Diff([]string{"one", "one", "two", "two", "one"}, by); diff != "" || judge.asked != 6 {
 		t.Errorf("asked %d times, want 6; judged by (-want +got):\n%s", judge.asked, diff)
 	}
 }
@@ -174,7 +178,7 @@ func TestACrashCostsOneScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, found, lost := p.Counts()
-	if diff := gocmp.Diff(map[string]uint64{"crash": 1}, lost); diff != "" || found != 1 {
+	if diff := cmp.Diff(map[string]uint64{"crash": 1}, lost); diff != "" || found != 1 {
 		t.Errorf("found %d, lost (-want +got):\n%s", found, diff)
 	}
 }
@@ -235,7 +239,7 @@ func TestAFailingSinkIsTriedAgainAndThenCounted(t *testing.T) {
 					t.Fatal(err)
 				}
 				_, found, lost := p.Counts()
-				if diff := gocmp.Diff(tc.lost, lost); diff != "" || found != tc.found {
+				if diff := cmp.Diff(tc.lost, lost); diff != "" || found != tc.found {
 					t.Errorf("found %d, want %d; lost (-want +got):\n%s", found, tc.found, diff)
 				}
 			})
@@ -271,7 +275,7 @@ func TestObserveSeesEveryScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Sort(seen)
-	if diff := gocmp.Diff([]string{"evil: malicious", "fine: benign"}, seen); diff != "" {
+	if diff := cmp.Diff([]string{"evil: malicious", "fine: benign"}, seen); diff != "" {
 		t.Errorf("observed (-want +got):\n%s", diff)
 	}
 }

@@ -269,9 +269,14 @@ func OccurrenceOf(node string, pid int, start time.Time, kind, sha256hex string)
 type SensorStatus struct {
 	Name    string    `json:"name"` // unique among sensors: the node's name
 	Version string    `json:"version"`
-	Model   string    `json:"model"` // the model's hash
+	Model   string    `json:"model"` // hash of the model in use
 	Started time.Time `json:"started"`
 	Time    time.Time `json:"time"` // of this heartbeat
+
+	// In plain words.
+	ModelFrom    string `json:"model_from,omitempty"`    // where the model came from
+	ModelProblem string `json:"model_problem,omitempty"` // why another one, that was to be used, is not
+	Shadow       string `json:"shadow,omitempty"`        // which model judges beside it, and what it says otherwise
 
 	Watching string `json:"watching"`           // in plain words what is watched
 	Degraded string `json:"degraded,omitempty"` // in plain words what is not, and why

@@ -27,6 +27,9 @@ type loaded struct {
 }
 
 // Load reads a signed model file once, for commands that judge and end.
+//
+// Its errors are those of signed.Open and of classify.Load, with the file's
+// name.
 func Load(file string, keys []signed.PublicKey) (*classify.Model, Info, error) {
 	data, err := readModel(file)
 	if err != nil {
@@ -39,7 +42,7 @@ func Load(file string, keys []signed.PublicKey) (*classify.Model, Info, error) {
 	return l.judge.(*classify.Model), l.info, nil
 }
 
-func readModel(file string) ([]byte, error) { return readAtMost(file, signed.MaxFile) }
+func readModel(file string) ([]byte, error) { return signed.ReadFile(file, signed.MaxFile) }
 
 // parse reads a model whose signature was found good.
 func parse(data []byte) (judge, error) {

@@ -109,6 +109,8 @@ func (m *Models) State() State {
 
 // Reload looks at all files now, whether they changed or not.
 func (m *Models) Reload() {
+	m.refreshing.Lock()
+	defer m.refreshing.Unlock()
 	m.refresh(true)
 	m.save(true)
 }
@@ -133,17 +135,19 @@ func (m *Models) Run(ctx context.Context) {
 
 // look takes what has changed since the last look.
 func (m *Models) look() {
+	m.refreshing.Lock()
+	defer m.refreshing.Unlock()
 	m.refresh(false)
 	m.save(false)
 }
 
-// refresh looks at the files and the choice, and swaps models.
+// refresh looks at the files and the choice, and swaps models. The state is
+// saved only when it is through.
 func (m *Models) refresh(now bool) {
-	m.refreshing.Lock()
-	defer m.refreshing.Unlock()
 	fresh := m.readFile(&m.file, now)
-	if s := m.readFile(&m.shadowFile, now); s != nil {
-		m.useShadow(s)
+	shadow := m.readFile(&m.shadowFile, now)
+	if shadow != nil {
+		m.useShadow(shadow)
 	}
 	m.readChoice()
 	l, problem := m.wanted(fresh)
@@ -154,15 +158,15 @@ func (m *Models) refresh(now bool) {
 	m.mu.Unlock()
 	m.use(l)
 	m.compareAnew()
-	if fresh != nil {
+	if fresh != nil || shadow != nil {
 		m.prune()
 	}
 }
 
-// note sets a word of the state; m.mu is held.
+// note sets a word of the state, to be saved at once; m.mu is held.
 func (m *Models) note(field *string, value string) {
 	if *field != value {
-		*field, m.changed = value, true
+		*field, m.changed, m.saved = value, true, time.Time{}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"kingsnake/classify"
+	"kingsnake/classify/signed"
 )
 
 // Bounds of what is remembered.
@@ -127,7 +127,7 @@ func (s State) Previous() (Info, bool) {
 // ReadState reads what the process that follows dir, or followed it last, said
 // of its models. It wraps os.ErrNotExist when there never was one.
 func ReadState(dir string) (State, error) {
-	data, err := readAtMost(filepath.Join(dir, fileState), maxState)
+	data, err := signed.ReadFile(filepath.Join(dir, fileState), maxState)
 	if err != nil {
 		return State{}, err
 	}
@@ -161,7 +161,7 @@ func checkChoice(choice string) error {
 
 // readChoice returns what was chosen on dir; FromFile when nothing was.
 func readChoice(dir string) (string, error) {
-	data, err := readAtMost(filepath.Join(dir, fileChoice), 100)
+	data, err := signed.ReadFile(filepath.Join(dir, fileChoice), 100)
 	if errors.Is(err, os.ErrNotExist) {
 		return FromFile, nil
 	}
@@ -174,26 +174,6 @@ func readChoice(dir string) (string, error) {
 
 // isHash reports whether s can be a model's hash, and so a part of a file name.
 func isHash(s string) bool { return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == "" }
-
-// readAtMost reads a regular file of at most limit bytes.
-func readAtMost(path string, limit int64) ([]byte, error) {
-	// Asked before it is opened: opening a pipe may wait for ever.
-	if st, err := os.Stat(path); err != nil {
-		return nil, err
-	} else if !st.Mode().IsRegular() {
-		return nil, &os.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = &os.PathError{Op: "read", Path: path, Err: fmt.Errorf("larger than %d bytes", limit)}
-	}
-	return data, err
-}
 
 // replace writes a file in one step, for its owner alone.
 func replace(path string, data []byte) error {

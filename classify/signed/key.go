@@ -94,9 +94,6 @@ func ParsePrivateKey(text []byte) (PrivateKey, error) {
 }
 
 func parseKey(title string, text []byte, size int) (name string, key []byte, err error) {
-	if len(text) > maxKeyFile {
-		return "", nil, errors.New("not a key: the file is too large")
-	}
 	r := reader{rest: text}
 	r.is(title)
 	name = r.field("name", MaxName)
@@ -141,27 +138,40 @@ func ReadPrivateKey(path string) (PrivateKey, error) {
 	return k, nil
 }
 
-// readKeyFile reads a regular file that has none of the permissions in deny.
+// readKeyFile reads a file that has none of the permissions in deny.
 func readKeyFile(path string, deny os.FileMode, why string) ([]byte, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if st.Mode().IsRegular() && st.Mode().Perm()&deny != 0 {
+		return nil, fmt.Errorf("%s: %s", path, why)
+	}
+	return ReadFile(path, maxKeyFile)
+}
+
+// ReadFile reads a regular file of at most limit bytes. Its errors are of type
+// *os.PathError.
+func ReadFile(path string, limit int64) ([]byte, error) {
+	wrong := func(format string, args ...any) error {
+		return &os.PathError{Op: "read", Path: path, Err: fmt.Errorf(format, args...)}
+	}
 	// Asked before it is opened: opening a pipe may wait for ever.
 	if st, err := os.Stat(path); err != nil {
 		return nil, err
 	} else if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", path)
+		return nil, wrong("not a regular file")
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = wrong("larger than %d bytes", limit)
 	}
-	if st.Mode().Perm()&deny != 0 {
-		return nil, fmt.Errorf("%s: %s", path, why)
-	}
-	return io.ReadAll(io.LimitReader(f, maxKeyFile+1))
+	return data, err
 }
 
 // checkLine says what is wrong with a text that is to be one line of a header.

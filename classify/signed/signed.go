@@ -65,42 +65,71 @@ func Sign(model []byte, k PrivateKey, date time.Time, note string) ([]byte, erro
 // is signed by somebody else, ErrDamaged was changed or cut after it was
 // signed. The model shares memory with the file.
 func Open(file []byte, trusted []PublicKey) (Model, error) {
+	h, err := readHeader(file)
+	if err != nil {
+		return Model{}, err
+	}
+	i := slices.IndexFunc(trusted, func(k PublicKey) bool { return bytes.Equal(k.Bytes, h.signer.Bytes) })
+	if i < 0 {
+		return Model{}, fmt.Errorf("%w: it is signed by %q, key %s, and %s", ErrUntrusted, h.signer.Name, h.signer.Fingerprint(), trustWords(trusted))
+	}
+	by := trusted[i]
+	if !ed25519.Verify(by.Bytes, h.covered, h.signature) {
+		return Model{}, fmt.Errorf("%w: the signature is not that of key %s (%s)", ErrDamaged, by.Fingerprint(), by.Name)
+	}
+	if got := sha256.Sum256(h.model); len(h.model) != h.size || !bytes.Equal(got[:], h.sum) {
+		return Model{}, fmt.Errorf("%w: the model has %d bytes and digest %x…, its signature is for %d bytes and %x…", ErrDamaged, len(h.model), got[:4], h.size, h.sum[:4])
+	}
+	return Model{Bytes: h.model, By: by, Date: h.date, Note: h.note}, nil
+}
+
+// Signer returns the key that a file says it is signed with. It proves nothing:
+// to trust that key is to trust whoever wrote the file.
+func Signer(file []byte) (PublicKey, error) {
+	h, err := readHeader(file)
+	return h.signer, err
+}
+
+// header is a file's header as it stands there, with nothing checked but its
+// form.
+type header struct {
+	signer    PublicKey
+	date      time.Time
+	note      string
+	size      int
+	sum       []byte
+	signature []byte
+	covered   []byte // by the signature
+	model     []byte // all behind the header
+}
+
+func readHeader(file []byte) (header, error) {
 	if !bytes.HasPrefix(file, []byte(title+"\n")) {
-		return Model{}, fmt.Errorf("%w: it does not begin with %q; sign a model with \"kingsnake model sign\"", ErrUnsigned, title)
+		return header{}, fmt.Errorf("%w: it does not begin with %q; sign a model with \"kingsnake model sign\"", ErrUnsigned, title)
 	}
-	head, model, found := bytes.Cut(file[:min(len(file), maxHeader)], []byte("\n\n"))
-	if !found {
-		return Model{}, fmt.Errorf("%w: its header does not end", ErrDamaged)
+	end := bytes.Index(file[:min(len(file), maxHeader)], []byte("\n\n"))
+	if end < 0 {
+		return header{}, fmt.Errorf("%w: its header does not end", ErrDamaged)
 	}
-	model = file[len(head)+2:]
-	r := reader{rest: append(slices.Clip(head), '\n')}
+	head := file[:end+1]
+	r := reader{rest: head}
 	r.is(title)
-	signer := r.field("signer", MaxName)
-	key := r.base64("key", ed25519.PublicKeySize)
-	date := r.date("date")
-	note := r.field("note", MaxNote)
-	size := r.size("size")
-	sum := r.digest("sha256")
-	covered := len(head) + 1 - len(r.rest)
-	sig := r.base64("signature", ed25519.SignatureSize)
+	h := header{model: file[end+2:]}
+	h.signer.Name = r.field("signer", MaxName)
+	h.signer.Bytes = r.base64("key", ed25519.PublicKeySize)
+	h.date = r.date("date")
+	h.note = r.field("note", MaxNote)
+	h.size = r.size("size")
+	h.sum = r.digest("sha256")
+	h.covered = head[:len(head)-len(r.rest)]
+	h.signature = r.base64("signature", ed25519.SignatureSize)
 	if r.err == nil && len(r.rest) > 0 {
 		r.err = errors.New("the header has a line too many")
 	}
 	if r.err != nil {
-		return Model{}, fmt.Errorf("%w: %v", ErrDamaged, r.err)
+		return header{}, fmt.Errorf("%w: %v", ErrDamaged, r.err)
 	}
-	i := slices.IndexFunc(trusted, func(k PublicKey) bool { return bytes.Equal(k.Bytes, key) })
-	if i < 0 {
-		return Model{}, fmt.Errorf("%w: it is signed by %q, key %s, and %s", ErrUntrusted, signer, PublicKey{Bytes: key}.Fingerprint(), trustWords(trusted))
-	}
-	by := trusted[i]
-	if !ed25519.Verify(by.Bytes, file[:covered], sig) {
-		return Model{}, fmt.Errorf("%w: the signature is not that of key %s (%s)", ErrDamaged, by.Fingerprint(), by.Name)
-	}
-	if got := sha256.Sum256(model); len(model) != size || !bytes.Equal(got[:], sum) {
-		return Model{}, fmt.Errorf("%w: the model has %d bytes and digest %x…, its signature is for %d bytes and %x…", ErrDamaged, len(model), got[:4], size, sum[:4])
-	}
-	return Model{Bytes: model, By: by, Date: date, Note: note}, nil
+	return h, nil
 }
 
 // trustWords says what is trusted instead.

@@ -165,7 +165,7 @@ func TestKeysComeBackFromTheirFiles(t *testing.T) {
 		"a public key as a private one":  {readPrivate, write("q", k.Public().Text(), 0o600), "this is a public key"},
 		"something else":                 {readPublic, write("x", []byte("-----BEGIN"), 0o600), "not a key"},
 		"a key cut short":                {readPublic, write("y", k.Public().Text()[:60], 0o600), "not a key"},
-		"a large file":                   {readPublic, write("z", bytes.Repeat([]byte("x"), 1<<20), 0o600), "too large"},
+		"a large file":                   {readPublic, write("z", bytes.Repeat([]byte("x"), 1<<20), 0o600), "larger than"},
 		"a folder":                       {readPublic, dir, "not a regular file"},
 		"nothing":                        {readPublic, filepath.Join(dir, "none"), "no such file"},
 	} {
@@ -207,4 +207,16 @@ func FuzzParseKey(f *testing.F) {
 			t.Errorf("%q is read as %q", text, k.Text())
 		}
 	})
+}
+
+func TestTheSignerIsNamedButNotTrusted(t *testing.T) {
+	t.Parallel()
+	k := newKey(t, "theirs")
+	got, err := signed.Signer(sign(t, k, "m", ""))
+	if err != nil || got.Name != "theirs" || got.Fingerprint() != k.Public().Fingerprint() {
+		t.Errorf("signed by %+v, %v", got, err)
+	}
+	if _, err := signed.Signer([]byte("m")); !errors.Is(err, signed.ErrUnsigned) {
+		t.Errorf("the signer of nothing: %v", err)
+	}
 }

@@ -34,6 +34,7 @@ type hubConfig struct {
 	webhook, webhookSecret      string
 	limits                      store.Limits
 	scc                         scc.Config
+	models                      *models // of the sensor in the same process; nil when there is none
 	keepDays                    int
 	keepMegabytes, keepFindings int64
 }

@@ -57,6 +57,7 @@ func commands() []command {
 		{"sensor", "watch this node and push findings to a server", runSensor},
 		{"server", "run the findings API, the console and the outputs", runServer},
 		{"train", "build a model from a labeled corpus", runTrain},
+		{"model", "sign models; say and decide which one is in use", runModel},
 		{"eval", "measure a model on a labeled corpus", runEval},
 		{"version", "print the version and the model's hash", runVersion},
 	}

@@ -12,8 +12,6 @@ import (
 
 	"kingsnake/capture/binary"
 	"kingsnake/capture/sensor"
-	"kingsnake/classify"
-	"kingsnake/classify/model"
 	"kingsnake/detect"
 	"kingsnake/finding"
 	"kingsnake/workload/cri"
@@ -44,34 +42,38 @@ type node struct {
 	sensor   *sensor.Sensor
 	resolver *cri.Resolver
 	pipeline *detect.Pipeline
-	model    *classify.Model
+	models   *models
 	started  time.Time
 	now      func() time.Time
 }
 
-// startNode loads the model and attaches the sensor. An error that wraps
+// startNode attaches the sensor, which judges with m. An error that wraps
 // sensor.ErrNotSupported says what this machine lacks.
-func startNode(env Env, cfg nodeConfig, sink detect.Sink) (*node, error) {
+func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, error) {
 	if cfg.name == "" {
 		cfg.name = nodeName(env)
-	}
-	m, err := model.Default()
-	if err != nil {
-		return nil, err
 	}
 	s, err := sensor.Open(sensor.Config{})
 	if err != nil {
 		return nil, err
 	}
-	n := &node{cfg: cfg, sensor: s, model: m, started: env.Now(), now: env.Now}
+	n := &node{cfg: cfg, sensor: s, models: m, started: env.Now(), now: env.Now}
 	n.resolver = cri.NewResolver(cri.Config{Socket: cfg.cri, Node: cfg.name, Cluster: cfg.cluster})
 	var binaries binary.Reader
 	n.pipeline = &detect.Pipeline{
 		Source: s, Resolver: n.resolver, Judge: m, Sink: sink, Binary: binaries.Describe,
-		Observe: cfg.observe, SkipHost: !cfg.host, Workers: runtime.NumCPU(), Sensor: cfg.name,
+		Observe: n.observe, SkipHost: !cfg.host, Workers: runtime.NumCPU(), Sensor: cfg.name,
 		Log: slog.New(slog.NewTextHandler(env.Stderr, nil)),
 	}
 	return n, nil
+}
+
+// observe is told of every judged script.
+func (n *node) observe(r detect.Result) {
+	n.models.Observe(r.Script, r.Verdict)
+	if n.cfg.observe != nil {
+		n.cfg.observe(r)
+	}
 }
 
 func nodeName(env Env) string {
@@ -90,9 +92,12 @@ func (n *node) Run(ctx context.Context) error {
 	following, stop := context.WithCancel(ctx)
 	followed := make(chan struct{})
 	go func() { defer close(followed); n.resolver.Follow(following) }()
+	modeled := make(chan struct{})
+	go func() { defer close(modeled); n.models.Run(following) }()
 	err := n.pipeline.Run(ctx)
 	stop()
 	<-followed
+	<-modeled
 	return err
 }
 
@@ -102,8 +107,10 @@ func (n *node) Close() error { return errors.Join(n.sensor.Close(), n.resolver.C
 // Status is the node's heartbeat.
 func (n *node) Status() finding.SensorStatus {
 	judged, found, dropped := n.pipeline.Counts()
+	m := n.models.State()
 	st := finding.SensorStatus{
-		Name: n.cfg.name, Version: version(), Model: n.model.Hash(), Started: n.started, Time: n.now(),
+		Name: n.cfg.name, Version: version(), Started: n.started, Time: n.now(),
+		Model: m.Current.Hash, ModelFrom: fromWords(m.Current), ModelProblem: m.Problem, Shadow: shadowWords(m),
 		Watching: n.watching(), Degraded: n.degraded(), Scripts: judged, Findings: found, Lost: map[string]uint64{},
 	}
 	for why, count := range n.sensor.Stats().Lost {

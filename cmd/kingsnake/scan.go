@@ -9,7 +9,6 @@ import (
 
 	"kingsnake/capture"
 	"kingsnake/classify"
-	"kingsnake/classify/model"
 	"kingsnake/normalize"
 )
 
@@ -19,6 +18,7 @@ type scanConfig struct {
 	failOn classify.Label
 	all    bool
 	jsonl  string // file of the bulk form; "" for none
+	model  modelConfig
 	paths  []string
 }
 
@@ -68,7 +68,7 @@ func runScan(ctx context.Context, env Env, args []string) error {
 	if err != nil {
 		return err
 	}
-	m, err := model.Default()
+	m, err := cfg.model.load()
 	if err != nil {
 		return err
 	}
@@ -106,6 +106,7 @@ func parseScan(env Env, args []string) (scanConfig, error) {
 	fs.StringVar(&cfg.format, "format", "table", "how to print: table, json, jsonl or sarif")
 	failOn := fs.String("fail-on", "suspicious", "the least verdict that counts as found: malicious or suspicious")
 	fs.BoolVar(&cfg.all, "all", false, "list benign files in the table as well")
+	cfg.model.fileFlags(fs)
 	fs.StringVar(&cfg.jsonl, "jsonl", "", "bulk form: a `file` of JSON lines, or - for standard input")
 	fs.Bool("no-known-good", false, "switch off any index of known files; there is none, so nothing changes")
 	if err := parseFlags(fs, args); err != nil {

@@ -21,15 +21,23 @@ func runSensor(ctx context.Context, env Env, args []string) error {
 	fs := newFlags(env, "sensor", "", "Runs the sensor half: watches this node, judges every script here, and pushes findings to a server,\n"+
 		"or writes them as JSON lines to standard output when no server is named.")
 	var cfg nodeConfig
+	var mc modelConfig
 	cfg.flags(fs)
+	mc.flags(fs)
+	data := fs.String("data", defaultData(env), "`folder` for the models it used, when --model or --shadow-model is given")
 	server := fs.String("server", "", "`URL` of the server, for example https://kingsnake.example.com")
 	tokenFile := fs.String("token-file", "", "`file` with the server's sensor token")
 	caFile := fs.String("ca-file", "", "PEM `file` with the authority that signed the server's certificate (default: the system's)")
 	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
+	m, err := openModels(env, mc, *data)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
 	if *server == "" {
-		return sensorToLines(ctx, env, cfg)
+		return sensorToLines(ctx, env, cfg, m)
 	}
 	if *tokenFile == "" {
 		return usageError("--server needs --token-file; the server keeps the token in sensor.token of its data folder")
@@ -42,7 +50,7 @@ func runSensor(ctx context.Context, env Env, args []string) error {
 	if err != nil {
 		return err
 	}
-	n, err := startNode(env, cfg, client)
+	n, err := startNode(env, cfg, m, client)
 	if err != nil {
 		return errors.New(describeSensorError(err))
 	}
@@ -85,8 +93,8 @@ func tellServer(ctx context.Context, log *slog.Logger, client *push.Client, s fi
 }
 
 // sensorToLines writes findings as JSON lines.
-func sensorToLines(ctx context.Context, env Env, cfg nodeConfig) error {
-	n, err := startNode(env, cfg, &lineSink{w: env.Stdout})
+func sensorToLines(ctx context.Context, env Env, cfg nodeConfig, m *models) error {
+	n, err := startNode(env, cfg, m, &lineSink{w: env.Stdout})
 	if err != nil {
 		return errors.New(describeSensorError(err))
 	}

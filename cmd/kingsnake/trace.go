@@ -33,7 +33,11 @@ func runTrace(ctx context.Context, env Env, args []string) error {
 		fmt.Fprintf(env.Stdout, "%-12s %-10s %5s %-8s %-20s %7s %9s  %s\n", "TIME", "VERDICT", "SCORE", "KIND", "CONTAINER", "PID", "BYTES", "WHAT")
 	}
 	cfg.observe = out.observe
-	n, err := startNode(env, cfg, nil)
+	m, err := openModels(env, modelConfig{}, "")
+	if err != nil {
+		return err
+	}
+	n, err := startNode(env, cfg, m, nil)
 	if err != nil {
 		return err
 	}

@@ -16,18 +16,26 @@ func runUp(ctx context.Context, env Env, args []string) error {
 		"Prints a one-time sign-in link. Without root, or on a kernel that cannot, it says what is missing and runs the rest.")
 	var nc nodeConfig
 	var hc hubConfig
+	var mc modelConfig
 	nc.flags(fs)
 	hc.flags(fs, env)
+	mc.flags(fs)
 	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
 	hc.scc.Cluster = nc.cluster
+	m, err := openModels(env, mc, hc.data)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	hc.models = m
 	h, err := openHub(env, hc)
 	if err != nil {
 		return err
 	}
 	defer h.Close()
-	n, nodeErr := startNode(env, nc, h)
+	n, nodeErr := startNode(env, nc, m, h)
 	if n != nil {
 		defer n.Close()
 	}
@@ -56,13 +64,19 @@ func runBoth(ctx context.Context, env Env, h *hub, n *node, nodeErr error) error
 	if n == nil {
 		tell(ctx, finding.SensorStatus{Name: nodeName(env), Version: version(), Started: env.Now(), Time: env.Now(),
 			Degraded: "no sensor: " + nodeErr.Error()})
+		following, stopFollowing := context.WithCancel(ctx)
+		followed := make(chan struct{})
+		go func() { defer close(followed); h.cfg.models.Run(following) }()
+		var err error
 		select {
 		case <-ctx.Done():
-		case err := <-served:
-			return err
+			stopServing()
+			err = <-served
+		case err = <-served:
 		}
-		stopServing()
-		return <-served
+		stopFollowing()
+		<-followed
+		return err
 	}
 	watching, stopWatching := context.WithCancel(ctx)
 	defer stopWatching()
@@ -104,6 +118,9 @@ func greet(w io.Writer, h *hub, n *node, nodeErr error) error {
 	fmt.Fprintf(w, "Watching %s.\n", n.watching())
 	if why := n.degraded(); why != "" {
 		fmt.Fprintf(w, "Note: %s.\n", why)
+	}
+	if m := h.cfg.models.State(); m.Problem != "" {
+		fmt.Fprintf(w, "Note: %s; model %.12s judges, %s.\n", visible(m.Problem), m.Current.Hash, visible(fromWords(m.Current)))
 	}
 	fmt.Fprint(w, "\nTry it: in a second terminal run\n\n    "+program()+" selftest"+dataHint(h.dir.path)+"\n\n")
 	fmt.Fprint(w, "It runs a harmless script that must come out as a finding. Ctrl-C stops kingsnake; nothing is lost.\n")
