@@ -2,7 +2,6 @@ package corpus
 
 import (
 	"bytes"
-	"compress/zlib"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -71,11 +70,7 @@ var wrappers = []struct {
 		return "exec(__import__('base64').b64decode(b'" + base64.StdEncoding.EncodeToString([]byte(body)) + "').decode())"
 	}},
 	{"zlib", func(body string, _ *rand.Rand) string {
-		var z bytes.Buffer
-		w := zlib.NewWriter(&z)
-		_, _ = w.Write([]byte(body)) // a buffer does not fail
-		_ = w.Close()
-		return "import zlib,base64\nexec(zlib.decompress(base64.b64decode('" + base64.StdEncoding.EncodeToString(z.Bytes()) + "')))"
+		return "import zlib,base64\nexec(zlib.decompress(base64.b64decode('" + base64.StdEncoding.EncodeToString(deflated(body)) + "')))"
 	}},
 	{"hex", func(body string, _ *rand.Rand) string {
 		return "exec(bytes.fromhex('" + hex.EncodeToString([]byte(body)) + "').decode())"
@@ -105,14 +100,15 @@ var wrappers = []struct {
 
 // Made returns variations of malicious command lines and standard input, for
 // training only: the same behavior in other spellings, names, quotes and
-// encodings, at reserved addresses. They are the same on every call.
+// encodings, at reserved addresses; and the [Loaders]. They are the same on
+// every call.
 func Made() []Row {
-	var rows []Row
+	rows := Loaders()
 	r := rand.New(rand.NewPCG(11, 17))
-	for _, b := range bodies {
+	for j, b := range bodies {
 		for k, w := range wrappers {
 			text := w.wrap(fill(b.text, r), r)
-			kind := [...]string{"c", "stdin"}[(k+len(rows))%2]
+			kind := [...]string{"c", "stdin"}[(k+j)%2]
 			rows = append(rows, Row{
 				ID: digest(text), Malicious: true, Family: b.family, Kind: kind,
 				Cluster: "made:" + b.name + ":" + fmt.Sprint(k/4), Group: "made:" + b.name + ":" + w.name,
