@@ -1,9 +1,11 @@
 package classify
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -18,6 +20,9 @@ const (
 	maxPlaces  = 512 // statements looked at for one reason
 	maxSpan    = 400 // bytes: a longer statement is marked by its beginning
 	minWeight  = 0.1 // of a reason that is worth saying, in log-odds
+	maxSites   = 3   // statements shown for one behavior
+	enough     = 0.3 // of the heaviest statement's weight, to be shown as well
+	maxLines   = 4   // a statement of more lines is marked by one of them
 )
 
 // segment is a statement of a layer: tokens [from, to), counted through all
@@ -39,6 +44,16 @@ type explainer struct {
 	alone    [behaviorMax]float64
 	pairs    map[[2]uint8]float64
 	shape    float64
+	sites    map[int][]site               // by behavior, in order
+	bound    map[int]map[string][]binding // by layer, once asked for
+}
+
+// A draft is a reason in the making.
+type draft struct {
+	behaviors []int
+	joint     *joint // nil for a single behavior
+	weight    float64
+	extra     []site // of details, and of what gives values their names
 }
 
 // reasons says why the model gave score. A linear model's score is a sum: each
@@ -50,12 +65,11 @@ func (m *Model) reasons(text normalize.Text, x *extraction, score Score) []Reaso
 	e.cut()
 	e.weighFeatures(score)
 	e.weighMarks(score)
+	e.find()
 	weights, rest := e.share()
-	reasons := e.combined(&weights)
-	for b, w := range weights {
-		if w > 0 {
-			reasons = append(reasons, e.single(b, w))
-		}
+	var reasons []Reason
+	for _, d := range e.drafts(&weights, &rest) {
+		reasons = append(reasons, e.reason(d))
 	}
 	reasons = slices.DeleteFunc(mergeSame(reasons), func(r Reason) bool { return r.Weight < minWeight })
 	slices.SortStableFunc(reasons, func(a, b Reason) int { return cmp.Compare(b.Weight, a.Weight) })
@@ -64,6 +78,9 @@ func (m *Model) reasons(text normalize.Text, x *extraction, score Score) []Reaso
 	}
 	if r, ok := e.rest(rest, len(reasons) == 0); ok && (r.Weight >= minWeight || len(reasons) == 0) {
 		reasons = append(reasons, r) // last, however heavy: it says least
+	}
+	for i := range reasons {
+		reasons[i].Where = e.where(reasons[i].Spans)
 	}
 	return reasons
 }
@@ -105,13 +122,30 @@ func (e *explainer) add(place int32, weight float64) {
 	}
 }
 
-// share adds everything up by behavior, and returns what no behavior explains.
-func (e *explainer) share() (weights [behaviorMax]float64, rest float64) {
+// find notes which statements show which behaviors, each once.
+func (e *explainer) find() {
+	e.sites = map[int][]site{}
 	for _, s := range e.x.seen {
-		if g := e.segmentAt(s.place); g != nil {
-			g.does.add(int(s.behavior))
+		b := int(s.behavior)
+		g := e.segmentAt(s.place)
+		if g == nil {
+			continue
+		}
+		g.does.add(b)
+		if list := e.sites[b]; len(list) < maxPlaces && (len(list) == 0 || list[len(list)-1].segment != g) {
+			e.sites[b] = append(list, site{g, b, s.place})
 		}
 	}
+	for b, list := range e.sites { // an import says nothing when the thing is used
+		used := slices.DeleteFunc(slices.Clone(list), func(s site) bool { return e.isImport(s.segment) == 1 })
+		if len(used) > 0 {
+			e.sites[b] = used
+		}
+	}
+}
+
+// share adds everything up by behavior, and returns what no behavior explains.
+func (e *explainer) share() (weights [behaviorMax]float64, rest float64) {
 	weights = e.alone
 	for pair, w := range e.pairs {
 		weights[pair[0]] += w / 2
@@ -131,34 +165,151 @@ func (e *explainer) share() (weights [behaviorMax]float64, rest float64) {
 	return weights, rest
 }
 
-// combined makes reasons of pairs of behaviors that mean more together, and
-// takes their weights out.
-func (e *explainer) combined(weights *[behaviorMax]float64) []Reason {
-	var reasons []Reason
-	for _, c := range combinations {
-		a, b := words.byID[c.first], words.byID[c.second]
-		if weights[a] <= 0 || weights[b] <= 0 {
+// drafts shares the weights of behaviors out among reasons: those that mean
+// more together, then the others. Details go with what they describe, and what
+// is harmless by itself with the rest.
+func (e *explainer) drafts(weights *[behaviorMax]float64, rest *float64) []draft {
+	var list []draft
+	for i := range joints {
+		if d, ok := e.joined(&joints[i], weights); ok {
+			list = append(list, d)
+		}
+	}
+	for b, w := range weights {
+		switch {
+		case w <= 0 || b >= len(behaviors):
+		case isContext(b):
+			*rest += w
+		case !isDetail(b):
+			list = append(list, draft{behaviors: []int{b}, weight: w})
+		}
+	}
+	whole := len(list)
+	for b, w := range weights {
+		if w <= 0 || b >= len(behaviors) || isContext(b) || !isDetail(b) {
 			continue
 		}
-		reasons = append(reasons, Reason{
-			Text: sentence(c.says), Technique: c.technique, Weight: e.units(weights[a] + weights[b]),
-			Spans: e.spans(a, b),
-		})
-		weights[a], weights[b] = 0, 0
+		if k := e.describes(b, list[:whole]); k >= 0 {
+			list[k].weight += w
+			list[k].extra = append(list[k].extra, e.shown(b)...)
+		} else {
+			list = append(list, draft{behaviors: []int{b}, weight: w})
+		}
 	}
-	return reasons
+	return list
 }
 
-func (e *explainer) single(b int, w float64) Reason {
-	return Reason{
-		Text: sentence(behaviors[b].says), Technique: behaviors[b].technique, Weight: e.units(w), Spans: e.spans(b),
+// joined makes a draft of behaviors that mean more together, and takes their
+// weights out.
+func (e *explainer) joined(j *joint, weights *[behaviorMax]float64) (draft, bool) {
+	d := draft{joint: j}
+	for _, alternatives := range j.parts {
+		best := -1
+		for _, id := range alternatives {
+			b := words.byID[id]
+			if weights[b] > 0 && len(e.sites[b]) > 0 && !slices.Contains(d.behaviors, b) && (best < 0 || weights[b] > weights[best]) {
+				best = b
+			}
+		}
+		if best < 0 {
+			return d, false
+		}
+		d.behaviors = append(d.behaviors, best)
+		d.weight += weights[best]
 	}
+	for _, b := range d.behaviors {
+		weights[b] = 0
+	}
+	return d, true
+}
+
+// describes finds the heaviest draft that a detail is part of: one that is seen
+// in the same statement, or uses a name that the detail's statement binds.
+func (e *explainer) describes(b int, list []draft) int {
+	best := -1
+	for k, d := range list {
+		near := slices.ContainsFunc(d.behaviors, func(c int) bool {
+			return slices.ContainsFunc(e.sites[c], func(s site) bool {
+				return slices.ContainsFunc(e.sites[b], func(t site) bool { return s.segment == t.segment })
+			}) || e.reaches(e.sites[b], e.sites[c])
+		})
+		if near && (best < 0 || d.weight > list[best].weight) {
+			best = k
+		}
+	}
+	return best
+}
+
+// reason puts a draft into words.
+func (e *explainer) reason(d draft) Reason {
+	var sites []site
+	r := Reason{Weight: e.units(d.weight)}
+	for _, b := range d.behaviors {
+		sites = append(sites, e.shown(b)...)
+		r.Behaviors = append(r.Behaviors, behaviors[b].id)
+	}
+	flows := len(d.behaviors) > 1
+	for i := 1; i < len(d.behaviors) && flows; i++ {
+		flows = e.reaches(e.sites[d.behaviors[i-1]], e.sites[d.behaviors[i]])
+	}
+	extra := d.extra
+	value := func(slot string) string {
+		v, used := e.value(slot, sites)
+		for _, place := range used {
+			if g := e.segmentAt(place); g != nil {
+				extra = append(extra, site{g, d.behaviors[0], place})
+			}
+		}
+		return v
+	}
+	if d.joint != nil {
+		r.Technique = d.joint.technique
+		r.Text, r.Plain = d.joint.predicate(d.behaviors, flows, value), d.joint.predicate(d.behaviors, flows, none)
+	} else {
+		b := d.behaviors[0]
+		r.Text, r.Plain = predicate(b, value), predicate(b, none)
+		if v := e.recognized(b, sites); v != "" && r.Text == r.Plain && concrete[behaviors[b].id] == "" {
+			r.Text += ": " + show(v)
+		}
+	}
+	if r.Technique == "" {
+		r.Technique = behaviors[d.behaviors[0]].technique
+	}
+	r.Text, r.Plain = sentence(r.Text), sentence(r.Plain)
+	r.Spans = e.spans(append(sites, extra...))
+	return r
+}
+
+// shown picks the statements that show a behavior best: the heaviest, and those
+// that are not much lighter.
+func (e *explainer) shown(b int) []site {
+	list := slices.Clone(e.sites[b])
+	slices.SortStableFunc(list, func(a, b site) int { return cmp.Compare(b.weight, a.weight) })
+	n := 0
+	for n < len(list) && n < maxSites && (n == 0 || list[n].weight >= enough*list[0].weight && list[n].weight > 0) {
+		n++
+	}
+	return list[:n]
+}
+
+// recognized is the text that a behavior was recognized by, in the first site
+// that has one.
+func (e *explainer) recognized(b int, sites []site) string {
+	for _, at := range sites {
+		l, from, to := e.tokens(at.segment)
+		for _, v := range e.literals(at.segment, l, from, to) {
+			found := false
+			words.texts.each([]byte(v.text), func(k int) { found = found || k == b })
+			if found && !v.number {
+				return strings.TrimSpace(v.text)
+			}
+		}
+	}
+	return ""
 }
 
 // units turns a part of the logit into calibrated log-odds.
 func (e *explainer) units(w float64) float64 { return w * e.m.calibration.Slope }
-
-func sentence(says string) string { return "The script " + says + "." }
 
 // mergeSame makes one reason of those that say the same.
 func mergeSame(reasons []Reason) []Reason {
@@ -179,44 +330,43 @@ func mergeSame(reasons []Reason) []Reason {
 	return merged
 }
 
-// spans lists the statements in which the behaviors were seen, those that
-// weigh most first.
-func (e *explainer) spans(behaviors ...int) []Span {
-	type found struct {
-		*segment
-		place int32
-	}
-	var all []found
-	for _, s := range e.x.seen {
-		if !slices.Contains(behaviors, int(s.behavior)) || len(all) >= maxPlaces {
-			continue
+// spans says where statements stand, each once, in order.
+func (e *explainer) spans(sites []site) []Span {
+	spans := make([]Span, 0, min(len(sites), maxSpans))
+	for _, at := range sites {
+		s := e.span(at.segment, at.place)
+		if len(spans) < maxSpans && !slices.Contains(spans, s) {
+			spans = append(spans, s)
 		}
-		g := e.segmentAt(s.place)
-		if g != nil && !slices.ContainsFunc(all, func(f found) bool { return f.segment == g }) {
-			all = append(all, found{g, s.place})
-		}
-	}
-	slices.SortStableFunc(all, func(a, b found) int { return cmp.Compare(b.weight, a.weight) })
-	spans := make([]Span, 0, min(len(all), maxSpans))
-	for _, f := range all[:min(len(all), maxSpans)] {
-		spans = append(spans, e.span(f.segment, f.place))
 	}
 	slices.SortFunc(spans, func(a, b Span) int { return cmp.Or(cmp.Compare(a.Layer, b.Layer), cmp.Compare(a.Start, b.Start)) })
 	return spans
 }
 
-// span is where a statement stands. A very long one is shown from place on.
+// span is where a statement stands. A very long one is shown from place on, and
+// one of many lines by the line of place alone.
 func (e *explainer) span(s *segment, place int32) Span {
 	base := e.base(s.layer)
-	tokens := e.text.Layers[s.layer].Tokens
+	l := &e.text.Layers[s.layer]
 	last := s.to - base - 1
-	for last > s.from-base && (tokens[last].Kind == normalize.Newline || tokens[last].Kind == normalize.Comment) {
+	for last > s.from-base && (l.Tokens[last].Kind == normalize.Newline || l.Tokens[last].Kind == normalize.Comment) {
 		last--
 	}
-	start, end := int(tokens[s.from-base].Start), int(tokens[last].End)
-	if end-start > maxSpan {
-		start = int(tokens[place-base].Start)
-		end = min(end, start+maxSpan)
+	start, end := int(l.Tokens[s.from-base].Start), int(l.Tokens[last].End)
+	if place >= s.from && place < s.to && (end-start > maxSpan || bytes.Count(l.Text[start:end], []byte{'\n'}) >= maxLines) {
+		at := l.Tokens[place-base]
+		first, stop := start, end
+		start, end = int(at.Start), int(at.End)
+		if k := bytes.LastIndexByte(l.Text[first:start], '\n'); k >= 0 && start-first-k <= maxSpan/2 {
+			start = first + k + 1 + indent(l.Text[first+k+1:start])
+		} else if k < 0 && start-first <= maxSpan/2 {
+			start = first
+		}
+		end = min(stop, max(end, start+maxSpan))
+		if k := bytes.IndexByte(l.Text[at.End:max(end, int(at.End))], '\n'); k >= 0 {
+			end = int(at.End) + k
+		}
+		end = min(end, start+2*maxSpan)
 	}
 	origin := e.text.Origin(s.layer, normalize.Span{Start: start, End: end})
 	return Span{
@@ -225,34 +375,99 @@ func (e *explainer) span(s *segment, place int32) Span {
 	}
 }
 
+func indent(text []byte) int { return len(text) - len(bytes.TrimLeft(text, " \t")) }
+
+// where says in words where spans stand. Lines of a decoded text are its own.
+func (e *explainer) where(spans []Span) string {
+	var out []string
+	for i := 0; i < len(spans) && len(out) < 3; {
+		layer := spans[i].Layer
+		var lines []string
+		for ; i < len(spans) && spans[i].Layer == layer; i++ {
+			first, last := spans[i].Line, spans[i].EndLine
+			if layer > 0 {
+				text := e.text.Layers[layer].Text
+				first = bytes.Count(text[:spans[i].Start], []byte{'\n'}) + 1
+				last = first + bytes.Count(text[spans[i].Start:spans[i].End], []byte{'\n'})
+			}
+			line := strconv.Itoa(first)
+			if last > first {
+				line += "-" + strconv.Itoa(last)
+			}
+			if !slices.Contains(lines, line) {
+				lines = append(lines, line)
+			}
+		}
+		word := "line "
+		if len(lines) > 1 || strings.Contains(lines[0], "-") {
+			word = "lines "
+		}
+		out = append(out, word+strings.Join(lines, ", ")+e.decoded(layer, spans[i-1]))
+	}
+	return strings.Join(out, "; ")
+}
+
+// decoded says in words how a layer was hidden, and where.
+func (e *explainer) decoded(layer int, s Span) string {
+	if layer == 0 {
+		return ""
+	}
+	how := "decoded from " + e.text.Layers[layer].Transform
+	for p := e.text.Layers[layer].Parent; p > 0; p = e.text.Layers[p].Parent {
+		how += " in " + e.text.Layers[p].Transform
+	}
+	return ", " + Quote([]byte(how)) + " at line " + strconv.Itoa(s.Line)
+}
+
 // rest is the reason for what no behavior explains: the shape of the script,
-// and statements that only resemble what was learned from.
+// and statements that only resemble what was learned from. It points at the
+// heaviest of them that do something.
 func (e *explainer) rest(weight float64, only bool) (Reason, bool) {
 	if e.shape > 0 {
 		weight += e.shape
 	}
+	if weight <= 0 && !only {
+		return Reason{}, false
+	}
+	r := Reason{Weight: e.units(max(weight, 0)), Technique: "T1027", Spans: []Span{}, Text: "Its wording and layout resemble known malicious scripts."}
+	r.Plain = r.Text
 	var heaviest []*segment
 	for i := range e.segments {
-		if s := &e.segments[i]; s.does == (behaviorSet{}) && s.weight > 0 {
+		if s := &e.segments[i]; s.does == (behaviorSet{}) && s.weight > 0 && (only || s.weight >= weight/4) && e.acts(s) {
 			heaviest = append(heaviest, s)
 		}
 	}
-	slices.SortStableFunc(heaviest, func(a, b *segment) int {
-		return cmp.Or(cmp.Compare(e.isImport(a), e.isImport(b)), cmp.Compare(b.weight, a.weight))
-	})
+	slices.SortStableFunc(heaviest, func(a, b *segment) int { return cmp.Compare(b.weight, a.weight) })
 	if len(heaviest) == 0 {
-		if !only && e.shape <= 0 {
-			return Reason{}, false
-		}
-		return Reason{Text: "The script is built like known malicious scripts.", Technique: "T1027", Weight: e.units(max(weight, 0)), Spans: []Span{}}, true
+		return r, true
 	}
-	r := Reason{Weight: e.units(weight)}
 	for _, s := range heaviest[:min(len(heaviest), 3)] {
 		r.Spans = append(r.Spans, e.span(s, s.from))
 	}
 	first := r.Spans[0]
+	r.Technique = ""
+	r.Plain = "Other code resembles known malicious scripts."
 	r.Text = fmt.Sprintf("Other code resembles known malicious scripts: `%s`.", Quote(e.text.Layers[first.Layer].Text[first.Start:first.End]))
 	return r, true
+}
+
+// acts reports whether a statement does something: it is no import, no
+// heading of a block and no setting of a name to a plain value.
+func (e *explainer) acts(s *segment) bool {
+	if e.isImport(s) == 1 {
+		return false
+	}
+	l, from, to := e.tokens(s)
+	switch string(l.Tokens[from].Bytes(l.Text)) {
+	case "def", "class", "except", "try", "else", "finally", "pass", "return", "@", "break", "continue", "raise", "global", "async":
+		return false
+	}
+	for i := from; i < to; i++ {
+		if isOp(l, i, to, '(') && i > from {
+			return true
+		}
+	}
+	return false
 }
 
 // isImport is 1 for an import, which says little by itself, and 0 for other

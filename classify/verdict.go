@@ -23,10 +23,13 @@ type Verdict struct {
 // Reason is one part of why. Reasons are in order of weight, but that what no
 // behavior explains comes last.
 type Reason struct {
-	Text      string  `json:"text"`      // one plain sentence
-	Technique string  `json:"technique"` // MITRE ATT&CK id, for example T1059.006; "" when none fits
-	Weight    float64 `json:"weight"`    // share of the score, in log-odds units
-	Spans     []Span  `json:"spans"`
+	Text      string   `json:"text"`                // one plain sentence, with values from the script
+	Technique string   `json:"technique"`           // MITRE ATT&CK id, for example T1059.006; "" when none fits
+	Weight    float64  `json:"weight"`              // share of the score, in log-odds units
+	Behaviors []string `json:"behaviors,omitempty"` // ids of what was seen, for programs
+	Where     string   `json:"where,omitempty"`     // "lines 3-5, decoded from base64 at line 1"
+	Spans     []Span   `json:"spans"`
+	Plain     string   `json:"-"` // Text without anything taken from the script
 }
 
 // Span is where a reason points: bytes [Start, End) of layer Layer, and the

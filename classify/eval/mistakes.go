@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 
 	"kingsnake/classify/corpus"
 	"kingsnake/classify/train"
@@ -74,11 +73,7 @@ func explain(j Judge, text string) []string {
 		if len(says) == 3 {
 			break
 		}
-		plain, _, quoted := strings.Cut(r.Text, ": `")
-		if quoted {
-			plain += "."
-		}
-		says = append(says, plain)
+		says = append(says, r.Plain)
 	}
 	return says
 }

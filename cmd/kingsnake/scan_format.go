@@ -45,18 +45,14 @@ func (t *tableWriter) write(j judged) error {
 	fmt.Fprintf(&b, "%-10s %.4f  %s\n", j.Label, j.Score, visible(j.Path))
 	for _, r := range j.Reasons {
 		where := ""
-		if len(r.Spans) > 0 {
-			s := r.Spans[0]
-			where = fmt.Sprintf("line %d: ", s.Line)
-			if s.Layer > 0 {
-				where = fmt.Sprintf("line %d, decoded: ", s.Line)
-			}
+		if r.Where != "" {
+			where = " (" + visible(r.Where) + ")"
 		}
 		technique := ""
 		if r.Technique != "" {
 			technique = " [" + r.Technique + "]"
 		}
-		fmt.Fprintf(&b, "    %s%s%s\n", where, visible(r.Text), technique)
+		fmt.Fprintf(&b, "    %s%s%s\n", visible(r.Text), where, technique)
 	}
 	_, err := io.WriteString(t.w, b.String())
 	return err
