@@ -206,7 +206,7 @@ func Loaders() []Row {
 		}
 		for i, n := 0, 0; n < 5; i++ {
 			if b := bodies[(k+i*5)%len(bodies)]; b.name != "setuid" { // a shell for whoever runs it: not a payload
-				add(l, b.name, strings.ReplaceAll(fill(b.text, r), ";", "\n"), true)
+				add(l, b.name, fill(strings.ReplaceAll(b.text, "§", "\n"), r), true)
 				n++
 			}
 		}

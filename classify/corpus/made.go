@@ -58,10 +58,10 @@ var wrappers = []struct {
 	}},
 	{"function", func(body string, r *rand.Rand) string {
 		f := madeName(r)
-		return "def " + f + "():\n    " + strings.ReplaceAll(strings.ReplaceAll(body, ";", "\n"), "\n", "\n    ") + "\n" + f + "()\n"
+		return "def " + f + "():\n" + indent(body) + "\n" + f + "()\n"
 	}},
 	{"try", func(body string, _ *rand.Rand) string {
-		return "try:\n    " + strings.ReplaceAll(strings.ReplaceAll(body, ";", "\n"), "\n", "\n    ") + "\nexcept Exception:\n    pass\n"
+		return "try:\n" + indent(body) + "\nexcept Exception:\n    pass\n"
 	}},
 	{"base64", func(body string, _ *rand.Rand) string {
 		return "import base64;exec(base64.b64decode('" + base64.StdEncoding.EncodeToString([]byte(body)) + "'))"
@@ -107,7 +107,11 @@ func Made() []Row {
 	r := rand.New(rand.NewPCG(11, 17))
 	for j, b := range bodies {
 		for k, w := range wrappers {
-			text := w.wrap(fill(b.text, r), r)
+			body := b.text
+			if w.name == "function" || w.name == "try" {
+				body = strings.ReplaceAll(body, "§", "\n") // one statement a line
+			}
+			text := w.wrap(fill(body, r), r)
 			kind := [...]string{"c", "stdin"}[(k+j)%2]
 			rows = append(rows, Row{
 				ID: digest(text), Malicious: true, Family: b.family, Kind: kind,
