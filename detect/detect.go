@@ -65,6 +65,7 @@ type Pipeline struct {
 	Source   Source
 	Resolver Resolver
 	Judge    Judge
+	Cut      Judge                             // judges scripts of which bytes are missing; nil: Judge does
 	Sink     Sink                              // nil: findings are not reported
 	Binary   func(capture.Process) binary.File // describes the interpreter; nil: it is not read
 	Observe  func(Result)                      // called for every judged script, from several goroutines; may be nil
@@ -144,6 +145,11 @@ func (p *Pipeline) handle(ctx context.Context, s capture.Script) {
 // judge returns the verdict on s. A script seen before costs a look-up; its
 // layers are peeled again only when it has to be reported.
 func (p *Pipeline) judge(s capture.Script) (normalize.Text, classify.Verdict) {
+	if p.Cut != nil && (s.Truncated || s.Lost != "") {
+		// The same bytes may be another script whole: nothing is remembered.
+		text := normalize.Normalize(s.Text)
+		return text, p.Cut.Judge(text)
+	}
 	if v, ok := p.seen.get(s.Digest); ok && v.Model == p.Judge.Hash() {
 		if v.Label == classify.Benign {
 			return normalize.Text{}, v

@@ -59,6 +59,7 @@ func commands() []command {
 		{"train", "build a model from a labeled corpus", runTrain},
 		{"model", "sign models; say and decide which one is in use", runModel},
 		{"eval", "measure a model on a labeled corpus", runEval},
+		{"known", "make and show indexes of known files", runKnown},
 		{"version", "print the version and the model's hash", runVersion},
 	}
 }

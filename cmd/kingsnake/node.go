@@ -26,6 +26,7 @@ type nodeConfig struct {
 	cluster string
 	cri     string
 	host    bool
+	known   knownConfig
 	observe func(detect.Result) // every judged script; may be nil
 }
 
@@ -34,6 +35,7 @@ func (c *nodeConfig) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.cluster, "cluster", "", "`name` of the cluster in findings (default: unknown)")
 	fs.StringVar(&c.cri, "cri", "", "container runtime `socket` (default: the usual places)")
 	fs.BoolVar(&c.host, "host", true, "watch scripts outside containers too; --host=false leaves them out")
+	c.known.flags(fs)
 }
 
 // node is the sensor half: it captures, judges and reports.
@@ -53,6 +55,10 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 	if cfg.name == "" {
 		cfg.name = nodeName(env)
 	}
+	js, err := cfg.known.judges(m)
+	if err != nil {
+		return nil, err
+	}
 	s, err := sensor.Open(sensor.Config{})
 	if err != nil {
 		return nil, err
@@ -61,7 +67,7 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 	n.resolver = cri.NewResolver(cri.Config{Socket: cfg.cri, Node: cfg.name, Cluster: cfg.cluster})
 	var binaries binary.Reader
 	n.pipeline = &detect.Pipeline{
-		Source: s, Resolver: n.resolver, Judge: m, Sink: sink, Binary: binaries.Describe,
+		Source: s, Resolver: n.resolver, Judge: js.whole, Cut: js.cut, Sink: sink, Binary: binaries.Describe,
 		Observe: n.observe, SkipHost: !cfg.host, Workers: runtime.NumCPU(), Sensor: cfg.name,
 		Log: slog.New(slog.NewTextHandler(env.Stderr, nil)),
 	}

@@ -19,6 +19,7 @@ type scanConfig struct {
 	all    bool
 	jsonl  string // file of the bulk form; "" for none
 	model  modelConfig
+	known  knownConfig
 	paths  []string
 }
 
@@ -72,8 +73,12 @@ func runScan(ctx context.Context, env Env, args []string) error {
 	if err != nil {
 		return err
 	}
+	js, err := cfg.known.judges(m)
+	if err != nil {
+		return err
+	}
 	if cfg.jsonl != "" {
-		return scanLines(ctx, env, m, cfg.jsonl)
+		return scanLines(ctx, env, js, cfg.jsonl)
 	}
 	out, err := newScanWriter(env.Stdout, cfg, m)
 	if err != nil {
@@ -82,7 +87,7 @@ func runScan(ctx context.Context, env Env, args []string) error {
 	var t tally
 	err = inOrder(ctx, func(yield func(source) error) error {
 		return walk(cfg.paths, env.Stdin, yield)
-	}, func(s source) judged { return judgeSource(m, s) }, func(j judged) error {
+	}, func(s source) judged { return judgeSource(js, s) }, func(j judged) error {
 		t.add(j)
 		if j.Error != "" {
 			fmt.Fprintf(env.Stderr, "kingsnake scan: %s: %s\n", visible(j.Path), visible(j.Error))
@@ -108,7 +113,7 @@ func parseScan(env Env, args []string) (scanConfig, error) {
 	fs.BoolVar(&cfg.all, "all", false, "list benign files in the table as well")
 	cfg.model.fileFlags(fs)
 	fs.StringVar(&cfg.jsonl, "jsonl", "", "bulk form: a `file` of JSON lines, or - for standard input")
-	fs.Bool("no-known-good", false, "switch off any index of known files; there is none, so nothing changes")
+	cfg.known.flags(fs)
 	if err := parseFlags(fs, args); err != nil {
 		return cfg, err
 	}
@@ -125,7 +130,7 @@ func parseScan(env Env, args []string) (scanConfig, error) {
 }
 
 // judgeSource reads and judges one file.
-func judgeSource(m *classify.Model, s source) judged {
+func judgeSource(js judges, s source) judged {
 	j := judged{Path: s.path}
 	text, err := s.read()
 	if err != nil {
@@ -139,7 +144,7 @@ func judgeSource(m *classify.Model, s source) judged {
 	if len(text) > capture.MaxText {
 		text, j.Truncated = text[:capture.MaxText], true
 	}
-	v, err := judge(m, text)
+	v, err := judge(js, text, j.Truncated)
 	if err != nil {
 		j.Error = err.Error()
 	}
@@ -147,15 +152,18 @@ func judgeSource(m *classify.Model, s source) judged {
 	return j
 }
 
-// judge judges a text. Hostile text that breaks the classifier is an error of
-// this text alone.
-func judge(m *classify.Model, text []byte) (v classify.Verdict, err error) {
+// judge judges a text, which may be cut off. Hostile text that breaks the
+// classifier is an error of this text alone.
+func judge(js judges, text []byte, cut bool) (v classify.Verdict, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			v, err = classify.Verdict{}, fmt.Errorf("the classifier failed on this text: %v", r)
 		}
 	}()
-	return m.Judge(normalize.Normalize(text)), nil
+	if cut {
+		return js.cut.Judge(normalize.Normalize(text)), nil
+	}
+	return js.whole.Judge(normalize.Normalize(text)), nil
 }
 
 // readAtMost reads one byte more than a script may have, to see that there is

@@ -39,7 +39,7 @@ type bulkError struct {
 
 // scanLines is the bulk form: one object a line in, one a line out, in the same
 // order. A line that is broken says so and the rest goes on.
-func scanLines(ctx context.Context, env Env, m *classify.Model, path string) error {
+func scanLines(ctx context.Context, env Env, js judges, path string) error {
 	in := env.Stdin
 	if path != "-" {
 		f, err := os.Open(path)
@@ -56,7 +56,7 @@ func scanLines(ctx context.Context, env Env, m *classify.Model, path string) err
 	buffered := bufio.NewReaderSize(in, 1<<16)
 	err := inOrder(ctx, func(yield func(bulkLine) error) error {
 		return eachLine(buffered, yield)
-	}, func(l bulkLine) any { return judgeLine(m, l) }, func(answer any) error {
+	}, func(l bulkLine) any { return judgeLine(js, l) }, func(answer any) error {
 		if err := encoder.Encode(answer); err != nil {
 			return err
 		}
@@ -98,7 +98,7 @@ func eachLine(r *bufio.Reader, yield func(bulkLine) error) error {
 }
 
 // judgeLine judges one line of the bulk form.
-func judgeLine(m *classify.Model, l bulkLine) any {
+func judgeLine(js judges, l bulkLine) any {
 	if l.long {
 		return bulkError{l.number, fmt.Sprintf("line is longer than %d bytes", maxLine)}
 	}
@@ -128,7 +128,7 @@ func judgeLine(m *classify.Model, l bulkLine) any {
 	if len(text) > capture.MaxText {
 		text, v.Truncated = text[:capture.MaxText], true
 	}
-	if v.Verdict, err = judge(m, text); err != nil {
+	if v.Verdict, err = judge(js, text, v.Truncated); err != nil {
 		return bulkError{l.number, visible(err.Error())}
 	}
 	return v
