@@ -1,6 +1,6 @@
 // Package console is where people see findings: server-rendered pages for
 // signing in, the overview, the list of findings, one finding (Summary, JSON,
-// Investigate) and the settings.
+// Investigate), the model and the settings.
 //
 // Each screen has a file here with its page struct and handler, and a folder in
 // kingsnake/console/ui with its template and style. A handler parses the
@@ -37,17 +37,12 @@ type Config struct {
 	Version string // of this program
 	DataDir string // where findings rest, in words, for the settings page
 	Notify  string // where notifications go, for example "the webhook at example.com"; "" when nowhere
-	Model   Model
+	Card    string        // of the embedded model, plain text; "" when there is none
+	Models  func() Models // of this process; nil when nothing is judged in it
 	Limits  store.Limits // what is kept; shown, not enforced, here
 
 	Log *slog.Logger     // nil means slog.Default
 	Now func() time.Time // nil means time.Now
-}
-
-// Model describes the model in use, for the settings page.
-type Model struct {
-	Hash string
-	Card string // the model card, plain text; "" when there is none
 }
 
 // console serves the pages. It keeps no state of its own.
@@ -84,6 +79,7 @@ func New(config Config) http.Handler {
 	private.HandleFunc("GET /findings/{name}/investigate", c.investigate)
 	private.HandleFunc("POST /findings/{name}/allow", c.allow)
 	private.HandleFunc("POST /allows/{id}/end", c.disallow)
+	private.HandleFunc("GET /model", c.model)
 	private.HandleFunc("GET /settings", c.settings)
 	private.HandleFunc("/", c.nowhere)
 

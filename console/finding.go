@@ -224,7 +224,7 @@ func sentence(f finding.Finding) evidence {
 	return append(e, piece{Text: "."})
 }
 
-// short is the beginning of a container id, as runtimes print it.
+// short is the beginning of a container id, as runtimes print it, or of a hash.
 func short(id string) string { return clip(id, 12) }
 
 // noScript says why a script of that kind has no path.

@@ -60,6 +60,7 @@ type sensorView struct {
 	Started  moment
 	Version  string
 	Model    string
+	Problem  evidence // with its model
 }
 
 // lossView is how much was lost for one reason.
@@ -156,7 +157,7 @@ func sensorOf(s finding.SensorStatus, now time.Time) sensorView {
 		Name: show(s.Name), State: "well", Watching: show(s.Watching), Degraded: show(s.Degraded),
 		Scripts: thousands(int64(min(s.Scripts, 1<<62))), Findings: thousands(int64(min(s.Findings, 1<<62))),
 		Beat: at(s.Time, now), Started: at(s.Started, now),
-		Version: plain(s.Version), Model: plain(clip(s.Model, 12)),
+		Version: plain(s.Version), Model: plain(clip(s.Model, 12)), Problem: show(s.ModelProblem),
 	}
 	if s.Degraded != "" {
 		v.State = "degraded"

@@ -15,8 +15,6 @@ type settingsPage struct {
 	EndedMore string
 	Retention []fact
 	Evicted   []string
-	Model     []fact
-	Card      string
 	Server    []fact
 }
 
@@ -41,7 +39,6 @@ func (c *console) settings(w http.ResponseWriter, r *http.Request) {
 	now := c.Now()
 	page := settingsPage{
 		frame: c.frame(r, "Settings", "settings"), Retention: retention(c.Limits, stats), Evicted: evictions(stats),
-		Card: clip(c.Model.Card, 64<<10),
 	}
 	more, moreEnded := 0, 0
 	for _, rule := range rules {
@@ -57,7 +54,6 @@ func (c *console) settings(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	page.RulesMore, page.EndedMore = moreOf(more), moreOf(moreEnded)
-	page.Model = []fact{known("Model", c.Model.Hash, "No model is loaded in this process: its sensors report theirs on the overview.")}
 	page.Server = []fact{
 		known("Version", c.Version, "not recorded"),
 		known("Data", c.DataDir, "in memory only: nothing survives a restart"),

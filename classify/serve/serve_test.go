@@ -484,7 +484,7 @@ func TestAVerdictIsNeverOfTwoModels(t *testing.T) {
 	text := normalize.Normalize([]byte("one"))
 	var judging sync.WaitGroup
 	stop := make(chan struct{})
-	for range 4 {
+	for range 2 {
 		judging.Go(func() {
 			for {
 				select {
@@ -502,7 +502,7 @@ func TestAVerdictIsNeverOfTwoModels(t *testing.T) {
 			}
 		})
 	}
-	for i := range 40 {
+	for i := range 12 {
 		d.put(d.cfg.File, []string{"model one", "model two"}[i%2])
 		m.Reload()
 	}

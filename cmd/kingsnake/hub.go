@@ -132,9 +132,9 @@ func (h *hub) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := model.Default()
-	if err != nil {
-		return nil, err
+	var models func() console.Models
+	if h.cfg.models != nil {
+		models = func() console.Models { return h.cfg.models.page(dataHint(h.dir.path)) }
 	}
 	notifies := ""
 	if h.cfg.webhook != "" {
@@ -146,7 +146,7 @@ func (h *hub) handler() (http.Handler, error) {
 	}))
 	mux.Handle("/", console.New(console.Config{
 		Store: h.store, Auth: h.auth, SCC: h.cfg.scc, Version: version(), DataDir: h.dir.path, Notify: notifies,
-		Model: console.Model{Hash: m.Hash(), Card: model.Card}, Limits: h.cfg.limits, Log: h.log, Now: h.now,
+		Card: model.Card, Models: models, Limits: h.cfg.limits, Log: h.log, Now: h.now,
 	}))
 	return mux, nil
 }

@@ -15,6 +15,7 @@ import (
 	"kingsnake/classify/model"
 	"kingsnake/classify/serve"
 	"kingsnake/classify/signed"
+	"kingsnake/console"
 )
 
 // folderModels is the folder of models inside a data folder.
@@ -177,4 +178,42 @@ func stateOf(data string) (serve.State, string, error) {
 		err = fmt.Errorf("nothing is known of models in %s: start \"kingsnake up\" or \"kingsnake sensor\" with --model, or name its data folder with --data", data)
 	}
 	return s, dir, err
+}
+
+// page is what the console shows of the models. flags are what the commands on
+// the page need.
+func (m *models) page(flags string) console.Models {
+	s := m.State()
+	p := console.Models{
+		File: s.File, Pinned: s.Choice != serve.FromFile, Problem: s.Problem, Flags: flags, Current: pageModel(s.Current),
+		ShadowFile: s.ShadowFile, ShadowProblem: s.ShadowProblem, Refusals: s.Refusals,
+		Compared: console.Comparison{
+			Since: s.Compared.Since, Judged: s.Compared.Judged, Higher: s.Compared.Higher, Lower: s.Compared.Lower,
+			Dropped: s.Compared.Dropped, Failed: s.Compared.Failed,
+		},
+	}
+	for _, h := range s.History[min(1, len(s.History)):] {
+		p.History = append(p.History, pageModel(h))
+	}
+	if s.Shadow != nil {
+		shadow := pageModel(*s.Shadow)
+		p.Shadow = &shadow
+	}
+	for _, d := range s.Differences {
+		p.Differences = append(p.Differences, console.Difference{
+			Time: d.Time, SHA256: d.SHA256, Kind: d.Kind, Label: string(d.Label), Score: d.Score, Model: d.Model,
+			ShadowLabel: string(d.ShadowLabel), ShadowScore: d.ShadowScore, Shadow: d.Shadow,
+		})
+	}
+	for _, r := range s.Refused {
+		p.Refused = append(p.Refused, console.Refusal{File: r.File, Why: r.Why, Time: r.Time})
+	}
+	return p
+}
+
+func pageModel(i serve.Info) console.Model {
+	return console.Model{
+		Hash: i.Hash, Embedded: i.Embedded, File: i.File, Signer: i.Signer, Key: i.Key, Signed: i.Signed, Note: i.Note,
+		Size: int64(i.Size), Since: i.Since, Kept: i.Kept, Suspicious: i.Suspicious, Malicious: i.Malicious,
+	}
 }

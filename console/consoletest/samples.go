@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"kingsnake/console"
 	"kingsnake/finding"
 )
 
@@ -247,12 +248,47 @@ func Many(n int) []finding.Finding {
 func Sensors() []finding.SensorStatus {
 	const watching = "every Python script in this machine's containers: files, -c, standard input, and modules imported from writable paths"
 	return []finding.SensorStatus{
-		{Name: "node-a1", Version: "0.1.0", Model: hash, Started: Now.Add(-70 * time.Hour), Time: Now.Add(-4 * time.Second),
+		{Name: "node-a1", Version: "0.1.0", Model: hash, ModelFrom: "/etc/kingsnake/model.signed, signed by detection 2026 (key 5c1de8a9b0f32d47) on 2026-03-01",
+			Shadow: "model 77aa01c2d3e4 judged 41207 scripts beside it, 2 of them higher and 1 lower", Started: Now.Add(-70 * time.Hour), Time: Now.Add(-4 * time.Second),
 			Watching: watching, Scripts: 184_213, Findings: 12},
-		{Name: "node-b2", Version: "0.1.0", Model: hash, Started: Now.Add(-30 * time.Minute), Time: Now.Add(-9 * time.Second),
+		{Name: "node-b2", Version: "0.1.0", Model: otherHash, ModelFrom: "inside the program",
+			ModelProblem: "the file /etc/kingsnake/model.signed was refused: damaged: its header does not end", Started: Now.Add(-30 * time.Minute), Time: Now.Add(-9 * time.Second),
 			Watching: watching, Degraded: "container names and images cannot be looked up: /run/containerd/containerd.sock does not answer",
 			Scripts: 2_044, Findings: 1, Lost: map[string]uint64{"capture: ring full": 17, "detect: queue full": 3}, QueuedOut: 2},
 		{Name: "node-c3", Version: "0.1.0", Model: hash, Started: Now.Add(-400 * time.Hour), Time: Now.Add(-47 * time.Minute),
 			Watching: watching, Scripts: 90_112},
 	}
+}
+
+// otherHash is a model's that is not in use.
+const otherHash = "77aa01c2d3e4f5061728394a5b6c7d8e9fa0b1c2d3e4f5061728394a5b6c7d8e"
+
+// Models are the models of the process that serves the samples: one of a file,
+// pinned, with others before it, refused files and a shadow.
+func Models() console.Models {
+	inside := console.Model{Hash: strings.Repeat("0123456789abcdef", 4), Embedded: true, Since: Now.Add(-900 * time.Hour), Suspicious: 0.71, Malicious: 0.99873}
+	fromFile := console.Model{
+		Hash: hash, File: "/etc/kingsnake/model.signed", Signer: "detection 2026", Key: "5c1de8a9b0f32d47", Signed: Now.Add(-200 * time.Hour),
+		Note: "our own code of February on top", Size: 381_219, Since: Now.Add(-170 * time.Hour), Kept: true, Suspicious: 0.8125, Malicious: 0.999912,
+	}
+	gone, before, shadow := fromFile, fromFile, fromFile
+	gone.Hash, gone.Kept, gone.Note, gone.Since = strings.Repeat("beef", 16), false, "", Now.Add(-700*time.Hour)
+	before.Hash, before.Note, before.Since = strings.Repeat("f00d", 16), "", Now.Add(-400*time.Hour)
+	shadow.Hash, shadow.File, shadow.Note, shadow.Since = otherHash, "/etc/kingsnake/next.signed", "March; adds notebooks\u202e", Now.Add(-20*time.Hour)
+	m := console.Models{
+		File: fromFile.File, Pinned: true, Current: fromFile, History: []console.Model{before, gone, inside},
+		Problem:    "model 3f2a91c04b77 was chosen, and cannot be taken: not trusted: it is signed by \"somebody\", key 0badc0de0badc0de, and trusted are 5c1de8a9b0f32d47 (detection 2026)",
+		ShadowFile: shadow.File, Shadow: &shadow, Compared: console.Comparison{Since: Now.Add(-20 * time.Hour), Judged: 41_207, Higher: 2, Lower: 1, Dropped: 17},
+		Refused:  []console.Refusal{{File: fromFile.File, Why: "not signed: it does not begin with \"kingsnake signed model 1\"; sign a model with \"kingsnake model sign\"", Time: Now.Add(-3 * time.Hour)}},
+		Refusals: 4,
+	}
+	for i, d := range []console.Difference{
+		{Kind: "file", Label: "benign", Score: 0.0712, ShadowLabel: "malicious", ShadowScore: 0.999981},
+		{Kind: "c", Label: "suspicious", Score: 0.9, ShadowLabel: "benign", ShadowScore: 0.3},
+		{Kind: "stdin", Label: "benign", Score: 0.5, ShadowLabel: "suspicious", ShadowScore: 0.82},
+	} {
+		d.Time, d.SHA256, d.Model, d.Shadow = Now.Add(-time.Duration(i+1)*time.Hour), Shell().Script.SHA256, hash, otherHash
+		m.Differences = append(m.Differences, d)
+	}
+	return m
 }

@@ -36,7 +36,7 @@ func New(ctx context.Context, dir string, findings []finding.Finding, sensors []
 	handler := console.New(console.Config{
 		Store: s, Auth: a, SCC: scc.Config{Project: "demo-project", Location: "us-central1-a"},
 		Version: "0.1.0", DataDir: "SQLite in /var/lib/kingsnake", Notify: "the webhook at hooks.example.com",
-		Model:  console.Model{Hash: hash, Card: "kingsnake model card\n\nTrained on made-up data for this picture.\n"},
+		Card: "kingsnake model card\n\nTrained on made-up data for this picture.\n", Models: Models,
 		Limits: store.Limits{Age: 400 * 24 * time.Hour, Findings: 1_000_000, Bytes: 4 << 30},
 		Log:    slog.New(slog.DiscardHandler), Now: func() time.Time { return Now },
 	})
@@ -65,6 +65,7 @@ func Screens() []Screen {
 		{"investigate", "/findings/" + shell.Name + "/investigate"},
 		{"investigate-host", "/findings/" + stdin.Name + "/investigate"},
 		{"investigate-hostile", "/findings/" + hostile.Name + "/investigate"},
+		{"model", "/model"},
 		{"settings", "/settings"},
 		{"nowhere", "/nowhere"},
 	}
