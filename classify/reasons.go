@@ -248,12 +248,12 @@ func (e *explainer) reason(d draft) Reason {
 		sites = append(sites, e.shown(b)...)
 		r.Behaviors = append(r.Behaviors, behaviors[b].id)
 	}
-	flows := len(d.behaviors) > 1
-	for i := 1; i < len(d.behaviors) && flows; i++ {
-		flows = e.reaches(e.sites[d.behaviors[i-1]], e.sites[d.behaviors[i]])
-	}
+	flows := len(d.behaviors) > 1 && e.reaches(e.sites[d.behaviors[0]], e.sites[d.behaviors[1]])
 	extra := d.extra
 	value := func(slot string) string {
+		if id, ok := strings.CutPrefix(slot, slotSeen+" "); ok {
+			return e.recognized(words.byID[id])
+		}
 		v, used := e.value(slot, sites)
 		for _, place := range used {
 			if g := e.segmentAt(place); g != nil {
@@ -268,9 +268,6 @@ func (e *explainer) reason(d draft) Reason {
 	} else {
 		b := d.behaviors[0]
 		r.Text, r.Plain = predicate(b, value), predicate(b, none)
-		if v := e.recognized(b, sites); v != "" && r.Text == r.Plain && concrete[behaviors[b].id] == "" {
-			r.Text += ": " + show(v)
-		}
 	}
 	if r.Technique == "" {
 		r.Technique = behaviors[d.behaviors[0]].technique
@@ -292,16 +289,16 @@ func (e *explainer) shown(b int) []site {
 	return list[:n]
 }
 
-// recognized is the text that a behavior was recognized by, in the first site
-// that has one.
-func (e *explainer) recognized(b int, sites []site) string {
-	for _, at := range sites {
+// recognized is the text that a behavior was recognized by, fit to be shown, or
+// "".
+func (e *explainer) recognized(b int) string {
+	for _, at := range e.shown(b) {
 		l, from, to := e.tokens(at.segment)
 		for _, v := range e.literals(at.segment, l, from, to) {
 			found := false
 			words.texts.each([]byte(v.text), func(k int) { found = found || k == b })
 			if found && !v.number {
-				return strings.TrimSpace(v.text)
+				return show(strings.TrimSpace(v.text))
 			}
 		}
 	}
@@ -382,7 +379,7 @@ func (e *explainer) where(spans []Span) string {
 	var out []string
 	for i := 0; i < len(spans) && len(out) < 3; {
 		layer := spans[i].Layer
-		var lines []string
+		var lines []int
 		for ; i < len(spans) && spans[i].Layer == layer; i++ {
 			first, last := spans[i].Line, spans[i].EndLine
 			if layer > 0 {
@@ -390,21 +387,38 @@ func (e *explainer) where(spans []Span) string {
 				first = bytes.Count(text[:spans[i].Start], []byte{'\n'}) + 1
 				last = first + bytes.Count(text[spans[i].Start:spans[i].End], []byte{'\n'})
 			}
-			line := strconv.Itoa(first)
-			if last > first {
-				line += "-" + strconv.Itoa(last)
-			}
-			if !slices.Contains(lines, line) {
-				lines = append(lines, line)
+			for ; first <= last && len(lines) < maxPlaces; first++ {
+				lines = append(lines, first)
 			}
 		}
-		word := "line "
-		if len(lines) > 1 || strings.Contains(lines[0], "-") {
-			word = "lines "
-		}
-		out = append(out, word+strings.Join(lines, ", ")+e.decoded(layer, spans[i-1]))
+		out = append(out, inWords(lines)+e.decoded(layer, spans[i-1]))
 	}
 	return strings.Join(out, "; ")
+}
+
+// inWords is "line 3", or "lines 3-5, 9".
+func inWords(lines []int) string {
+	slices.Sort(lines)
+	lines = slices.Compact(lines)
+	var b strings.Builder
+	b.WriteString("line")
+	if len(lines) > 1 {
+		b.WriteByte('s')
+	}
+	for i := 0; i < len(lines); i++ {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, " %d", lines[i])
+		first := i
+		for i+1 < len(lines) && lines[i+1] == lines[i]+1 {
+			i++
+		}
+		if i > first {
+			fmt.Fprintf(&b, "-%d", lines[i])
+		}
+	}
+	return b.String()
 }
 
 // decoded says in words how a layer was hidden, and where.

@@ -71,7 +71,7 @@ var details = []string{
 }
 
 // joint is what behaviors mean together. When it was seen that the first one's
-// outcome reaches the next one, it is said in the words of flows, else of says.
+// outcome reaches the second, it is said in the words of flows, else of says.
 // Words that stand empty are put together from those of each behavior.
 type joint struct {
 	parts     [][]string // of each part the heaviest behavior counts
@@ -165,10 +165,18 @@ func (t template) fill(value values) (string, bool) {
 	}
 }
 
+// slotSeen stands for the text that a behavior was recognized by. It is no slot
+// of a template, but added to the words of behaviors that have none.
+const slotSeen = "seen"
+
 // predicate says what a behavior does, with values if there are any.
 func predicate(b int, value values) string {
-	if s, ok := concrete[behaviors[b].id].fill(value); ok && s != "" {
+	t, ok := concrete[behaviors[b].id]
+	if s, full := t.fill(value); ok && full {
 		return s
+	}
+	if v := value(slotSeen + " " + behaviors[b].id); v != "" && !ok {
+		return behaviors[b].says + " (" + v + ")"
 	}
 	return behaviors[b].says
 }
@@ -189,7 +197,7 @@ func (j *joint) predicate(chosen []int, flows bool, value values) string {
 		if t, ok := sends[behaviors[b].id]; ok && i > 0 {
 			what := "data"
 			if flows {
-				what = "it"
+				what = "that"
 			}
 			if s, ok := template(strings.ReplaceAll(string(t), "%s", what)).fill(value); ok {
 				clauses[i] = s

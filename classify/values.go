@@ -495,6 +495,12 @@ func (e *explainer) follow(a, b site) bool {
 	}
 	f := flow{e: e, names: map[string]bool{}, files: map[string][]string{}}
 	f.pass(a.segment, true)
+	if l, k, to := e.tokens(a.segment); behaviors[a.behavior].id == "net.connect" { // the socket
+		name, _ := nameAt(l, k, to)
+		if object, _, ok := cutLast(name); ok {
+			f.names[object] = true
+		}
+	}
 	for i := first + 1; i < min(last, first+maxFlow); i++ {
 		if s := &e.segments[i]; s.layer == a.layer {
 			f.pass(s, f.mentioned(s))
@@ -553,7 +559,7 @@ func (f *flow) pass(s *segment, part bool) {
 	var bound, paths []string
 	opens := false
 	f.words(s, func(word string, next int) bool {
-		opens = opens || word == "open" || strings.HasSuffix(word, ".open")
+		opens = opens || word == "open" || strings.HasSuffix(word, ".open") || strings.HasSuffix(word, "urlretrieve") || strings.HasSuffix(word, ".download")
 		if word[0] == '"' && isPath(word[1:]) {
 			paths = append(paths, word)
 		} else if word[0] != '"' && !isOp(l, next, to, '(') && !isOp(l, next, to, '=') {
@@ -600,7 +606,7 @@ func (f *flow) pass(s *segment, part bool) {
 	for _, name := range bound {
 		f.names[name] = true
 	}
-	if opens || strings.Contains(first, "urlretrieve") {
+	if opens {
 		for _, p := range paths {
 			if p[0] == '"' {
 				f.names[p] = true
