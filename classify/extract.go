@@ -44,16 +44,23 @@ func (s behaviorSet) members(to []uint8) []uint8 {
 	return to
 }
 
-// The table of marks: the first half is a matrix of pairs of behaviors (the
-// diagonal is each behavior alone), the second half is hashed.
+// The table of marks: first a matrix of pairs of behaviors (the diagonal is
+// each behavior alone), then those that are hashed.
 const (
 	behaviorMax = 128
 	pairMarks   = behaviorMax * behaviorMax
-	markCount   = 2 * pairMarks
+	hashMarks   = 1 << 17
+	markCount   = pairMarks + hashMarks
+)
+
+// Bounds on the marks of a script as a whole.
+const (
+	maxImports = 16 // modules of which pairs are marked
+	maxRepeats = 32 // times that a behavior is counted
 )
 
 func pairMark(i, j uint8) uint32 { return uint32(i)<<7 | uint32(j) }
-func hashMark(h uint64) uint32   { return pairMarks + uint32(h>>20)%pairMarks }
+func hashMark(h uint64) uint32   { return pairMarks + uint32(h>>20)%hashMarks }
 
 // extraction is everything the model reads of one script, with the place of
 // each feature. Tokens are counted through all layers.
@@ -81,6 +88,8 @@ type extraction struct {
 	firstBlock bool
 	tokens     int
 	shape      shape
+	times      [behaviorMax]int32 // that each behavior was seen
+	imported   []uint64           // modules
 }
 
 // sighting is a behavior seen at a token.
@@ -95,6 +104,8 @@ type slot struct {
 	feature uint32
 	block   int32
 }
+
+var hashHidden = hashBytes("hidden")
 
 var extractions = sync.Pool{New: func() any { return &extraction{table: make([]slot, 1<<13), block: 1} }}
 
@@ -132,7 +143,7 @@ func (x *extraction) reset() {
 		features: x.features[:0], places: x.places[:0], blockEnd: x.blockEnd[:0], marks: x.marks[:0],
 		markPlace: x.markPlace[:0], markEnd: x.markEnd[:0], does: x.does[:0], newLayer: x.newLayer[:0],
 		seen: x.seen[:0], whole: x.whole[:0], wholeAt: x.wholeAt[:0], wholeMark: x.wholeMark[:0],
-		table: x.table, block: x.block + 1, generation: x.block + 1,
+		imported: x.imported[:0], table: x.table, block: x.block + 1, generation: x.block + 1,
 	}
 }
 
@@ -188,11 +199,12 @@ func (x *extraction) mark(h uint64, place int32) {
 // behave notes a behavior at a token.
 func (x *extraction) behave(b int, layer int, place int32) {
 	x.current.add(b)
+	x.times[b]++
 	if len(x.seen) < 1<<16 {
 		x.seen = append(x.seen, sighting{uint8(b), uint16(layer), place})
 	}
 	if layer > 0 {
-		x.wholeMark = append(x.wholeMark, hashMark(join(hashBytes("hidden"), uint64(b))))
+		x.wholeMark = append(x.wholeMark, hashMark(join(hashHidden, uint64(b))))
 	}
 }
 
@@ -226,9 +238,23 @@ func (x *extraction) blockLen() int {
 	return len(x.features)
 }
 
-// finish adds the marks of the script as a whole.
+// finish adds the marks of the script as a whole: its shape, how often it does
+// what it does, and which modules it uses together.
 func (x *extraction) finish(text normalize.Text) {
 	x.wholeMark = x.shape.marks(x.wholeMark, text, x.tokens)
+	for b, n := range x.times {
+		for k := int32(2); k <= min(n, maxRepeats); k *= 2 {
+			x.wholeMark = append(x.wholeMark, hashMark(join(uint64(b)<<8|uint64(k), 139)))
+		}
+	}
+	slices.Sort(x.imported)
+	modules := slices.Compact(x.imported)
+	modules = modules[:min(len(modules), maxImports)]
+	for i, a := range modules {
+		for _, b := range modules[i+1:] {
+			x.wholeMark = append(x.wholeMark, hashMark(join(join(a, b), 141)))
+		}
+	}
 	slices.Sort(x.wholeMark)
 	x.wholeMark = slices.Compact(x.wholeMark)
 }

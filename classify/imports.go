@@ -56,14 +56,22 @@ func (w *walker) module(i int) (s symbol, first uint64, next int) {
 	return s, first, i
 }
 
+// importsModule notes the import of one module at token i.
+func (w *walker) importsModule(s symbol, first uint64, i int) {
+	w.x.feature(groupCalls, join(uint64(s), 11), w.place(i))
+	w.x.shape.imports++
+	if first != 0 && len(w.x.imported) < 256 {
+		w.x.imported = append(w.x.imported, first)
+	}
+}
+
 func (w *walker) imports(i int) int {
 	for range 256 {
 		s, first, next := w.module(i)
 		if s == 0 {
 			return max(next, i)
 		}
-		w.x.feature(groupCalls, join(uint64(s), 11), w.place(i))
-		w.x.shape.imports++
+		w.importsModule(s, first, i)
 		i = next
 		if w.is(i, "as") && w.kind(i+1) == normalize.Name {
 			w.bind(hashBytes(w.bytes(i+1)), s)
@@ -80,12 +88,11 @@ func (w *walker) imports(i int) int {
 }
 
 func (w *walker) importsFrom(i int) int {
-	s, _, next := w.module(i)
+	s, first, next := w.module(i)
 	if !w.is(next, "import") {
 		return max(next, i)
 	}
-	w.x.feature(groupCalls, join(uint64(s), 11), w.place(i))
-	w.x.shape.imports++
+	w.importsModule(s, first, i)
 	i = next + 1
 	if w.isOp(i, '*') {
 		if s != 0 && len(w.stars) < 8 {

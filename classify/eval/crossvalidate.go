@@ -150,7 +150,7 @@ func CrossValidate(ctx context.Context, d *train.Dataset, learn Learner, split S
 			var examples []*train.Example
 			for i := range d.Examples {
 				e := &d.Examples[i]
-				if f, ok := folds[split.key(e)]; (!ok || f != fold) && !judged[fold][e.Group] {
+				if f, ok := folds[split.key(e)]; (!ok || f != fold) && !judged[fold][e.Group] && !judged[fold][e.Donor] {
 					examples = append(examples, e)
 				}
 			}

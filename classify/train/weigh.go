@@ -1,16 +1,24 @@
 package train
 
-import "math"
+import (
+	"math"
+
+	"kingsnake/classify/corpus/augment"
+)
+
+// formWeight is what a rewritten form of a script counts against the script
+// itself: enough to be learned from, too little to crowd out what is real.
+const formWeight = 0.2
 
 // Weigh gives each example its weight: a malicious cluster counts once,
-// however many members it has; a repository with n clusters counts √n times; a
-// text that shows little evidence of what its label says counts less; and so
-// does a benign script that is one of very many of its group.
+// however many members and forms it has; a repository with n clusters counts
+// √n times; a text that shows little evidence of what its label says counts
+// less; and so does a rewritten form.
 func Weigh(examples []*Example, positive float64) []float64 {
 	members := map[string]float64{}
 	clusters := map[string]map[string]bool{}
 	for _, e := range examples {
-		members[key(e)]++
+		members[key(e)] += share(e)
 		if clusters[e.Group] == nil {
 			clusters[e.Group] = map[string]bool{}
 		}
@@ -18,17 +26,17 @@ func Weigh(examples []*Example, positive float64) []float64 {
 	}
 	weights := make([]float64, len(examples))
 	for i, e := range examples {
+		weights[i] = share(e)
 		if !e.Malicious {
-			weights[i] = 1
 			continue
 		}
-		w := positive / members[key(e)]
+		w := positive * share(e) / members[key(e)]
 		w /= math.Sqrt(float64(len(clusters[e.Group])))
 		switch {
 		case e.Evidence == 0:
-			w *= 0.1
+			w *= 0.3
 		case e.Evidence == 1:
-			w *= 0.4
+			w *= 0.6
 		}
 		if e.Kind == "c" || e.Kind == "stdin" {
 			w *= 1.5
@@ -36,6 +44,14 @@ func Weigh(examples []*Example, positive float64) []float64 {
 		weights[i] = w
 	}
 	return weights
+}
+
+// share is what an example counts within its cluster.
+func share(e *Example) float64 {
+	if e.Set == augment.Set {
+		return formWeight
+	}
+	return 1
 }
 
 func key(e *Example) string {
