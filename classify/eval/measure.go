@@ -74,10 +74,9 @@ func clusters(scored []Scored) []cluster {
 	return all
 }
 
-// Flagged says of each script whether it raises an alarm at rate, by a
-// threshold from the benign scores of the other folds.
-func Flagged(scored []Scored, rate float64) []bool {
-	var limits [Folds]float64
+// foldLimits gives each fold the threshold that the benign scores of the other
+// folds set for it at rate.
+func foldLimits(scored []Scored, rate float64) (limits [Folds]float64) {
 	for fold := range Folds {
 		var benign []float64
 		for i := range scored {
@@ -87,6 +86,13 @@ func Flagged(scored []Scored, rate float64) []bool {
 		}
 		limits[fold] = threshold(benign, rate)
 	}
+	return limits
+}
+
+// Flagged says of each script whether it raises an alarm at rate, by a
+// threshold from the benign scores of the other folds.
+func Flagged(scored []Scored, rate float64) []bool {
+	limits := foldLimits(scored, rate)
 	flagged := make([]bool, len(scored))
 	for i, s := range scored {
 		flagged[i] = s.Logit >= limits[s.Fold]

@@ -23,8 +23,10 @@ type Report struct {
 	KnownGood       string    `json:"known_good"`
 	BenignMistakes  []Mistake `json:"benign_mistakes,omitempty"`
 	MaliciousMissed []Mistake `json:"malicious_missed,omitempty"`
-	Calibration     classify.Calibration
-	Thresholds      classify.Thresholds
+	// Evasion is what hiding loses, when that was measured.
+	Evasion     []EvasionResult `json:"evasion,omitempty"`
+	Calibration classify.Calibration
+	Thresholds  classify.Thresholds
 }
 
 // NoKnownGood is what a report says as long as there is no index.
@@ -56,6 +58,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	writeMistakes(&b, "Benign scripts that score highest", r.BenignMistakes)
 	writeMistakes(&b, "Malicious scripts that score lowest, one a cluster", r.MaliciousMissed)
+	writeEvasion(&b, r.Evasion)
 	_, err := io.WriteString(w, b.String())
 	return err
 }

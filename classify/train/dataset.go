@@ -62,7 +62,7 @@ func Build(ctx context.Context, source Source, o Options) (*Dataset, error) {
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			for j := range jobs {
-				e := example(j.row, o)
+				e := NewExample(j.row, o)
 				mu.Lock()
 				for len(d.Examples) <= j.index {
 					d.Examples = append(d.Examples, Example{})
@@ -93,7 +93,8 @@ func Build(ctx context.Context, source Source, o Options) (*Dataset, error) {
 	return &d, nil
 }
 
-func example(row corpus.Row, o Options) Example {
+// NewExample reads the features of one row, as Build does.
+func NewExample(row corpus.Row, o Options) Example {
 	text := normalize.Normalize([]byte(row.Text))
 	e := Example{Row: row, Features: classify.Extract(text), Bytes: len(row.Text), Layers: len(text.Layers)}
 	if o.Plain != nil {

@@ -17,6 +17,8 @@ func runEval(ctx context.Context, env Env, args []string) error {
 	split := fs.String("leave-out", "group", "what a model is judged on and never sees: group (the protocol), family or source")
 	baseline := fs.Bool("baseline", true, "measure the plain token model as well, to compare with")
 	worst := fs.Int("worst", 15, "how many of the worst mistakes of each kind to list")
+	evasion := fs.Bool("evasion", false, "rewrite one script of each cluster in every way that hides, and measure what that loses; takes minutes")
+	evasionClusters := fs.Int("evasion-clusters", 0, "how many clusters to rewrite, chosen by --fold-seed; 0 for all")
 	fs.Bool("no-known-good", false, "switch off any index of known files; there is none, so nothing changes")
 	if err := parseFlags(fs, args); err != nil {
 		return err
@@ -34,11 +36,21 @@ func runEval(ctx context.Context, env Env, args []string) error {
 	if err != nil {
 		return err
 	}
-	report, _, err := eval.Evaluate(ctx, d, source, eval.Options{
+	report, v, err := eval.Evaluate(ctx, d, source, eval.Options{
 		Settings: train.Defaults(), Split: by, Seed: *seed, Baseline: *baseline, Worst: *worst, Progress: progress,
 	})
 	if err != nil {
 		return err
+	}
+	if *evasion {
+		o := eval.EvasionOptions{Clusters: *evasionClusters, Seed: *seed, Worst: 3, Progress: progress}
+		if c := newCompiler(ctx); c != nil {
+			defer c.Close()
+			o.Compile = c.Compile
+		}
+		if report.Evasion, err = eval.Evasion(ctx, v, source, o); err != nil {
+			return err
+		}
 	}
 	progress("done")
 	if *asJSON {
