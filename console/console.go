@@ -34,12 +34,12 @@ type Config struct {
 	Auth  *auth.Auth
 	SCC   scc.Config // names that only Google Cloud has, for the JSON tab and the log filters
 
-	Version string // of this program
-	DataDir string // where findings rest, in words, for the settings page
-	Notify  string // where notifications go, for example "the webhook at example.com"; "" when nowhere
+	Version string        // of this program
+	DataDir string        // where findings rest, in words, for the settings page
+	Notify  string        // where notifications go, for example "the webhook at example.com"; "" when nowhere
 	Card    string        // of the embedded model, plain text; "" when there is none
 	Models  func() Models // of this process; nil when nothing is judged in it
-	Limits  store.Limits // what is kept; shown, not enforced, here
+	Limits  store.Limits  // what is kept; shown, not enforced, here
 
 	Log *slog.Logger     // nil means slog.Default
 	Now func() time.Time // nil means time.Now

@@ -397,10 +397,11 @@ func (m *Models) save(now bool) {
 }
 
 // Observe lets the shadow judge a script that the model in use called v. It
-// never waits.
+// never waits. A harmless verdict that comes with a reason is no model's: the
+// script is a known file, and what a model thinks of it makes no difference.
 func (m *Models) Observe(s capture.Script, v classify.Verdict) {
 	shadow := m.shadow.Load()
-	if shadow == nil || shadow.Hash() == v.Model {
+	if shadow == nil || shadow.Hash() == v.Model || v.Label == classify.Benign && len(v.Reasons) > 0 {
 		return
 	}
 	if !m.waiting.offer(s, v) {

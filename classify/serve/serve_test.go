@@ -361,6 +361,8 @@ func TestTheShadowJudgesBesideAndIsPromoted(t *testing.T) {
 		m := d.open()
 		go m.Run(t.Context())
 		observe(m, "print(1)", "bad", "odd", "worse", "odd", "odd")
+		known := classify.Verdict{Label: classify.Benign, Model: m.Hash(), Reasons: []classify.Reason{{Text: "It is a known file."}}}
+		m.Observe(script("odd, but known"), known)
 		time.Sleep(Every)
 		synctest.Wait()
 		s := m.State()
