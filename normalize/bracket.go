@@ -150,22 +150,3 @@ func (p *peeler) popList(base int, start int32) value {
 	v.extra = &extra{items: append([]value(nil), items...)}
 	return v
 }
-
-// braces reads a dictionary or a set. Its value is not followed.
-func (p *peeler) braces() value {
-	start := p.startAt()
-	p.advance()
-	for !p.closed() {
-		at := p.i
-		p.drop(p.test())
-		for p.isWord("for") {
-			p.forTargets()
-			p.drop(p.binary(1))
-		}
-		if p.isWord("if") || p.is(':') || p.is(',') || p.i == at {
-			p.advance()
-		}
-	}
-	p.close('}')
-	return value{start: start, end: p.lastEnd()}
-}

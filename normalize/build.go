@@ -1,9 +1,6 @@
 package normalize
 
-import (
-	"bytes"
-	"unicode/utf8"
-)
+import "bytes"
 
 // concat joins two texts.
 func (p *peeler) concat(left, right value) value {
@@ -50,7 +47,7 @@ func (p *peeler) appendPieces(pieces []piece, v value, at int) []piece {
 	}
 	before := len(pieces)
 	if v.literal {
-		pieces = stringPieces(p.src, p.toks[v.tok], int32(at), pieces)
+		pieces = stringPieces(p.home.src, p.home.toks[v.tok], int32(at), pieces)
 	} else {
 		for _, more := range p.pieces(v) {
 			more.value += int32(at)
@@ -70,6 +67,9 @@ func (p *peeler) appendPieces(pieces []piece, v value, at int) []piece {
 
 // join is separator.join(list).
 func (p *peeler) join(separator value, parts sequence) value {
+	if parts.of.kind == chars && len(separator.data) == 0 && separator.kind == text {
+		return p.joinChars(parts.of)
+	}
 	n := 0
 	for i := range parts.n {
 		part := parts.at(i)
@@ -100,6 +100,18 @@ func (p *peeler) join(separator value, parts sequence) value {
 	}
 	out.extra = &extra{pieces: pieces, steps: steps}
 	return out
+}
+
+// joinChars is "".join(v) for a list of characters.
+func (p *peeler) joinChars(v value) value {
+	if !p.u.spend(len(v.extra.ints)) {
+		return value{}
+	}
+	data := make([]byte, 0, len(v.extra.ints))
+	for _, c := range v.extra.ints {
+		data = appendChar(data, int(c), false)
+	}
+	return p.derive(v, text, data, "chr")
 }
 
 // substring is bytes [from, to) of the data of v, made by the named step.
@@ -176,16 +188,12 @@ func (p *peeler) fromInts(v value, kind valueKind) value {
 
 // sequence is the elements of a text or a list.
 type sequence struct {
-	of    value
-	n     int
-	chars []value // of a text with characters of several bytes
+	of value
+	n  int
 }
 
 // at gives element i.
 func (s sequence) at(i int) value {
-	if s.chars != nil {
-		return s.chars[i]
-	}
 	v := s.of.at(i)
 	if s.of.isText() {
 		v.start, v.end = s.of.start, s.of.end
@@ -201,15 +209,11 @@ func (p *peeler) elements(v value) (s sequence, ok bool) {
 		return sequence{}, false
 	}
 	if v.kind == text && !isASCII(v.data) {
-		if !p.u.spend(valueSize * s.n) {
+		if !p.u.spend(4 * s.n) {
 			return sequence{}, false
 		}
-		rest := v.data
-		for len(rest) > 0 {
-			_, k := utf8.DecodeRune(rest)
-			s.chars = append(s.chars, value{kind: text, start: v.start, end: v.end, data: rest[:k:k], named: true})
-			rest = rest[k:]
-		}
+		s.of.kind, s.of.literal = chars, false
+		s.of.extra = &extra{ints: v.chars(), steps: v.steps(), pieces: p.whole(v)}
 	}
 	return s, true
 }
@@ -240,7 +244,7 @@ func (p *peeler) reverse(v value) value {
 			}
 		}
 		return p.derive(v, v.kind, data, "reverse")
-	case list, integers:
+	case list, integers, chars:
 		elements, ok := p.elements(v)
 		if !ok {
 			return value{}

@@ -36,9 +36,9 @@ func (p *peeler) member(v value) value {
 	name := NameValue(p.src, p.toks[p.i])
 	p.advance()
 	switch v.kind {
-	case function:
-		return attribute(v, name)
-	case text, bytesText, list, integers:
+	case function, object:
+		return p.attribute(v, name)
+	case text, bytesText, list, integers, chars, dict, integer, bigInt:
 		if !p.is('(') {
 			p.drop(v)
 			return value{}
@@ -52,7 +52,13 @@ func (p *peeler) member(v value) value {
 		}
 		p.stack = p.stack[:base]
 		return out
-	case unknown:
+	case unknown, settled:
+		if v, ok := p.env[string(append(append(make([]byte, 0, 64), '.'), name...))]; ok {
+			return v
+		}
+		if f, ok := p.env[string(name)]; ok && f.kind == lambda && f.extra.code.method {
+			return f
+		}
 		p.written(name)
 	}
 	return value{}
@@ -127,6 +133,9 @@ func (p *peeler) call(f value, args []value) (out value) {
 	switch f.kind {
 	case function:
 		if p.touch(args...) {
+			if f.extra != nil {
+				args = append(append([]value(nil), args...), f.extra.items...)
+			}
 			out = p.callFunction(symbolNames[f.num], args)
 		}
 	case lambda:
@@ -141,59 +150,11 @@ func (p *peeler) call(f value, args []value) (out value) {
 	return out
 }
 
-// callLambda calls a function of the script.
-func (p *peeler) callLambda(f value, args []value) value {
-	const maxCalls = 8
-	if p.calls >= maxCalls || !p.step() || len(args) > len(f.extra.names) {
-		return value{}
-	}
-	known := false
-	for _, arg := range args {
-		known = known || arg.kind != unknown
-	}
-	if !known {
-		return value{}
-	}
-	names := f.extra.names[:len(args)]
-	return p.evaluate(int(f.num), names, append([]value(nil), args...))
-}
-
-// evaluate reads the expression at token at once more, with names bound to
-// values, and gives its value.
-func (p *peeler) evaluate(at int, names []int32, values []value) value {
-	i, begin, again := p.i, p.begin, p.again
-	before := make([]value, len(names))
-	for k, name := range names {
-		key := string(NameValue(p.src, p.toks[name]))
-		before[k] = p.env[key]
-		p.setLocal(key, values[k])
-	}
-	p.i, p.begin, p.again = at, at, true
-	p.calls++
-	v := p.test()
-	p.calls--
-	p.i, p.begin, p.again = i, begin, again
-	for k := len(names) - 1; k >= 0; k-- {
-		p.setLocal(string(NameValue(p.src, p.toks[names[k]])), before[k])
-	}
-	return v
-}
-
-// setLocal binds a name for a while, or unbinds it.
-func (p *peeler) setLocal(name string, v value) {
-	if v.kind == unknown || v.kind == settled {
-		delete(p.env, name)
-		return
-	}
-	v.named = true
-	p.env[name] = v
-}
-
 // lambda reads "lambda a, b: body".
 func (p *peeler) lambda() value {
 	start := p.startAt()
 	p.advance()
-	names, simple := p.parameters(':')
+	names, defaults, simple := p.parameters(':')
 	if !p.is(':') {
 		return value{start: start, end: p.lastEnd()}
 	}
@@ -211,77 +172,7 @@ func (p *peeler) lambda() value {
 	}
 	v := value{start: start, end: p.lastEnd()}
 	if simple {
-		v.kind, v.num, v.extra = lambda, int64(at), &extra{names: names}
+		v.kind, v.extra = lambda, &extra{code: &code{source: p.source, names: names, defaults: defaults, at: int32(at)}}
 	}
 	return v
-}
-
-// comprehension reads "for name in iterable" behind the element expression
-// that starts at token element, and evaluates it where that is possible.
-func (p *peeler) comprehension(element int) value {
-	p.advance()
-	target := int32(p.i)
-	simple := p.kind() == Name
-	for !p.closed() && !p.isWord("in") {
-		p.advance()
-	}
-	simple = simple && p.isWord("in") && p.isTarget(int(target))
-	if p.isWord("in") {
-		p.advance()
-	}
-	iterable := p.binary(1)
-	for p.isWord("for") || p.isWord("if") || p.isWord("in") || p.isAsyncFor() {
-		simple = false
-		p.advance()
-		p.drop(p.binary(1))
-		for p.is(',') {
-			p.advance()
-			p.drop(p.binary(1))
-		}
-	}
-	elements, ok := p.elements(iterable)
-	if !simple || !ok {
-		p.drop(iterable)
-		return value{}
-	}
-	base := len(p.stack)
-	if !p.evaluateAll(element, target, elements) {
-		p.stack = p.stack[:base]
-		p.drop(iterable)
-		return value{}
-	}
-	p.use(iterable)
-	v := p.popList(base, iterable.start)
-	if v.extra != nil {
-		start, end := p.hull(iterable)
-		v.extra.pieces = []piece{{0, start, end}}
-	}
-	return v
-}
-
-// evaluateAll evaluates the expression at token at with the name at token
-// target bound to every element in turn, and pushes what it gives. It reports
-// whether all of that was known.
-func (p *peeler) evaluateAll(at int, target int32, elements sequence) bool {
-	i, begin, again := p.i, p.begin, p.again
-	key := string(NameValue(p.src, p.toks[target]))
-	before := p.env[key]
-	p.quiet++
-	p.begin, p.again = at, true
-	ok := true
-	for k := 0; k < elements.n && ok && p.step(); k++ {
-		v := elements.at(k)
-		v.named = true
-		p.env[key] = v
-		p.i = at
-		v = p.test()
-		// Texts are made of these; lists of anything else are not worth it.
-		ok = v.isText() || v.kind == integer
-		v.named = false
-		p.push(v)
-	}
-	p.quiet--
-	p.i, p.begin, p.again = i, begin, again
-	p.setLocal(key, before)
-	return ok && p.u.steps <= maxSteps
 }

@@ -3,15 +3,8 @@ package normalize
 // base64Digits gives the value of every digit of base64, in the standard and
 // in the URL-safe alphabet, and 255 for what is none.
 var base64Digits = func() (t [256]byte) {
-	for i := range t {
-		t[i] = 255
-	}
-	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-	for i := range digits {
-		t[digits[i]] = byte(i)
-	}
-	t['-'], t['_'] = 62, 63
-	return t
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+	return digitValues(letters+"+/", letters+"-_")
 }()
 
 // decodeBase64 decodes base64 as Python does when it does not validate: bytes

@@ -24,6 +24,10 @@ type decoder struct {
 	// input that is broken further on, it gives what could be read. It must be
 	// a pure function, linear in len(in)+limit, and must not change in.
 	decode func(in []byte, options []int64, limit int) (out []byte, ok bool)
+	// keyed takes the place of decode where the call needs more texts, such as
+	// a key: they are keys, in the order of the call, those of a constructor
+	// ("Fernet(key).decrypt(token)") behind those of its method.
+	keyed func(in []byte, keys [][]byte, options []int64, limit int) (out []byte, ok bool)
 }
 
 // decoders are all that is known.
@@ -43,8 +47,28 @@ var decoders = []decoder{
 		decode: decodeHex,
 	},
 	{
+		name:   "base32",
+		calls:  []string{"base64.b32decode"},
+		decode: decodeBase32,
+	},
+	{
+		name:   "base85",
+		calls:  []string{"base64.b85decode"},
+		decode: decodeBase85,
+	},
+	{
+		name:   "ascii85",
+		calls:  []string{"base64.a85decode"},
+		decode: decodeAscii85,
+	},
+	{
+		name:   "z85",
+		calls:  []string{"base64.z85decode", "zmq.utils.z85.decode"},
+		decode: decodeZ85,
+	},
+	{
 		name:   "zlib",
-		calls:  []string{"zlib.decompress"},
+		calls:  []string{"zlib.decompress", "zlib.decompressobj().decompress"},
 		codecs: []string{"zlib", "zip", "zlib_codec"},
 		decode: decodeZlib,
 	},
@@ -52,6 +76,33 @@ var decoders = []decoder{
 		name:   "gzip",
 		calls:  []string{"gzip.decompress"},
 		decode: decodeGzip,
+	},
+	{
+		name:   "bz2",
+		calls:  []string{"bz2.decompress", "bz2.BZ2Decompressor().decompress"},
+		codecs: []string{"bz2", "bz2_codec"},
+		decode: decodeBz2,
+	},
+	{
+		name:   "lzma",
+		calls:  []string{"lzma.decompress", "lzma.LZMADecompressor().decompress"},
+		decode: decodeLzma,
+	},
+	{
+		name:  "fernet",
+		calls: []string{"cryptography.fernet.Fernet().decrypt", "fernet.Fernet().decrypt"},
+		keyed: decodeFernet,
+	},
+	{
+		name: "aes",
+		calls: []string{"Crypto.Cipher.AES.new().decrypt", "Cryptodome.Cipher.AES.new().decrypt",
+			"Crypto.Cipher.AES.new().decrypt_and_verify"},
+		keyed: decodeAES,
+	},
+	{
+		name:   "marshal",
+		calls:  []string{"marshal.loads"},
+		decode: decodeMarshal,
 	},
 	{
 		name:   "rot13",
@@ -70,12 +121,17 @@ func (p *peeler) decode(d *decoder, v value, rest []value) value {
 		return value{}
 	}
 	var options []int64
+	var keys [][]byte
 	for _, arg := range rest {
-		if arg.kind == integer {
+		switch {
+		case arg.kind == integer:
 			options = append(options, arg.num)
+		case arg.isText() && d.keyed != nil:
+			p.use(arg)
+			keys = append(keys, arg.raw())
 		}
 	}
-	out, ok := p.run1(d, v.raw(), options)
+	out, ok := p.run1(d, v.raw(), keys, options)
 	if !ok {
 		return value{}
 	}
@@ -83,12 +139,12 @@ func (p *peeler) decode(d *decoder, v value, rest []value) value {
 }
 
 // run1 runs a decoder within what may still be made.
-func (p *peeler) run1(d *decoder, in []byte, options []int64) ([]byte, bool) {
+func (p *peeler) run1(d *decoder, in []byte, keys [][]byte, options []int64) ([]byte, bool) {
 	limit := min(maxOutput, p.u.left())
 	if limit == 0 {
 		return nil, false
 	}
-	out, ok := d.decode(in, options, limit)
+	out, ok := d.run(in, keys, options, limit)
 	if len(out) >= limit {
 		p.u.note("cut the output of %s at %d bytes", d.name, limit)
 	}
@@ -96,6 +152,14 @@ func (p *peeler) run1(d *decoder, in []byte, options []int64) ([]byte, bool) {
 		return nil, false
 	}
 	return out, true
+}
+
+// run decodes in.
+func (d *decoder) run(in []byte, keys [][]byte, options []int64, limit int) ([]byte, bool) {
+	if d.keyed != nil {
+		return d.keyed(in, keys, options, limit)
+	}
+	return d.decode(in, options, limit)
 }
 
 // decodeCodec is v.decode(codec).

@@ -48,6 +48,9 @@ func (p *peeler) isWord(word string) bool {
 
 // lastEnd is where the token before the one to be read next ends.
 func (p *peeler) lastEnd() int32 {
+	if p.source != p.home {
+		return int32(p.site.End)
+	}
 	for i := min(p.i, len(p.toks)) - 1; i >= 0; i-- {
 		if p.toks[i].Kind != Comment {
 			return p.toks[i].End
@@ -61,7 +64,15 @@ func (p *peeler) startAt() int32 {
 	if p.i >= len(p.toks) {
 		return p.lastEnd()
 	}
-	return p.toks[p.i].Start
+	return p.at(p.toks[p.i]).start
+}
+
+// at is a value of which nothing is known but that token t makes it.
+func (p *peeler) at(t Token) value {
+	if p.source != p.home {
+		return value{start: int32(p.site.Start), end: int32(p.site.End)}
+	}
+	return value{start: t.Start, end: t.End}
 }
 
 // drop reports a value that its context makes nothing of.
@@ -96,20 +107,31 @@ func (p *peeler) test() value {
 		v.named = true
 		return v
 	}
+	chosen, decided := value{}, false
 	for p.isWord("if") {
-		p.drop(v)
 		p.advance()
-		p.drop(p.binary(1))
+		truth, known := p.binary(1).truth()
+		switch {
+		case decided:
+		case known && truth:
+			chosen, decided = v, true
+		case !known:
+			p.drop(v)
+			decided = true
+		}
 		v = value{}
 		if !p.isWord("else") {
-			break
+			// The condition of a comprehension has none.
+			return chosen
 		}
 		p.advance()
 		v = p.binary(1)
-		if !p.isWord("if") {
+		if !p.isWord("if") && decided && !chosen.known() {
 			p.drop(v)
-			v = value{}
 		}
+	}
+	if decided {
+		return chosen
 	}
 	return v
 }
@@ -149,13 +171,15 @@ func (p *peeler) operator() (op string, strength int) {
 		case "and":
 			return "and", 2
 		case "in", "is", "not":
-			return "in", 4
+			return string(word), comparison
 		}
 		return "", 0
 	}
 	switch string(word) {
-	case "<", ">", "<=", ">=", "==", "!=", "<>":
-		return "<", 4
+	case "<", ">", "<=", ">=", "==", "!=":
+		return string(word), comparison
+	case "<>":
+		return "!=", comparison
 	case "|":
 		return "|", 5
 	case "^":
@@ -188,6 +212,7 @@ func (p *peeler) operator() (op string, strength int) {
 func (p *peeler) binary(strength int) value {
 	start := p.startAt()
 	left := p.unary()
+	middle, chain := value{}, false // of a < b < c
 	for p.i < len(p.toks) {
 		if k := p.toks[p.i].Kind; k != Op && k != Keyword {
 			break
@@ -200,21 +225,38 @@ func (p *peeler) binary(strength int) value {
 			break
 		}
 		p.advance()
-		for op == "in" && (p.isWord("not") || p.isWord("in")) {
+		if op == "not" && p.isWord("in") {
+			op = "not in"
+			p.advance()
+		} else if op == "is" && p.isWord("not") {
+			op = "is not"
 			p.advance()
 		}
 		right := p.binary(s + 1)
-		left = p.binaryOp(op, left, right)
+		switch {
+		case s == comparison && chain:
+			before := left
+			left = p.binaryOp(op, middle, right)
+			if truth, known := before.truth(); !known || !truth {
+				left = before
+			}
+		default:
+			left = p.binaryOp(op, left, right)
+		}
+		middle, chain = right, s == comparison
 		left.start, left.end = start, p.lastEnd()
 	}
 	return left
 }
 
+// comparison is how strongly comparisons bind.
+const comparison = 4
+
 // unary reads an operand with its signs.
 func (p *peeler) unary() value {
 	start := p.startAt()
 	signs := 0
-	negate, invert := false, false
+	negate, invert, not := false, false, false
 	for p.i < len(p.toks) {
 		switch {
 		case p.is('-'):
@@ -222,21 +264,32 @@ func (p *peeler) unary() value {
 		case p.is('~'):
 			invert = !invert
 		case p.is('+'):
-		case p.isWord("not"), p.isWord("yield"):
-			invert = !invert
+		case p.isWord("not"):
+			p.advance()
+			v := p.binary(comparison)
+			truth, known := v.truth()
+			p.drop(v)
+			if !known || signs > 0 && !not {
+				return value{start: start, end: p.lastEnd()}
+			}
+			out := truthValue(!truth)
+			out.start, out.end = start, p.lastEnd()
+			return out
+		case p.isWord("yield"):
+			not = true
 		case p.kind() == Name && string(p.toks[p.i].Bytes(p.src)) == "await":
 		default:
 			v := p.operand()
 			if signs == 0 {
 				return v
 			}
-			if v.kind == integer && negate != invert {
+			if v.kind == integer && !not && (negate || invert) && !(negate && invert) {
 				if negate {
 					v.num = -v.num
 				} else {
 					v.num = ^v.num
 				}
-				v.start, v.named = start, false
+				v.start, v.named, v.boolean = start, false, false
 				return v
 			}
 			p.drop(v)
@@ -251,6 +304,10 @@ func (p *peeler) unary() value {
 // operand reads a name, a literal or a bracket and what follows it.
 func (p *peeler) operand() value {
 	start := p.startAt()
+	p.item = itemPlace{name: -1}
+	if p.kind() == Name {
+		p.item.name = p.i
+	}
 	return p.trailers(p.atom(), start)
 }
 
@@ -269,9 +326,11 @@ func (p *peeler) atom() value {
 		return p.strings()
 	case Number:
 		p.advance()
-		v := value{start: t.Start, end: t.End}
+		v := p.at(t)
 		if n, ok := parseInt(t.Bytes(p.src)); ok {
 			v.kind, v.num = integer, n
+		} else if t.End-t.Start > 18 {
+			p.bigNumber(&v, t.Bytes(p.src))
 		}
 		return v
 	case Keyword:
@@ -280,7 +339,16 @@ func (p *peeler) atom() value {
 			return p.lambda()
 		case "None", "True", "False":
 			p.advance()
-			return value{start: t.Start, end: t.End}
+			v := p.at(t)
+			switch p.src[t.Start] {
+			case 'N':
+				v.kind = none
+			case 'T':
+				v.kind, v.num, v.boolean = integer, 1, true
+			default:
+				v.kind, v.boolean = integer, true
+			}
+			return v
 		}
 	case Op:
 		switch p.src[t.Start] {
@@ -299,7 +367,9 @@ func (p *peeler) atom() value {
 			}
 		}
 	}
-	return value{start: t.Start, end: t.Start}
+	v := p.at(t)
+	v.end = v.start
+	return v
 }
 
 // lookup gives the value of a name.
@@ -311,7 +381,8 @@ func (p *peeler) lookup(t Token) value {
 		}
 	}
 	v := builtinValue(name)
-	v.start, v.end = t.Start, t.End
+	at := p.at(t)
+	v.start, v.end = at.start, at.end
 	return v
 }
 
@@ -347,8 +418,11 @@ func (p *peeler) str() value {
 	at := p.i
 	t := p.toks[at]
 	p.advance()
-	v := value{start: t.Start, end: t.End}
+	v := p.at(t)
 	if t.Flags&Format != 0 && len(Embedded(p.src, t)) > 0 {
+		if out := p.formatted(t, v.start, v.end); out.known() {
+			return out
+		}
 		return v
 	}
 	if t.Flags&Escaped != 0 && t.Flags&Raw == 0 && !p.u.spend(int(t.End-t.Start)) {
@@ -356,9 +430,12 @@ func (p *peeler) str() value {
 	}
 	v.data, _ = StringValue(p.src, t)
 	v.data = v.data[:len(v.data):len(v.data)]
-	v.kind, v.literal, v.tok = text, true, int32(at)
+	v.kind, v.tok = text, int32(at)
 	if t.Flags&Bytes != 0 {
 		v.kind = bytesText
+	}
+	if v.literal = p.source == p.home; !v.literal {
+		v.extra = &extra{pieces: []piece{{0, v.start, v.end}}}
 	}
 	return v
 }

@@ -2,6 +2,8 @@ package normalize
 
 import (
 	"bytes"
+	"encoding/hex"
+	"math/big"
 	"strconv"
 	"strings"
 )
@@ -15,6 +17,13 @@ var knownFunctions = []string{
 	"importlib.import_module", "importlib.__import__", "codecs.decode", "sys.executable",
 	"os.system", "os.popen", "subprocess.Popen", "subprocess.run", "subprocess.call",
 	"subprocess.check_call", "subprocess.check_output", "subprocess.getoutput", "commands.getoutput",
+	"zip", "itertools.izip", "enumerate", "sum", "min", "max", "abs", "bool", "hex", "oct", "bin", "dict", "vars", "isinstance",
+	"globals()", "locals()", "vars()", "itertools.cycle()", "struct.pack", "int.from_bytes", "ast.literal_eval", "json.loads",
+	"str.join", "bytes.join", "str.replace", "str.encode", "bytes.decode", "str.translate", "str.split", "str.format",
+	"str.strip", "str.lower", "str.upper", "str.maketrans", "bytes.maketrans", "string.maketrans", "bytearray.maketrans",
+	"hashlib.md5().digest", "hashlib.sha1().digest", "hashlib.sha256().digest", "hashlib.sha512().digest",
+	"hashlib.md5().hexdigest", "hashlib.sha1().hexdigest", "hashlib.sha256().hexdigest", "hashlib.sha512().hexdigest",
+	"Crypto.Util.Padding.unpad", "Cryptodome.Util.Padding.unpad", "operator.xor", "sys.modules",
 }
 
 // symbolNames are the full names of the functions and modules that are known,
@@ -29,7 +38,7 @@ var symbolNames, symbols = func() (names []string, index map[string]int) {
 	}
 	addPath := func(path string) {
 		for i, c := range path {
-			if c == '.' {
+			if c == '.' || c == '(' {
 				add(path[:i])
 			}
 		}
@@ -42,6 +51,12 @@ var symbolNames, symbols = func() (names []string, index map[string]int) {
 		for _, name := range d.calls {
 			addPath(name)
 		}
+	}
+	for name := range constantTexts {
+		addPath(name[:strings.LastIndexByte(name, '.')])
+	}
+	for name := range constantNumbers {
+		addPath(name[:strings.LastIndexByte(name, '.')])
 	}
 	return names, index
 }()
@@ -94,7 +109,7 @@ func moduleValue(name []byte) value { return builtinValue(name) }
 
 // attribute gives the member of a known module or class.
 func attribute(v value, name []byte) value {
-	if v.kind != function {
+	if v.kind != function && v.kind != object {
 		return value{}
 	}
 	var path [64]byte
@@ -102,18 +117,23 @@ func attribute(v value, name []byte) value {
 	switch owner {
 	case "builtins", "__builtin__", "__builtins__":
 		return builtinValue(name)
+	case "sys.modules":
+		return moduleValue(name)
 	}
 	if len(owner)+1+len(name) > len(path) {
 		return value{}
 	}
 	full := append(append(append(path[:0], owner...), '.'), name...)
-	return builtinValue(full)
+	if v := builtinValue(full); v.known() {
+		return v
+	}
+	return constant(full)
 }
 
 // callFunction calls a function that is known by its full name.
 func (p *peeler) callFunction(name string, args []value) value {
 	if len(args) == 0 {
-		return value{}
+		return p.callEmpty(name)
 	}
 	first := args[0]
 	if d := callDecoders[name]; d != nil {
@@ -128,7 +148,7 @@ func (p *peeler) callFunction(name string, args []value) value {
 	case "getattr":
 		if len(args) > 1 && args[1].isText() && first.kind == function {
 			p.drop(args[1])
-			return attribute(first, args[1].data)
+			return p.attribute(first, args[1].data)
 		}
 	case "__import__", "importlib.import_module", "importlib.__import__":
 		if first.isText() {
@@ -146,7 +166,30 @@ func (p *peeler) callFunction(name string, args []value) value {
 	case "range", "xrange":
 		return p.rangeOf(args)
 	default:
-		return p.convert(name, first, args[1:])
+		if v := p.convert(name, first, args[1:]); v.known() {
+			return v
+		}
+		return p.moreFunctions(name, args)
+	}
+	return value{}
+}
+
+// callEmpty calls a function without arguments.
+func (p *peeler) callEmpty(name string) value {
+	switch name {
+	case "str", "unicode":
+		return value{kind: text, named: true, extra: &extra{used: true}}
+	case "bytes", "bytearray":
+		return value{kind: bytesText, named: true, extra: &extra{used: true}}
+	case "list", "tuple":
+		return value{kind: list, extra: &extra{}}
+	case "dict":
+		return value{kind: dict, extra: &extra{}}
+	case "int":
+		return value{kind: integer}
+	}
+	if k, ok := symbols[name+"()"]; ok {
+		return value{kind: object, num: int64(k), extra: &extra{}}
 	}
 	return value{}
 }
@@ -165,15 +208,24 @@ func importPath(function string, path []byte) value {
 
 // execute reports the text that is executed.
 func (p *peeler) execute(name string, v value) value {
+	if name == "eval" && v.isText() {
+		if out := p.evaluateText(v); out.known() {
+			p.use(v)
+			return out
+		}
+	}
 	p.report(v, true)
 	p.await(v)
-	if v.isText() {
-		if name == "compile" {
-			return v
-		}
-		return value{kind: settled}
+	if !v.isText() {
+		return value{}
 	}
-	return value{}
+	switch name {
+	case "compile":
+		return v
+	case "exec":
+		p.runText(v)
+	}
+	return value{kind: settled}
 }
 
 // convert calls a function of one value that makes another kind of it.
@@ -198,7 +250,7 @@ func (p *peeler) convert(name string, v value, rest []value) value {
 			v.kind = text
 			return v
 		}
-		if v.kind == integer {
+		if v.kind == integer && !v.boolean {
 			return value{kind: text, data: strconv.AppendInt(nil, v.num, 10)}
 		}
 	case "bytes", "bytearray", "memoryview":
@@ -208,6 +260,22 @@ func (p *peeler) convert(name string, v value, rest []value) value {
 		}
 		return p.fromInts(v, bytesText)
 	case "list", "tuple", "iter":
+		if v.kind == dict {
+			return p.dictMethod(v, "keys", nil)
+		}
+		if v.kind == text && p.u.spend(4*len(v.data)) {
+			out := value{kind: chars, extra: &extra{ints: v.chars(), steps: v.steps(), pieces: p.whole(v)}}
+			p.use(v)
+			return out
+		}
+		if v.kind == bytesText && p.u.spend(4*len(v.data)) {
+			ints := make([]int32, len(v.data))
+			for i, c := range v.data {
+				ints[i] = int32(c)
+			}
+			p.use(v)
+			return value{kind: integers, extra: &extra{ints: ints, steps: v.steps(), pieces: p.whole(v)}}
+		}
 		if v.length() >= 0 {
 			return v
 		}
@@ -247,9 +315,12 @@ func toInt(v value, rest []value) value {
 	if len(rest) > 0 && rest[0].kind == integer {
 		base = int(rest[0].num)
 	}
-	if v.kind == integer {
-		v.named = false
+	if v.kind == integer || v.kind == bigInt {
+		v.named, v.boolean = false, false
 		return v
+	}
+	if v.isText() && len(v.data) > 32 && len(v.data) < 1<<14 {
+		return toBig(v, base)
 	}
 	if !v.isText() || len(v.data) > 32 || base < 2 && base != 0 || base > 36 {
 		return value{}
@@ -270,6 +341,22 @@ func toInt(v value, rest []value) value {
 	return value{kind: integer, num: n}
 }
 
+// toBig is int(v, base) of a long number.
+func toBig(v value, base int) value {
+	digits := string(bytes.TrimSpace(v.data))
+	if base == 16 {
+		digits = strings.TrimPrefix(digits, "0x")
+	}
+	if base != 2 && base != 16 && (base != 10 || len(digits) > 1<<12) {
+		return value{}
+	}
+	n, ok := new(big.Int).SetString(digits, base)
+	if !ok {
+		return value{}
+	}
+	return bigValue(n, v)
+}
+
 // mapOver is map(f, iterable).
 func (p *peeler) mapOver(f, iterable value) value {
 	elements, ok := p.elements(iterable)
@@ -277,7 +364,7 @@ func (p *peeler) mapOver(f, iterable value) value {
 	if !ok || f.kind != function && f.kind != lambda {
 		return value{}
 	}
-	base := len(p.stack)
+	g := gather{base: len(p.stack)}
 	p.quiet++
 	one := make([]value, 1)
 	for i := 0; i < n && ok; i++ {
@@ -288,22 +375,19 @@ func (p *peeler) mapOver(f, iterable value) value {
 		case f.kind == lambda:
 			v = p.callLambda(f, one)
 		case p.touch(one...):
-			v = p.callFunction(symbolNames[f.num], one)
+			v = p.call(f, one)
 		}
-		ok = v.kind != unknown && v.kind != settled
-		v.named = false
-		p.push(v)
+		ok = v.known() && p.add(&g, v)
 	}
 	p.quiet--
 	if !ok {
-		p.stack = p.stack[:base]
+		p.stack = p.stack[:g.base]
 		return value{}
 	}
 	p.use(iterable)
-	out := p.popList(base, iterable.start)
+	out := p.gathered(&g, iterable.start)
 	if out.extra != nil {
-		start, end := p.hull(iterable)
-		out.extra.pieces = []piece{{0, start, end}}
+		out.extra.pieces = p.whole(iterable)
 	}
 	return out
 }
@@ -354,6 +438,35 @@ func (p *peeler) method(v value, name string, args []value) value {
 	}
 	switch {
 	case !p.touch(v) || !p.touch(args...):
+	case v.kind == dict:
+		return p.dictMethod(v, name, args)
+	case name == "to_bytes" && (v.kind == integer || v.kind == bigInt):
+		return p.toBytes(v, args)
+	case name == "hex" && v.kind == bytesText:
+		if !p.u.spend(2 * len(v.data)) {
+			return value{}
+		}
+		return p.derive(v, text, hex.AppendEncode(nil, v.data), "tohex")
+	case name == "translate" && v.isText() && len(args) > 0:
+		return p.translate(v, args)
+	case name == "zfill" && v.isText() && len(args) == 1 && args[0].kind == integer:
+		if n := int(min(args[0].num, 64)); n > len(v.data) {
+			return p.derive(v, v.kind, append(bytes.Repeat([]byte("0"), n-len(v.data)), v.data...), "format")
+		}
+		return v
+	case name == "find" && isText(1) || name == "index" && isText(1):
+		return value{kind: integer, num: int64(bytes.Index(v.data, args[0].data))}
+	case (name == "startswith" || name == "endswith") && isText(1):
+		if name == "startswith" {
+			return truthValue(bytes.HasPrefix(v.data, args[0].data))
+		}
+		return truthValue(bytes.HasSuffix(v.data, args[0].data))
+	case name == "splitlines" && v.isText():
+		return p.split(v, []value{{kind: v.kind, data: []byte("\n")}})
+	case name == "pop" && v.isList() && v.length() > 0:
+		return v.at(v.length() - 1)
+	case name == "copy" && v.isList():
+		return v
 	case name == "join" && v.isText() && len(args) == 1:
 		if args[0].kind == unknown {
 			return value{}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"unicode/utf8"
+
+	"kingsnake/normalize/bytecode"
 )
 
 // Literals that nothing seems to decode are tried as well, since the code that
@@ -123,7 +125,7 @@ func (p *peeler) guessRun(v value, from, to int, hex bool) bool {
 	if !ok || isBinary(head) && !isPacked(head) && !isUTF16(head) {
 		return false
 	}
-	data, ok := p.run1(d, run, nil)
+	data, ok := p.run1(d, run, nil, nil)
 	if !ok {
 		return false
 	}
@@ -156,12 +158,13 @@ func (p *peeler) substringOf(v value, from, to int) value {
 	return out
 }
 
-// isPacked reports whether data starts like zlib or gzip data.
+// isPacked reports whether data starts like that of zlib, gzip, bz2 or xz.
 func isPacked(data []byte) bool {
-	if len(data) < 2 {
+	if len(data) < 8 {
 		return false
 	}
-	return data[0] == 0x1f && data[1] == 0x8b || data[0] == 0x78 && (int(data[0])<<8|int(data[1]))%31 == 0
+	return string(data[:3]) == "BZh" && string(data[4:8]) == "1AY&" || string(data[:6]) == "\xfd7zXZ\x00" ||
+		data[0] == 0x1f && data[1] == 0x8b || data[0] == 0x78 && (int(data[0])<<8|int(data[1]))%31 == 0
 }
 
 // isUTF16 reports whether data looks like ASCII in little-endian UTF-16.
@@ -184,11 +187,20 @@ func (p *peeler) unpackBinary(v value) (value, bool) {
 	switch {
 	case isPacked(v.data):
 		d := codecDecoders["zlib"]
-		if v.data[0] == 0x1f {
+		switch v.data[0] {
+		case 0x1f:
 			d = callDecoders["gzip.decompress"]
+		case 'B':
+			d = codecDecoders["bz2"]
+		case 0xfd:
+			d = callDecoders["lzma.decompress"]
 		}
-		if data, ok := p.run1(d, v.data, nil); ok {
+		if data, ok := p.run1(d, v.data, nil, nil); ok {
 			return p.derive(v, bytesText, data, p.guessed(v, d.name)), true
+		}
+	case bytecode.IsCode(v.data):
+		if data, ok := p.run1(callDecoders["marshal.loads"], v.data, nil, nil); ok {
+			return p.derive(v, text, data, p.guessed(v, "marshal")), true
 		}
 	case isUTF16(v.data):
 		if data, ok := decodeUTF16(v.data[:len(v.data)&^1]); ok && p.u.spend(len(data)) {

@@ -84,6 +84,7 @@ var hostiles = []hostile{
 		}
 		return x
 	}},
+	{"packed layers in layers", func(n int) string { return packed(200) }},
 	{"f-strings that never close", func(n int) string { return fill("f'{", n) }},
 	{"f-strings with comments that never close", func(n int) string { return fill("f'{#", n) }},
 	{"f-strings in f-strings", func(n int) string { return fill("f'{f\"{", n) }},
@@ -97,6 +98,23 @@ var hostiles = []hostile{
 	}},
 	{"replacements that grow", func(n int) string { return "x='aaaa'\n" + fill("x=x.replace('a','aaaaaaaa')\n", n) }},
 	{"NUL bytes", func(n int) string { return fill("\x00a", n) }},
+}
+
+// packed is a script in compressed scripts, so deep.
+func packed(depth int) string {
+	x := "import os"
+	for range depth {
+		var b bytes.Buffer
+		w := zlib.NewWriter(&b)
+		if _, err := w.Write([]byte(x)); err != nil {
+			panic(err)
+		}
+		if err := w.Close(); err != nil {
+			panic(err)
+		}
+		x = fmt.Sprintf("exec((_)(b'%s'))", base64.StdEncoding.EncodeToString(b.Bytes()))
+	}
+	return "_ = lambda __: __import__('zlib').decompress(__import__('base64').b64decode(__))\n" + x
 }
 
 // bomb is base64 of a text that compresses a thousandfold.
@@ -142,7 +160,7 @@ func TestBoundsAreNoted(t *testing.T) {
 	tests := []struct{ name, hostile, want string }{
 		{"too many layers", "many layers", "left further layers out"},
 		{"too much output", "a decompression bomb", "cut the output of zlib"},
-		{"too deep layers", "layers in layers in layers", "left layers deeper than"},
+		{"too deep layers", "packed layers in layers", "left layers deeper than"},
 		{"too deep expressions", "only open brackets", "passed by expressions"},
 		{"too many steps", "comprehensions in comprehensions", "stopped evaluating"},
 		{"too many tokens", "only operators", "unread"},

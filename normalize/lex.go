@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// maxTokens bounds the tokens of one text: twelve megabytes of them. A text
+// maxTokens bounds the tokens of one text: six megabytes of them. A text
 // with more is read at its beginning and at its end, see [Lex].
-const maxTokens = 1 << 20
+const maxTokens = 1 << 19
 
 // Lex splits Python text of any version from 2.7 to 3.14 into tokens. It never
 // fails: what is no Python becomes tokens of kind Other, a literal that is not
@@ -17,8 +17,8 @@ const maxTokens = 1 << 20
 // taken as letters, so no encoding needs to be known.
 //
 // Tokens are in order, inside src, never empty and never overlap. The work is
-// linear in len(src). At most about a million tokens are kept: of a text that
-// has more, the beginning and the last quarter million bytes are read, and one
+// linear in len(src). At most about half a million tokens are kept: of a text
+// that has more, the beginning and the last 128 KiB are read, and one
 // token of kind Skipped stands for what lies between.
 //
 // Lex is safe for concurrent use and keeps nothing of src.

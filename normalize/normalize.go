@@ -34,6 +34,10 @@
 // Long runs of base64 and hexadecimal digits that nothing seems to decode are
 // tried as well; such layers have a Transform that starts with "guess".
 //
+// A script that is no text, but compiled code or an archive with a program in
+// it, has layers for what that holds; so has data of these kinds inside a text.
+// Compiled code is written as source again, see package bytecode.
+//
 // Layers are read in turn, so that layers in layers are found up to eight deep.
 //
 // # What the evaluator believes
@@ -84,6 +88,7 @@ type Layer struct {
 	// "base64+zlib", "chr", "join". It is "original" for the script itself,
 	// and "exec" for a text that stood there in plain sight to be executed.
 	Transform string
+	Name      string // of a member of an archive
 	Text      []byte // not to be modified; may alias the script
 	Parent    int    // index in Text.Layers; -1 for the script itself
 	Depth     int    // 0 for the script itself
@@ -116,6 +121,7 @@ type Span struct {
 func Normalize(src []byte) Text {
 	u := unpacker{seed: maphash.MakeSeed(), seen: map[uint64][]int{}}
 	u.add(Layer{Transform: "original", Text: src, Parent: -1})
+	u.text = u.container()
 	for i := 0; i < len(u.layers); i++ {
 		u.lex(i)
 		u.peel(i)

@@ -1,11 +1,33 @@
 package normalize
 
-import "strconv"
+import (
+	"bytes"
+	"cmp"
+	"strconv"
+)
 
 // binaryOp gives the value of an operation.
 func (p *peeler) binaryOp(op string, left, right value) value {
 	if op == "+" && left.isText() && right.isText() {
 		return p.concat(left, right)
+	}
+	switch op {
+	case "and", "or":
+		if truth, known := left.truth(); known {
+			if truth == (op == "or") {
+				p.drop(right)
+				return left
+			}
+			return right
+		}
+	case "<", ">", "<=", ">=", "==", "!=", "in", "not in", "is", "is not":
+		out := value{}
+		if left.known() && right.known() && p.touch(left, right) {
+			out = p.compare(op, left, right)
+		}
+		p.drop(left)
+		p.drop(right)
+		return out
 	}
 	if (left.isText() || right.isText()) && !p.touch(left, right) {
 		return value{}
@@ -16,7 +38,7 @@ func (p *peeler) binaryOp(op string, left, right value) value {
 			return value{kind: integer, num: n}
 		}
 		return value{}
-	case op == "+" && (left.kind == list || left.kind == integers) && (right.kind == list || right.kind == integers):
+	case op == "+" && left.isList() && right.isList():
 		a, okA := p.elements(left)
 		b, okB := p.elements(right)
 		if okA && okB {
@@ -29,6 +51,18 @@ func (p *peeler) binaryOp(op string, left, right value) value {
 		return p.repeat(left, right.num)
 	case op == "*" && right.isText() && left.kind == integer:
 		return p.repeat(right, left.num)
+	case op == "*" && (left.isList() && right.kind == integer || right.isList() && left.kind == integer):
+		if left.kind == integer {
+			left, right = right, left
+		}
+		n := left.length()
+		if elements, ok := p.elements(left); ok && right.num > 0 && right.num < 1<<16 && right.num*int64(n) < maxRange && p.touch(left) {
+			base := len(p.stack)
+			for range right.num {
+				p.pushAll(elements)
+			}
+			return p.popList(base, left.start)
+		}
 	case op == "%" && left.isText():
 		if v := p.percent(left, right); v.kind != unknown {
 			return v
@@ -51,6 +85,71 @@ func (p *peeler) repeat(v value, n int64) value {
 		data = append(data, v.data...)
 	}
 	return p.derive(v, v.kind, data, "join")
+}
+
+// compare gives the truth of a comparison of known values, if they can be
+// compared.
+func (p *peeler) compare(op string, left, right value) value {
+	order, ok := 0, true
+	switch {
+	case op == "in" || op == "not in":
+		found, ok := p.contains(right, left)
+		if !ok {
+			return value{}
+		}
+		return truthValue(found == (op == "in"))
+	case left.kind == integer && right.kind == integer:
+		order = cmp.Compare(left.num, right.num)
+	case left.isText() && left.kind == right.kind:
+		order = bytes.Compare(left.data, right.data)
+	case left.kind == none || right.kind == none:
+		ok = op == "==" || op == "!=" || op == "is" || op == "is not"
+		if left.kind != right.kind {
+			order = 1
+		}
+	case left.kind == function && right.kind == function:
+		order = cmp.Compare(left.num, right.num)
+		ok = op == "==" || op == "!=" || op == "is" || op == "is not"
+	default:
+		return value{}
+	}
+	if !ok {
+		return value{}
+	}
+	switch op {
+	case "<":
+		return truthValue(order < 0)
+	case ">":
+		return truthValue(order > 0)
+	case "<=":
+		return truthValue(order <= 0)
+	case ">=":
+		return truthValue(order >= 0)
+	case "==", "is":
+		return truthValue(order == 0)
+	}
+	return truthValue(order != 0)
+}
+
+// contains is v in all.
+func (p *peeler) contains(all, v value) (found, ok bool) {
+	switch {
+	case all.isText() && v.isText():
+		return bytes.Contains(all.data, v.data), true
+	case all.kind == bytesText && v.kind == integer:
+		return v.num >= 0 && v.num < 256 && bytes.IndexByte(all.data, byte(v.num)) >= 0, true
+	case all.kind == dict:
+		return p.find(all, v) >= 0, true
+	case !all.isList():
+		return false, false
+	}
+	elements, ok := p.elements(all)
+	for i := 0; ok && i < elements.n; i++ {
+		if equal(elements.at(i), v) {
+			return true, true
+		}
+	}
+	return false, ok
 }
 
 // arithmetic gives the value of an operation on integers that does not
@@ -112,7 +211,7 @@ func divide(op string, a, b int64) (int64, bool) {
 // widths.
 func (p *peeler) percent(template, right value) value {
 	items := []value{right}
-	if right.kind == list || right.kind == integers {
+	if right.isList() {
 		items = nil
 		elements, _ := p.elements(right)
 		for i := range min(elements.n, 64) {

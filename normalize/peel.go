@@ -3,16 +3,18 @@ package normalize
 import (
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"slices"
 )
 
 // The bounds of one Normalize. Each is noted when it is reached.
 const (
-	maxDepth     = 8        // layers inside layers
-	maxLayers    = 64       // the script itself included
-	maxMade      = 12 << 20 // bytes of all values made, final and intermediate
-	maxAllTokens = 3 << 19  // of all layers together
-	maxSteps     = 1 << 19  // tokens evaluated again, for loops and functions
+	maxDepth     = 64       // layers inside layers
+	maxLayers    = 96       // the script itself included
+	maxMade      = 12 << 20 // bytes of all layers, and of the values made while one of them is read
+	maxWork      = 48 << 20 // bytes of all values made, final and intermediate
+	maxAllTokens = 3 << 18  // of all layers together
+	maxSteps     = 1 << 20  // tokens evaluated again, for loops and functions
 	maxRead      = 64 << 20 // bytes read by operations on values
 	maxConstants = 1024     // of one layer
 	maxConstant  = 4096     // bytes of one
@@ -36,10 +38,14 @@ type unpacker struct {
 	notes  []note
 	seed   maphash.Seed
 	seen   map[uint64][]int // layers by the hash of their text
-	made   int              // bytes of values made
+	made   int              // bytes of layers, and of values of the one that is read
+	work   int              // bytes of values made
 	tokens int              // of all layers
+	text   int              // bytes of the script before what is no text
 	steps  int              // tokens evaluated again
 	read   int              // bytes read by operations on values
+
+	names map[int]map[string]value // what layers pass on to those in them
 }
 
 // note adds a note. The first of each format is kept, and the others counted:
@@ -69,11 +75,12 @@ func (u *unpacker) allNotes() []string {
 // spend takes n bytes off what may still be made, and reports whether they
 // were left.
 func (u *unpacker) spend(n int) bool {
-	if u.made+n > maxMade {
+	if u.made+n > maxMade || u.work+n > maxWork {
 		u.note("stopped decoding: more than %d bytes were made", maxMade)
 		return false
 	}
 	u.made += n
+	u.work += n
 	return true
 }
 
@@ -85,7 +92,22 @@ const (
 )
 
 // left is how many bytes may still be made.
-func (u *unpacker) left() int { return maxMade - u.made }
+func (u *unpacker) left() int { return max(min(maxMade-u.made, maxWork-u.work), 0) }
+
+// forget takes the values of a layer that has been read off what was made:
+// only what became a layer stays.
+func (u *unpacker) forget() {
+	u.made = 0
+	for i := range u.layers[1:] {
+		l := &u.layers[i+1]
+		u.made += len(l.Text) + pieceSize*len(l.pieces)
+	}
+	for i := range u.layers {
+		for _, c := range u.layers[i].Constants {
+			u.made += len(c.Value) + overhead/4
+		}
+	}
+}
 
 // lex reads the tokens of layer i.
 func (u *unpacker) lex(i int) {
@@ -95,7 +117,11 @@ func (u *unpacker) lex(i int) {
 		u.note("left layers from %d on unread: more than %d tokens", i, maxAllTokens)
 		return
 	}
-	l.Tokens = lexUpTo(l.Text, limit)
+	text := l.Text
+	if i == 0 {
+		text = text[:u.text]
+	}
+	l.Tokens = lexUpTo(text, limit)
 	u.tokens += len(l.Tokens)
 	if n := len(l.Tokens); n >= limit*3/4 {
 		for _, t := range l.Tokens[limit*3/4-1:] {
@@ -106,6 +132,56 @@ func (u *unpacker) lex(i int) {
 	}
 }
 
+// The bounds of what a layer passes on to the layers in it.
+const (
+	maxInherited     = 256      // names
+	maxInheritedText = 64 << 10 // bytes of all of them
+)
+
+// inherit gives the names that a layer starts with: those that the one it was
+// found in had bound at its end.
+func (u *unpacker) inherit(i int) map[string]value {
+	env := map[string]value{}
+	if l := &u.layers[i]; l.Executed {
+		maps.Copy(env, u.names[l.Parent])
+	}
+	return env
+}
+
+// bequeath keeps what layer i has bound for the layers in it.
+func (u *unpacker) bequeath(i int, env map[string]value) {
+	executes := false
+	for _, l := range u.layers[i+1:] {
+		executes = executes || l.Executed && l.Parent == i
+	}
+	if !executes || len(env) == 0 {
+		return
+	}
+	kept := map[string]value{}
+	size := 0
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		v := env[name]
+		switch v.kind {
+		case text, bytesText:
+			v = value{kind: v.kind, data: v.data, end: 1, named: true, extra: &extra{used: true, steps: v.steps()}}
+		case integer, function, none:
+			v.start, v.end = 0, 1
+		case lambda:
+			v.start, v.end = 0, 1
+		default:
+			continue
+		}
+		if size += len(v.data); size > maxInheritedText || len(kept) >= maxInherited {
+			break
+		}
+		kept[name] = v
+	}
+	if u.names == nil {
+		u.names = map[int]map[string]value{}
+	}
+	u.names[i] = kept
+}
+
 // peel evaluates layer i and adds the layers found in it. A crash gives up
 // this layer alone.
 func (u *unpacker) peel(i int) {
@@ -114,8 +190,12 @@ func (u *unpacker) peel(i int) {
 			u.note("gave up layer %d: internal error: %v", i, r)
 		}
 	}()
-	p := peeler{u: u, layer: i, src: u.layers[i].Text, toks: u.layers[i].Tokens, env: map[string]value{}}
+	home := &source{src: u.layers[i].Text, toks: u.layers[i].Tokens}
+	p := peeler{u: u, layer: i, home: home, source: home, env: u.inherit(i)}
+	p.stepLimit = u.steps + (maxSteps-u.steps)/2
 	p.run()
+	u.bequeath(i, p.env)
+	u.forget()
 	slices.SortStableFunc(p.constants, func(a, b Constant) int { return a.Span.Start - b.Span.Start })
 	u.layers[i].Constants = p.constants
 }
@@ -146,12 +226,13 @@ func (u *unpacker) add(l Layer) int {
 // once, from the first to the last, and never goes back but for the bodies of
 // comprehensions and functions, which it pays for out of maxSteps.
 type peeler struct {
-	u     *unpacker
-	layer int
-	src   []byte
-	toks  []Token
-	i     int // the token to be read next
-	begin int // the token that the statement starts at
+	u       *unpacker
+	layer   int
+	home    *source // the layer's text
+	*source         // the text that is read: home, or one that is evaluated in its stead
+	site    Span    // of what is evaluated in home's stead
+	i       int     // the token to be read next
+	begin   int     // the token that the statement starts at
 
 	env       map[string]value
 	bound     []value        // values bound to names, to be reported if not used
@@ -162,8 +243,17 @@ type peeler struct {
 
 	nesting int  // of expressions
 	calls   int  // of functions of the script
-	quiet   int  // above zero, nothing is reported
+	loops   int  // that are run
+	quiet   int  // above zero, nothing is reported but what is executed
+	muted   int  // above zero, nothing at all
 	again   bool // tokens are read again, and paid for
+
+	stepLimit int    // of u.steps, while this layer is read
+	frame     *frame // what a function or a loop changes in env
+	results   []loopResult
+	maybe     int       // the token up to which names are bound in one of several branches
+	class     suite     // the body of the class that is read
+	item      itemPlace // the last subscript of a name
 }
 
 // run evaluates the layer.
@@ -174,11 +264,13 @@ func (p *peeler) run() {
 	p.i = -1
 	p.advance()
 	for p.i < len(p.toks) {
+		p.endLoops()
 		p.statement()
 	}
+	p.endLoops()
 	// Functions use names that are bound further down.
 	pending := p.pending
-	p.again = true
+	p.again, p.maybe = true, 0
 	for _, at := range pending {
 		p.i = int(at)
 		p.statement()
@@ -195,7 +287,7 @@ func (p *peeler) run() {
 // constant. Literals are left alone unless they are executed: they are there
 // for everyone to see, and literals() looks into them.
 func (p *peeler) report(v value, executed bool) {
-	if p.quiet > 0 || !v.isText() || v.literal && !executed {
+	if (p.quiet > 0 || v.literal) && !executed || !v.isText() || p.muted > 0 {
 		return
 	}
 	if v.extra != nil {
@@ -208,6 +300,9 @@ func (p *peeler) report(v value, executed bool) {
 		return
 	}
 	if isBinary(v.data) {
+		if p.unpackArchive(v) {
+			return
+		}
 		if deeper, ok := p.unpackBinary(v); ok {
 			v = deeper
 		}
@@ -274,7 +369,7 @@ func (p *peeler) spendLiterals(v value) {
 // pieces maps the data of v to the layer's text.
 func (p *peeler) pieces(v value) []piece {
 	if v.literal {
-		return stringPieces(p.src, p.toks[v.tok], 0, nil)
+		return stringPieces(p.home.src, p.home.toks[v.tok], 0, nil)
 	}
 	if v.extra == nil || len(v.extra.pieces) == 0 {
 		s := site(v)
@@ -286,7 +381,7 @@ func (p *peeler) pieces(v value) []piece {
 // hull is the stretch of the layer's text that all of v was made of.
 func (p *peeler) hull(v value) (start, end int32) {
 	if v.literal {
-		open, end, _ := quotes(p.src, p.toks[v.tok])
+		open, end, _ := quotes(p.home.src, p.home.toks[v.tok])
 		return int32(open), int32(end)
 	}
 	pieces := p.pieces(v)
@@ -295,6 +390,12 @@ func (p *peeler) hull(v value) (start, end int32) {
 		start, end = min(start, piece.start), max(end, piece.end)
 	}
 	return start, end
+}
+
+// whole maps all that is made of v to all that v was made of.
+func (p *peeler) whole(v value) []piece {
+	start, end := p.hull(v)
+	return []piece{{0, start, end}}
 }
 
 // derive makes the text that one step made of v as a whole.
@@ -319,7 +420,7 @@ func (p *peeler) touch(values ...value) bool {
 		switch v.kind {
 		case list:
 			p.u.read += valueSize * v.length()
-		case integers:
+		case integers, chars:
 			p.u.read += 8 * v.length()
 		}
 	}
@@ -333,7 +434,7 @@ func (p *peeler) touch(values ...value) bool {
 // step reports whether tokens may still be evaluated again, and takes one off.
 func (p *peeler) step() bool {
 	p.u.steps++
-	if p.u.steps > maxSteps {
+	if p.u.steps > p.stepLimit {
 		p.u.note("stopped evaluating: more than %d steps", maxSteps)
 		return false
 	}

@@ -23,13 +23,21 @@ func (p *peeler) statement() {
 		case "for":
 			p.forTargets()
 			return
-		case "if", "while", "elif", "return", "assert", "raise", "with", "except", "else", "try",
-			"finally", "del", "global", "class", "pass", "break", "continue":
+		case "while":
+			p.whileHead()
+			return
+		case "elif", "else", "except":
+			p.branch()
+			return
+		case "class":
+			p.classHead()
+			return
+		case "if", "return", "assert", "raise", "with", "try", "finally", "del", "global", "pass", "break", "continue":
 			p.advance()
 			return
 		}
 	case Name:
-		if p.execStatement() {
+		if p.execStatement() || p.changesList() {
 			return
 		}
 	case Op:
@@ -52,6 +60,7 @@ func (p *peeler) ended() bool {
 func (p *peeler) assignment() {
 	start := p.i
 	v, single := p.expressions()
+	item := p.item
 	switch {
 	case p.is(':') && single && p.toks[start].Flags&First != 0 && p.isTarget(start):
 		p.advance()
@@ -62,31 +71,32 @@ func (p *peeler) assignment() {
 			p.bind(start, v)
 		}
 	case p.is('='):
-		targets := []int{}
-		if single && p.isTarget(start) {
-			targets = append(targets, start)
-		}
+		targets := make([]suite, 0, 8)
+		at := start
 		for p.is('=') {
-			p.advance()
-			at := p.i
-			v, single = p.expressions()
-			if p.is('=') && single && p.isTarget(at) && len(targets) < 8 {
-				targets = append(targets, at)
+			if len(targets) < cap(targets) {
+				targets = append(targets, suite{at, p.i})
 			}
+			p.advance()
+			at = p.i
+			v, _ = p.expressions()
 		}
-		for _, at := range targets {
-			p.bind(at, v)
+		bound := false
+		for _, t := range targets {
+			bound = p.assign(t, item, v) || bound
 		}
-		if len(targets) == 0 {
+		if !bound {
 			p.drop(v)
 		}
-	case p.isOp("+="):
+	case p.augmented() != "":
+		op := p.augmented()
+		target := suite{start, p.i}
 		p.advance()
 		right, _ := p.expressions()
-		if single && p.isTarget(start) {
-			sum := p.binaryOp("+", v, right)
-			sum.start, sum.end = p.toks[start].Start, p.lastEnd()
-			p.bind(start, sum)
+		if single && p.isPlace(target, item) {
+			result := p.binaryOp(op, v, right)
+			result.start, result.end = p.spanFrom(start)
+			p.assign(target, item, result)
 			return
 		}
 		p.drop(v)
@@ -132,15 +142,87 @@ func (p *peeler) isTarget(at int) bool {
 	return alone
 }
 
+// augmented gives the operator of the augmented assignment to be read next, or
+// "".
+func (p *peeler) augmented() string {
+	if p.kind() != Op {
+		return ""
+	}
+	op := p.toks[p.i].Bytes(p.src)
+	if len(op) < 2 || op[len(op)-1] != '=' {
+		return ""
+	}
+	switch op[0] {
+	case '=', '!', '<', '>', ':':
+		if len(op) < 3 {
+			return ""
+		}
+	}
+	return string(op[:len(op)-1])
+}
+
+// spanFrom is where what was read stands from token start on.
+func (p *peeler) spanFrom(start int) (from, to int32) {
+	if p.source != p.home {
+		return int32(p.site.Start), int32(p.site.End)
+	}
+	return p.toks[start].Start, p.lastEnd()
+}
+
+// isPlace reports whether something can be bound to the tokens of t: a name,
+// an attribute of a name, or an element of one, which is item.
+func (p *peeler) isPlace(t suite, item itemPlace) bool {
+	n := t.end - t.start
+	if n < 1 || p.toks[t.start].Kind != Name {
+		return false
+	}
+	return n == 1 || n == 3 && p.src[p.toks[t.start+1].Start] == '.' || item.end == t.end && item.name == t.start
+}
+
+// assign binds the target that the tokens of t are, and reports whether it is
+// one that is followed.
+func (p *peeler) assign(t suite, item itemPlace, v value) bool {
+	for t.end > t.start && p.toks[t.end-1].Kind == Comment {
+		t.end--
+	}
+	switch n := t.end - t.start; {
+	case n < 1:
+		return false
+	case p.toks[t.start].Kind == Name && n == 1:
+		p.bind(t.start, v)
+		return true
+	case p.commaBetween(t.start, t.end):
+		p.unpack(t.start, t.end, v)
+		return false
+	case !p.isPlace(t, item):
+		return false
+	case item.end == t.end && item.name == t.start:
+		p.setItem(item, v)
+		return false
+	}
+	p.bindName("."+string(NameValue(p.src, p.toks[t.start+2])), v)
+	return true
+}
+
 // bind binds the name at token at to v, or forgets what it was bound to.
 func (p *peeler) bind(at int, v value) {
 	name := NameValue(p.src, p.toks[at])
-	if v.kind == unknown || v.kind == settled {
-		delete(p.env, string(name))
+	if !v.known() && p.frame == nil {
+		if p.i >= p.maybe || p.again {
+			delete(p.env, string(name))
+		}
 		return
 	}
-	if len(p.env) >= maxNames {
-		p.u.note("left names of layer %d unbound: more than %d", p.layer, maxNames)
+	p.bindName(string(name), v)
+	if p.class.end > p.i && p.inClass() {
+		p.bindName("."+string(name), v)
+	}
+}
+
+// bindName binds a name to v, or forgets what it was bound to.
+func (p *peeler) bindName(name string, v value) {
+	if !v.known() {
+		p.setLocal(name, value{})
 		return
 	}
 	if v.isText() && v.extra != nil && !v.named && p.quiet == 0 {
@@ -150,11 +232,72 @@ func (p *peeler) bind(at int, v value) {
 			p.report(v, false)
 		}
 	}
-	if v.kind == list && !v.named {
+	if v.kind == list && !v.named && p.quiet == 0 {
 		p.drop(v)
 	}
-	v.named = true
-	p.env[string(name)] = v
+	p.setLocal(name, v)
+}
+
+// branch reads "else", "elif" and "except". What is known of a name is kept
+// where such a branch binds it to what is not.
+func (p *peeler) branch() {
+	at := p.i
+	colon := at + 1
+	for colon < len(p.toks) && colon < at+64 && p.toks[colon].Flags&First == 0 && p.src[p.toks[colon].Start] != ':' {
+		colon++
+	}
+	if colon < len(p.toks) && p.toks[colon].Kind == Op && p.src[p.toks[colon].Start] == ':' && p.source == p.home {
+		p.maybe = max(p.maybe, p.suite(colon, p.column(at)).end)
+	}
+	p.advance()
+}
+
+// whileHead reads "while", and runs the loop if that is worth while.
+func (p *peeler) whileHead() {
+	at := p.i
+	p.advance()
+	if p.source != p.home || p.quiet > 0 {
+		return
+	}
+	p.drop(p.test())
+	if p.is(':') {
+		colon := p.i
+		p.tryLoop(at, colon)
+		p.i = colon
+	}
+}
+
+// classHead reads "class", and remembers where its body ends.
+func (p *peeler) classHead() {
+	at := p.i
+	p.advance()
+	if p.source != p.home || p.again || at < p.class.end {
+		return
+	}
+	colon, depth := p.i, 0
+	for ; colon < len(p.toks) && colon < p.i+256; colon++ {
+		if p.toks[colon].Kind != Op {
+			continue
+		}
+		switch p.src[p.toks[colon].Start] {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		case ':':
+			if depth <= 0 {
+				p.class = p.suite(colon, p.column(at))
+				return
+			}
+		}
+	}
+}
+
+// inClass reports whether the statement stands in the body of a class, and not
+// in one of its methods.
+func (p *peeler) inClass() bool {
+	return p.source == p.home && p.begin >= p.class.start && p.begin < len(p.toks) && p.class.start < len(p.toks) &&
+		p.column(p.begin) == p.column(p.class.start)
 }
 
 // importModules reads "import a.b, c as d".
@@ -245,9 +388,13 @@ func (p *peeler) define() {
 		return
 	}
 	p.advance()
-	names, simple := p.parameters(')')
+	names, defaults, simple := p.parameters(')')
 	if p.is(')') {
 		p.advance()
+	}
+	if p.isOp("->") {
+		p.advance()
+		p.drop(p.test())
 	}
 	f := value{}
 	if simple && p.is(':') {
@@ -256,9 +403,19 @@ func (p *peeler) define() {
 		for p.kind() == Newline {
 			p.advance()
 		}
-		if p.isWord("return") {
+		c := &code{source: p.source, names: names, defaults: defaults, at: int32(here), block: true}
+		if len(names) > 0 {
+			switch string(p.toks[names[0]].Bytes(p.src)) {
+			case "self", "cls":
+				c.method = true
+			}
+		}
+		if p.isWord("return") && !c.method {
 			p.advance()
-			f = value{kind: lambda, num: int64(p.i), extra: &extra{names: names}}
+			c.at, c.block = int32(p.i), false
+		}
+		if !c.block || p.decodes(p.suite(here, p.suiteColumn(here))) {
+			f = value{kind: lambda, extra: &extra{code: c}}
 		}
 		p.i = here
 	}
@@ -266,13 +423,14 @@ func (p *peeler) define() {
 }
 
 // parameters reads the parameters of a function, up to the byte that ends
-// them. They are simple when every one is a plain name.
-func (p *peeler) parameters(end byte) (names []int32, simple bool) {
+// them, and their defaults. They are simple when every one is a plain name.
+func (p *peeler) parameters(end byte) (names []int32, defaults []value, simple bool) {
 	simple = true
 	for p.i < len(p.toks) && !p.is(end) && !p.ended() {
 		switch {
 		case p.kind() == Name:
 			names = append(names, int32(p.i))
+			defaults = append(defaults, value{})
 			p.advance()
 			if p.is(':') && end != ':' {
 				p.advance()
@@ -280,7 +438,10 @@ func (p *peeler) parameters(end byte) (names []int32, simple bool) {
 			}
 			if p.is('=') {
 				p.advance()
-				p.drop(p.test())
+				v := p.test()
+				p.drop(v)
+				v.named = true
+				defaults[len(defaults)-1] = v
 			}
 		case p.is(','):
 			p.advance()
@@ -293,20 +454,37 @@ func (p *peeler) parameters(end byte) (names []int32, simple bool) {
 			}
 		}
 	}
-	return names, simple && len(names) <= 16
+	return names, defaults, simple && len(names) <= 16
 }
 
-// forTargets reads "for x, y in" and forgets x and y.
+// forTargets reads "for x, y in z", forgets x and y, and runs the loop if that
+// is worth while.
 func (p *peeler) forTargets() {
+	start := p.i
 	p.advance()
+	targets := p.i
 	for !p.ended() && !p.isWord("in") {
-		if p.kind() == Name {
-			p.bind(p.i, value{})
-		}
 		p.advance()
 	}
+	end := p.i
 	if p.isWord("in") {
 		p.advance()
+	}
+	if p.source == p.home && p.quiet == 0 {
+		iterable, _ := p.expressions()
+		if p.is(':') {
+			colon := p.i
+			if n := iterable.length(); n > 0 {
+				p.tryLoop(start, colon)
+				p.i = colon
+			}
+		}
+		p.drop(iterable)
+	}
+	for i := targets; i < end; i++ {
+		if p.toks[i].Kind == Name {
+			p.bind(i, value{})
+		}
 	}
 }
 

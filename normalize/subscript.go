@@ -2,6 +2,8 @@ package normalize
 
 // subscript reads "[i]" or "[from:to:step]".
 func (p *peeler) subscript(v value) value {
+	name := p.item.name
+	direct := name >= 0 && p.i == name+1
 	p.advance()
 	var parts [3]value
 	colons := 0
@@ -20,6 +22,10 @@ func (p *peeler) subscript(v value) value {
 		}
 	}
 	p.close(']')
+	p.item = itemPlace{name: -1}
+	if direct && colons == 0 {
+		p.item = itemPlace{name, parts[0], p.i}
+	}
 	for _, part := range parts {
 		p.drop(part)
 	}
@@ -27,7 +33,11 @@ func (p *peeler) subscript(v value) value {
 	switch {
 	case !p.touch(v):
 	case colons == 0 && v.kind == function && parts[0].isText():
-		out = attribute(v, parts[0].data)
+		out = p.attribute(v, parts[0].data)
+	case colons == 0 && v.kind == object && parts[0].isText():
+		out = p.namespace(v, parts[0].data)
+	case colons == 0 && v.kind == dict:
+		out = p.lookUp(v, parts[0])
 	case colons == 0:
 		out = p.index(v, parts[0])
 	case colons < len(parts):
@@ -42,7 +52,7 @@ func (p *peeler) subscript(v value) value {
 // index is v[i].
 func (p *peeler) index(v, i value) value {
 	n := v.length()
-	if i.kind != integer || n < 0 {
+	if i.kind != integer || n < 0 || v.kind == dict {
 		return value{}
 	}
 	k := i.num
@@ -67,7 +77,7 @@ func (p *peeler) index(v, i value) value {
 // slice is v[from:to:step], with as many parts as there are colons and one.
 func (p *peeler) slice(v value, parts [3]value, colons int) value {
 	n := v.length()
-	if n < 0 {
+	if n < 0 || v.kind == dict {
 		return value{}
 	}
 	step := int64(1)
@@ -75,12 +85,15 @@ func (p *peeler) slice(v value, parts [3]value, colons int) value {
 		step = parts[2].num
 	}
 	for k, part := range parts[:2] {
-		if part.kind != integer && part.start < part.end && k <= colons {
+		if part.kind != integer && part.kind != none && part.start < part.end && k <= colons {
 			return value{} // a bound that is not known
 		}
 	}
 	if step == -1 && parts[0].kind != integer && parts[1].kind != integer {
 		return p.reverse(v)
+	}
+	if step < 0 && step > -1<<20 && parts[0].kind != integer && parts[1].kind != integer {
+		return p.everyNth(p.reverse(v), 0, n, int(-step))
 	}
 	if step < 1 {
 		return value{}

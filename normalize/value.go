@@ -16,8 +16,13 @@ const (
 	integer             // num
 	list                // of anything: extra.items
 	integers            // a list of integers: extra.ints
-	function            // a known module, class or function: num is its symbol
-	lambda              // a function of the script: extra.names and, in num, the token its body starts at
+	chars               // a list of str of one character each: their code points in extra.ints
+	dict                // a dictionary: keys and values in turn in extra.items
+	bigInt              // a whole number of more than 64 bits: its bytes in data, the highest first
+	none                // None
+	function            // a known module, class or function: num is its symbol, extra.items what it is bound to
+	object              // what a known class was called to make: num is its symbol, extra.items the arguments
+	lambda              // a function of the script: extra.code
 )
 
 // value is what an expression evaluates to. The zero value is unknown. Values
@@ -27,6 +32,7 @@ type value struct {
 	kind       valueKind
 	named      bool  // read from a name, so it was reported where it was bound
 	literal    bool  // data is what token tok says, and pieces are not made yet
+	boolean    bool  // an integer that is True or False
 	tok        int32 // the token of a literal
 	start, end int32 // the expression that made it, in the layer's text
 	num        int64
@@ -38,11 +44,12 @@ type value struct {
 type extra struct {
 	items  []value
 	ints   []int32
-	names  []int32 // tokens of parameters
+	code   *code
 	pieces []piece
 	steps  string  // how data was made, as in Layer.Transform
 	buffer *buffer // that data stands in, if more may be appended there
 	used   bool    // became part of another value, or was executed
+	owned  bool    // data is nobody else's and may be changed
 }
 
 // buffer is what a sum grows in. Values that were taken on the way share it:
@@ -128,10 +135,41 @@ func (v value) length() int {
 		return len(v.data)
 	case list:
 		return len(v.extra.items)
-	case integers:
+	case dict:
+		return len(v.extra.items) / 2
+	case integers, chars:
 		return len(v.extra.ints)
 	}
 	return -1
+}
+
+// isList reports whether v is a known list or tuple.
+func (v value) isList() bool { return v.kind == list || v.kind == integers || v.kind == chars }
+
+// known reports whether anything is known of v.
+func (v value) known() bool { return v.kind != unknown && v.kind != settled }
+
+// truth is what bool() gives, if that is known.
+func (v value) truth() (truth, ok bool) {
+	switch v.kind {
+	case integer:
+		return v.num != 0, true
+	case none:
+		return false, true
+	case function, object, lambda, bigInt:
+		return true, true
+	}
+	n := v.length()
+	return n > 0, n >= 0
+}
+
+// truthValue is True or False.
+func truthValue(b bool) value {
+	v := value{kind: integer, boolean: true}
+	if b {
+		v.num = 1
+	}
+	return v
 }
 
 // at gives element i of a list, a bytes or a str of ASCII, which must exist.
@@ -145,8 +183,18 @@ func (v value) at(i int) value {
 		item := v.extra.items[i]
 		item.named = true // it is reported with its list
 		return item
+	case dict:
+		key := v.extra.items[2*i]
+		key.named = true
+		return key
 	case integers:
 		return value{kind: integer, num: int64(v.extra.ints[i])}
+	case chars:
+		c := v.extra.ints[i]
+		if c >= 0 && c < 0x80 {
+			return value{kind: text, data: asciiChars[c : c+1 : c+1]}
+		}
+		return value{kind: text, data: appendChar(nil, int(c), false)}
 	}
 	return value{}
 }

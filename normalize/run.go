@@ -1,0 +1,488 @@
+package normalize
+
+import (
+	"maps"
+	"slices"
+)
+
+// Statements are read in two ways. The layer as a whole is read in the order
+// its statements stand in, whatever branch or function they are in. A function
+// that is called, and a loop over what is known, is run: here.
+
+// signal says how a block ended.
+type signal uint8
+
+const (
+	fell signal = iota // behind its last statement
+	broke
+	continued
+	returned
+	gaveUp // a bound was reached
+)
+
+// maxBlocks bounds how deep blocks nest that are run.
+const maxBlocks = 24
+
+// block runs the statements of s. Where a condition is not known, both sides
+// are run.
+func (p *peeler) block(s suite) signal {
+	if p.nesting > maxExpression-maxBlocks {
+		return gaveUp
+	}
+	p.nesting += 3
+	defer func() { p.nesting -= 3 }()
+	p.i = s.start - 1
+	p.advance()
+	for p.i < s.end && p.i < len(p.toks) {
+		if !p.step() {
+			return gaveUp
+		}
+		p.begin = p.i
+		at := p.i
+		if how := p.runStatement(); how != fell {
+			return how
+		}
+		if p.i <= at {
+			p.i = at
+			p.advance()
+		}
+	}
+	return fell
+}
+
+// runStatement runs one statement.
+func (p *peeler) runStatement() signal {
+	if p.kind() != Keyword {
+		if p.kind() == Name && string(p.toks[p.i].Bytes(p.src)) == "nonlocal" {
+			p.globalNames()
+			return fell
+		}
+		p.statement()
+		return fell
+	}
+	switch string(p.toks[p.i].Bytes(p.src)) {
+	case "return":
+		p.advance()
+		v := value{kind: none}
+		if !p.ended() {
+			v, _ = p.expressions()
+		}
+		for f := p.frame; f != nil; f = f.outer {
+			f.result = v
+			if f.result.known() {
+				break
+			}
+		}
+		return returned
+	case "break":
+		return broke
+	case "continue":
+		return continued
+	case "global":
+		p.globalNames()
+	case "if", "elif":
+		return p.runIf()
+	case "for":
+		return p.runFor()
+	case "while":
+		return p.runWhile()
+	case "def":
+		p.define()
+		p.skipSuite()
+	case "try", "finally", "with", "else":
+		return p.runPlain()
+	case "except", "class":
+		for !p.ended() && !p.is(':') {
+			p.advance()
+		}
+		p.skipSuite()
+	default:
+		p.statement()
+	}
+	return fell
+}
+
+// globalNames reads "global a, b": such names stay bound.
+func (p *peeler) globalNames() {
+	p.advance()
+	for ; !p.ended(); p.advance() {
+		if p.kind() == Name && p.frame != nil && len(p.frame.free) < 64 {
+			p.frame.free = append(p.frame.free, string(NameValue(p.src, p.toks[p.i])))
+		}
+	}
+}
+
+// head reads up to the colon of a statement, and gives its suite.
+func (p *peeler) head() (s suite, ok bool) {
+	for !p.ended() && !p.is(':') {
+		p.advance()
+	}
+	if !p.is(':') {
+		return suite{}, false
+	}
+	s = p.suite(p.i, p.suiteColumn(p.i))
+	return s, true
+}
+
+// skipSuite passes the suite of the statement whose colon is read next.
+func (p *peeler) skipSuite() {
+	if p.i < len(p.toks) && p.toks[p.i].Flags&First != 0 {
+		p.begin = p.i
+	}
+	at := p.i
+	if s, ok := p.head(); ok {
+		p.i = s.end
+	}
+	p.i = max(p.i, at+1)
+}
+
+// runPlain runs the suite of a statement whose head changes nothing here.
+func (p *peeler) runPlain() signal {
+	p.advance()
+	if !p.is(':') {
+		p.drop(p.test())
+		if p.isWord("as") {
+			p.advance()
+			p.drop(p.test())
+		}
+	}
+	s, ok := p.head()
+	if !ok {
+		return fell
+	}
+	how := p.block(s)
+	p.i = s.end
+	return how
+}
+
+// runIf runs an if statement with all its branches.
+func (p *peeler) runIf() signal {
+	p.advance()
+	truth, known := p.test().truth()
+	s, ok := p.head()
+	if !ok {
+		return fell
+	}
+	how := fell
+	if truth || !known {
+		how = p.block(s)
+	}
+	p.i = s.end
+	if how == gaveUp || known && how != fell {
+		return how
+	}
+	if how == returned && p.frame != nil && p.frame.result.known() && p.frame.result.kind != none {
+		return how
+	}
+	p.passComments()
+	p.begin = p.i
+	switch {
+	case known && truth:
+		for p.isWord("elif") || p.isWord("else") {
+			p.skipSuite()
+			p.passComments()
+		}
+	case p.isWord("elif"):
+		return p.runIf()
+	case p.isWord("else"):
+		return p.runPlain()
+	}
+	return fell
+}
+
+// passComments moves to the next token that is no comment or line end.
+func (p *peeler) passComments() {
+	for p.i < len(p.toks) && (p.toks[p.i].Kind == Comment || p.toks[p.i].Kind == Newline) {
+		p.i++
+	}
+}
+
+// runFor runs a for loop. One over what is not known is run once.
+func (p *peeler) runFor() signal {
+	p.advance()
+	targets := p.i
+	for !p.ended() && !p.isWord("in") {
+		p.advance()
+	}
+	end := p.i
+	if !p.isWord("in") {
+		return fell
+	}
+	p.advance()
+	iterable, _ := p.expressions()
+	s, ok := p.head()
+	if !ok {
+		return fell
+	}
+	elements, ok := p.elements(iterable)
+	if !ok {
+		p.unpack(targets, end, value{})
+		how := p.block(s)
+		p.i = s.end
+		if how == broke || how == continued {
+			return fell
+		}
+		return how
+	}
+	p.use(iterable)
+	p.loops++
+	defer func() { p.loops-- }()
+	for k := range elements.n {
+		if k == minProgress && !p.progress() {
+			return gaveUp
+		}
+		v := elements.at(k)
+		v.named = true
+		p.unpack(targets, end, v)
+		switch how := p.block(s); how {
+		case broke:
+			p.i = s.end
+			return fell
+		case returned, gaveUp:
+			p.i = s.end
+			return how
+		}
+	}
+	p.i = s.end
+	return fell
+}
+
+// runWhile runs a while loop, as long as its condition is known to hold.
+func (p *peeler) runWhile() signal {
+	p.advance()
+	condition, begin := p.i, p.begin
+	p.loops++
+	defer func() { p.loops-- }()
+	for k := 0; p.step(); k++ {
+		if k == minProgress && !p.progress() {
+			return gaveUp
+		}
+		p.i, p.begin = condition, begin
+		truth, known := p.test().truth()
+		once := p.i == condition+1 && p.toks[condition].Kind != Name
+		s, ok := p.head()
+		if !ok {
+			return fell
+		}
+		if once && !p.leaves(s) {
+			known = false
+		}
+		if !truth && known {
+			p.i = s.end
+			return fell
+		}
+		how := p.block(s)
+		p.i = s.end
+		if how == broke || !known {
+			return fell
+		}
+		if how == returned || how == gaveUp {
+			return how
+		}
+	}
+	return gaveUp
+}
+
+// minProgress is the number of turns after which a loop must have made
+// something.
+const minProgress = 4
+
+// progress reports whether the outermost loop that is run has made a text or a
+// list so far. One in a function is trusted.
+func (p *peeler) progress() bool {
+	if p.loops > 1 || p.frame == nil || p.frame.outer != nil {
+		return true
+	}
+	for name := range p.frame.before {
+		if v, ok := p.env[name]; ok && (v.isText() || v.isList()) && v.length() >= minProgress {
+			return true
+		}
+	}
+	return false
+}
+
+// leaves reports whether a block has a statement that leaves its loop.
+func (p *peeler) leaves(s suite) bool {
+	for _, t := range p.toks[s.start:min(s.end, len(p.toks))] {
+		if t.Kind != Keyword {
+			continue
+		}
+		switch string(t.Bytes(p.src)) {
+		case "break", "return":
+			return true
+		}
+	}
+	return false
+}
+
+// unpack binds the targets between the tokens from and to: a name, or names
+// and nested names with commas.
+func (p *peeler) unpack(from, to int, v value) {
+	t, ok := p.nextTarget(from, to)
+	if !ok {
+		return
+	}
+	if t.next >= to && t.single {
+		p.setLocal(string(NameValue(p.src, p.toks[t.start])), v)
+		return
+	}
+	if t.next >= to && !t.single && p.src[p.toks[from].Start] != '*' && !p.commaBetween(from, to) {
+		p.unpack(t.start, t.end, v)
+		return
+	}
+	elements, known := p.elements(v)
+	for k := 0; ok; k++ {
+		item := value{}
+		if known && k < elements.n {
+			item = elements.at(k)
+		}
+		if t.single {
+			p.setLocal(string(NameValue(p.src, p.toks[t.start])), item)
+		} else {
+			p.unpack(t.start, t.end, item)
+		}
+		t, ok = p.nextTarget(t.next, to)
+	}
+}
+
+// target is one of several targets: a name, or what stands in brackets.
+type target struct {
+	start, end, next int
+	single           bool
+}
+
+// nextTarget reads one target.
+func (p *peeler) nextTarget(from, to int) (t target, ok bool) {
+	for from < to && (p.toks[from].Kind == Comment || p.toks[from].Kind == Op && p.src[p.toks[from].Start] == ',') {
+		from++
+	}
+	if from >= to {
+		return target{}, false
+	}
+	if p.toks[from].Kind == Name && (from+1 >= to || p.src[p.toks[from+1].Start] == ',') {
+		t = target{from, from + 1, from + 1, true}
+		for t.next < to && p.src[p.toks[t.next].Start] == ',' {
+			t.next++
+		}
+		return t, true
+	}
+	depth := 0
+	i := from
+	for ; i < to; i++ {
+		if p.toks[i].Kind != Op {
+			continue
+		}
+		switch p.src[p.toks[i].Start] {
+		case '(', '[':
+			depth++
+		case ')', ']':
+			depth--
+		case ',':
+			if depth == 0 {
+				return p.bracketed(from, i, i+1), true
+			}
+		}
+	}
+	return p.bracketed(from, i, i), true
+}
+
+// bracketed is the target between two tokens, without its brackets. What is no
+// name is no target that counts here.
+func (p *peeler) bracketed(from, to, next int) target {
+	if c := p.src[p.toks[from].Start]; (c == '(' || c == '[') && to-from > 2 {
+		return target{from + 1, to - 1, next, false}
+	}
+	return target{to, to, next, false}
+}
+
+// commaBetween reports whether a comma stands between two tokens, outside of
+// brackets.
+func (p *peeler) commaBetween(from, to int) bool {
+	depth := 0
+	for _, t := range p.toks[from:to] {
+		switch c := p.src[t.Start]; {
+		case t.Kind != Op:
+		case c == '(' || c == '[':
+			depth++
+		case c == ')' || c == ']':
+			depth--
+		case c == ',' && depth == 0:
+			return true
+		}
+	}
+	return false
+}
+
+// loopResult is what a loop made, to be bound where the loop ends.
+type loopResult struct {
+	end   int
+	names map[string]value
+}
+
+// maxLoopResults bounds the loops in loops that are remembered.
+const maxLoopResults = 16
+
+// tryLoop runs the loop that stands at token at, if it looks as if it made
+// text, and remembers what names were bound in it for the end of the loop. The
+// loop is then read as all statements are.
+func (p *peeler) tryLoop(at int, colon int) {
+	if p.calls > 0 || p.source != p.home || len(p.results) >= maxLoopResults || p.u.steps >= p.stepLimit {
+		return
+	}
+	s := p.suite(colon, p.column(at))
+	if s.end-s.start < 2 || !p.decodes(s) {
+		return
+	}
+	to := p.here()
+	f := p.pushFrame()
+	p.quiet++
+	p.calls++
+	p.again = true
+	p.i, p.begin = at, at
+	limit := p.stepLimit
+	p.stepLimit = min(p.stepLimit, p.u.steps+(p.stepLimit-p.u.steps)/2)
+	if p.isWord("for") {
+		p.runFor()
+	} else {
+		p.runWhile()
+	}
+	p.stepLimit = limit
+	p.calls--
+	p.quiet--
+	result := loopResult{end: s.end}
+	for name, before := range f.before {
+		v, ok := p.env[name]
+		if !ok || !(v.isText() || v.isList() || v.kind == dict) || same(v, before) {
+			continue
+		}
+		if result.names == nil {
+			result.names = map[string]value{}
+		}
+		result.names[name] = v
+	}
+	f.free = nil
+	p.popFrame(f)
+	p.back(to)
+	if result.names != nil {
+		p.results = append(p.results, result)
+	}
+}
+
+// same reports whether two values are one and the same text. Lists may have
+// changed.
+func same(a, b value) bool {
+	return a.kind == b.kind && a.isText() && a.extra == b.extra && len(a.data) == len(b.data) && a.start == b.start
+}
+
+// endLoops binds what the loops made that end before the token to be read next.
+func (p *peeler) endLoops() {
+	for n := len(p.results); n > 0 && p.results[n-1].end <= p.i; n = len(p.results) {
+		names := p.results[n-1].names
+		p.results = p.results[:n-1]
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			v := names[name]
+			v.named = false
+			p.bindName(name, v)
+		}
+	}
+}
