@@ -51,7 +51,8 @@ func (j *Judge) Judge(text normalize.Text) classify.Verdict {
 	}
 	if r, ok := j.parts(text, s); ok {
 		// Its place is the last, and there is room for six.
-		v.Reasons = append(v.Reasons[:min(len(v.Reasons), maxReasons-1):maxReasons-1], r)
+		n := min(len(v.Reasons), maxReasons-1)
+		v.Reasons = append(v.Reasons[:n:n], r)
 	}
 	return v
 }
