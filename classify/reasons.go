@@ -207,7 +207,10 @@ func (e *explainer) joined(j *joint, weights *[behaviorMax]float64) (draft, bool
 		best := -1
 		for _, id := range alternatives {
 			b := words.byID[id]
-			if weights[b] > 0 && len(e.sites[b]) > 0 && !slices.Contains(d.behaviors, b) && (best < 0 || weights[b] > weights[best]) {
+			if weights[b] <= 0 || len(e.sites[b]) == 0 || slices.Contains(d.behaviors, b) {
+				continue
+			}
+			if best < 0 || isDetail(best) && !isDetail(b) || isDetail(best) == isDetail(b) && weights[b] > weights[best] {
 				best = b
 			}
 		}

@@ -132,7 +132,7 @@ var sends = map[string]template{
 	"net.mail":      "sends %s by mail",
 	"net.send":      "sends %s over the network",
 	"http.post":     "sends %s to {url|a server}",
-	"http.get":      "sends %s to {url|a server} in what it asks for",
+	"http.get":      "sends %s to {url|a server} with a request",
 }
 
 // values gives the value of a slot, or "".
@@ -194,7 +194,7 @@ func (j *joint) predicate(chosen []int, flows bool, value values) string {
 	clauses := make([]string, len(chosen))
 	for i, b := range chosen {
 		clauses[i] = predicate(b, value)
-		if t, ok := sends[behaviors[b].id]; ok && i > 0 {
+		if t, ok := sends[behaviors[b].id]; ok && i > 0 && (flows || behaviors[b].id != "http.get") {
 			what := "data"
 			if flows {
 				what = "that"
