@@ -1,6 +1,6 @@
 # Every target is a few lines; longer work lives in .ci/. "make" alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run build release test check generate bench fuzz e2e model
+.PHONY: help run build release test check generate bench fuzz e2e model known
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,3 +39,6 @@ e2e: ## the tests with a real kernel, real containers and a real browser only
 
 model: ## train the embedded model anew on CORPUS=folder, and write its card
 	@.ci/model $(CORPUS)
+
+known: ## build the embedded index of known files anew, from the packages in .ci/known-packages
+	@.ci/known
