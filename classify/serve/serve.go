@@ -248,7 +248,7 @@ func (m *Models) wanted(fresh *loaded) (*loaded, string) {
 			return m.stay(), "the file " + m.file.path + " was refused: " + m.file.problem
 		}
 	}
-	if now := m.current.Load(); now != nil && now.Hash() == hash {
+	if now := m.current.Load(); now != nil && now.Hash() == hash && !now.info.Embedded {
 		return now, ""
 	}
 	if fresh != nil && fresh.Hash() == hash {
@@ -315,13 +315,13 @@ func (m *Models) use(l *loaded) {
 	old := m.current.Swap(l)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if old != nil && old.Hash() == l.Hash() {
+	if old != nil && old.Hash() == l.Hash() && old.info.Embedded == l.info.Embedded {
 		return
 	}
 	info := l.info
 	info.Since = m.cfg.Now()
 	if h := m.state.History; len(h) > 0 && h[0].Hash == info.Hash {
-		info.Since = h[0].Since // in use again after a restart
+		info.Since = h[0].Since // in use again after a restart, or the same from elsewhere
 		m.state.History = h[1:]
 	}
 	m.state.Current, m.changed, m.saved = info, true, time.Time{}

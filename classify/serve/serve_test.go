@@ -311,6 +311,23 @@ func TestGoingBackAndForth(t *testing.T) {
 	d.expect(m, "model three", "another model")
 }
 
+func TestTheEmbeddedModelMayComeFromAFileAsWell(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.put(d.cfg.File, inside)
+	m := d.open()
+	for _, choice := range []string{Embedded, FromFile, Embedded} {
+		if err := Choose(d.cfg.Dir, choice); err != nil {
+			t.Fatal(err)
+		}
+		m.look()
+		d.expect(m, inside, "")
+		if s := m.State(); s.Current.Embedded != (choice == Embedded) || len(s.History) != 1 {
+			t.Errorf("%s: in use is %+v; %d in the history", choice, s.Current, len(s.History))
+		}
+	}
+}
+
 func TestKeptModelsAreBounded(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

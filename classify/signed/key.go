@@ -113,41 +113,34 @@ func parseKey(title string, text []byte, size int) (name string, key []byte, err
 // ReadPublicKey reads a public key's file. It refuses one that others may
 // write, because they would decide what is trusted.
 func ReadPublicKey(path string) (PublicKey, error) {
-	text, err := readKeyFile(path, 0o022, "others may write it; \"chmod go-w\" it")
-	if err != nil {
-		return PublicKey{}, err
-	}
-	k, err := ParsePublicKey(text)
-	if err != nil {
-		return k, fmt.Errorf("%s: %v", path, err)
-	}
-	return k, nil
+	return readKey(path, ParsePublicKey, 0o022, "others may write it; \"chmod go-w\" it")
 }
 
 // ReadPrivateKey reads a private key's file. It refuses one that others may
 // read or write.
 func ReadPrivateKey(path string) (PrivateKey, error) {
-	text, err := readKeyFile(path, 0o077, "others may read or write it; \"chmod 600\" it")
-	if err != nil {
-		return PrivateKey{}, err
-	}
-	k, err := ParsePrivateKey(text)
-	if err != nil {
-		return k, fmt.Errorf("%s: %v", path, err)
-	}
-	return k, nil
+	return readKey(path, ParsePrivateKey, 0o077, "others may read or write it; \"chmod 600\" it")
 }
 
-// readKeyFile reads a file that has none of the permissions in deny.
-func readKeyFile(path string, deny os.FileMode, why string) ([]byte, error) {
+// readKey reads a key's file that has none of the permissions in deny.
+func readKey[K PublicKey | PrivateKey](path string, parse func([]byte) (K, error), deny os.FileMode, why string) (K, error) {
+	var none K
+	text, err := ReadFile(path, maxKeyFile)
+	if err != nil {
+		return none, err
+	}
+	k, err := parse(text)
+	if err != nil {
+		return none, fmt.Errorf("%s: %v", path, err)
+	}
 	st, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
-	if st.Mode().IsRegular() && st.Mode().Perm()&deny != 0 {
-		return nil, fmt.Errorf("%s: %s", path, why)
+	if st.Mode().Perm()&deny != 0 {
+		return none, fmt.Errorf("%s: %s", path, why)
 	}
-	return ReadFile(path, maxKeyFile)
+	return k, nil
 }
 
 // ReadFile reads a regular file of at most limit bytes. Its errors are of type
