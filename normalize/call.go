@@ -53,11 +53,14 @@ func (p *peeler) member(v value) value {
 		p.stack = p.stack[:base]
 		return out
 	case unknown, settled:
-		if v, ok := p.env[string(append(append(make([]byte, 0, 64), '.'), name...))]; ok {
-			return v
-		}
-		if f, ok := p.env[string(name)]; ok && f.kind == lambda && f.extra.code.method {
-			return f
+		if len(p.env) > 0 {
+			var scratch [64]byte
+			if v, ok := p.env[string(append(append(scratch[:0], '.'), name...))]; ok {
+				return v
+			}
+			if f, ok := p.env[string(name)]; ok && f.kind == lambda && f.extra.code.method {
+				return f
+			}
 		}
 		p.written(name)
 	}

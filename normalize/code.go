@@ -132,12 +132,12 @@ func (p *peeler) callLambda(called value, args []value) (out value) {
 		if i < len(args) {
 			values[i] = args[i]
 			known = known || args[i].known()
-		} else {
+		} else if i < len(c.defaults) {
 			values[i] = c.defaults[i]
 			if c.source != p.home {
 				values[i].literal = false
 			}
-			known = known || c.defaults[i].known()
+			known = known || values[i].known()
 		}
 	}
 	if !known && !c.method {
@@ -241,10 +241,10 @@ func (p *peeler) suite(colon, column int) suite {
 		}
 	}
 	p.u.steps += (s.end - s.start) / 16
-	if p.suites == nil {
-		p.suites = map[int32]suite{}
-	}
-	if len(p.suites) < 1<<12 {
+	if p.again && len(p.suites) < 1<<12 {
+		if p.suites == nil {
+			p.suites = map[int32]suite{}
+		}
 		p.suites[int32(colon)] = s
 	}
 	return s

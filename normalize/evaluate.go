@@ -70,8 +70,7 @@ func trimSpace(b []byte) []byte {
 }
 
 // formatted gives the value of an f-string whose expressions are known.
-func (p *peeler) formatted(t Token, start, end int32) value {
-	spans := Embedded(p.src, t)
+func (p *peeler) formatted(t Token, spans []Span, start, end int32) value {
 	open, stop, _ := quotes(p.src, t)
 	out := value{kind: text, start: start, end: end}
 	var data []byte
@@ -120,6 +119,22 @@ func (p *peeler) formatted(t Token, start, end int32) value {
 	out.data = data
 	out.extra = &extra{steps: "format", pieces: []piece{{0, int32(site.Start), int32(site.End)}}}
 	return out
+}
+
+// mayFormat reports whether the first of the expressions may be known.
+func (p *peeler) mayFormat(spans []Span) bool {
+	word := p.src[spans[0].Start:spans[0].End]
+	n := 0
+	for n < len(word) && byteClass[word[n]] == className || n > 0 && n < len(word) && byteClass[word[n]] == classDigit {
+		n++
+	}
+	if n == 0 {
+		return len(word) > 0 && (byteClass[word[0]] == classQuote || byteClass[word[0]] == classDigit)
+	}
+	if _, ok := p.env[string(word[:n])]; ok {
+		return true
+	}
+	return n < len(word) && builtinValue(word[:n]).known()
 }
 
 // embedded gives the value of an expression in an f-string: a name, or what

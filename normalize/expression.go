@@ -107,6 +107,14 @@ func (p *peeler) test() value {
 		v.named = true
 		return v
 	}
+	if p.isWord("if") {
+		return p.conditional(v)
+	}
+	return v
+}
+
+// conditional reads what stands behind v: "if condition else otherwise".
+func (p *peeler) conditional(v value) value {
 	chosen, decided := value{}, false
 	for p.isWord("if") {
 		p.advance()
@@ -212,7 +220,6 @@ func (p *peeler) operator() (op string, strength int) {
 func (p *peeler) binary(strength int) value {
 	start := p.startAt()
 	left := p.unary()
-	middle, chain := value{}, false // of a < b < c
 	for p.i < len(p.toks) {
 		if k := p.toks[p.i].Kind; k != Op && k != Keyword {
 			break
@@ -225,6 +232,20 @@ func (p *peeler) binary(strength int) value {
 			break
 		}
 		p.advance()
+		if s == comparison {
+			left = p.compared(op, left)
+		} else {
+			left = p.binaryOp(op, left, p.binary(s+1))
+		}
+		left.start, left.end = start, p.lastEnd()
+	}
+	return left
+}
+
+// compared reads the rest of a comparison of left, which may go on: a < b < c.
+func (p *peeler) compared(op string, left value) value {
+	out := truthValue(true)
+	for {
 		if op == "not" && p.isWord("in") {
 			op = "not in"
 			p.advance()
@@ -232,21 +253,22 @@ func (p *peeler) binary(strength int) value {
 			op = "is not"
 			p.advance()
 		}
-		right := p.binary(s + 1)
-		switch {
-		case s == comparison && chain:
-			before := left
-			left = p.binaryOp(op, middle, right)
-			if truth, known := before.truth(); !known || !truth {
-				left = before
-			}
-		default:
-			left = p.binaryOp(op, left, right)
+		right := p.binary(comparison + 1)
+		here := p.binaryOp(op, left, right)
+		if truth, known := out.truth(); known && truth {
+			out = here
 		}
-		middle, chain = right, s == comparison
-		left.start, left.end = start, p.lastEnd()
+		left = right
+		if p.i >= len(p.toks) || p.toks[p.i].Kind != Op && p.toks[p.i].Kind != Keyword || p.toks[p.i].Flags&First != 0 {
+			return out
+		}
+		next, s := p.operator()
+		if s != comparison {
+			return out
+		}
+		op = next
+		p.advance()
 	}
-	return left
 }
 
 // comparison is how strongly comparisons bind.
@@ -304,9 +326,9 @@ func (p *peeler) unary() value {
 // operand reads a name, a literal or a bracket and what follows it.
 func (p *peeler) operand() value {
 	start := p.startAt()
-	p.item = itemPlace{name: -1}
+	p.lastName = -1
 	if p.kind() == Name {
-		p.item.name = p.i
+		p.lastName = p.i
 	}
 	return p.trailers(p.atom(), start)
 }
@@ -419,11 +441,15 @@ func (p *peeler) str() value {
 	t := p.toks[at]
 	p.advance()
 	v := p.at(t)
-	if t.Flags&Format != 0 && len(Embedded(p.src, t)) > 0 {
-		if out := p.formatted(t, v.start, v.end); out.known() {
-			return out
+	if t.Flags&Format != 0 {
+		if spans := Embedded(p.src, t); len(spans) > 0 {
+			if p.mayFormat(spans) {
+				if out := p.formatted(t, spans, v.start, v.end); out.known() {
+					return out
+				}
+			}
+			return v
 		}
-		return v
 	}
 	if t.Flags&Escaped != 0 && t.Flags&Raw == 0 && !p.u.spend(int(t.End-t.Start)) {
 		return v

@@ -44,7 +44,9 @@ func (l *Layer) up(s Span) Span {
 	out := Span{from.Start, from.End}
 	if from.exact {
 		out.Start += s.Start - from.value
-		out.End = out.Start + 1
+		if from.index == to.index {
+			out.End = out.Start + 1
+		}
 	}
 	// Pieces may stand in another order than in the parent, so the result is
 	// the hull of all that are touched.
@@ -53,8 +55,10 @@ func (l *Layer) up(s Span) Span {
 		out.End = max(out.End, int(l.pieces[k].end))
 	}
 	if to.exact {
-		to.Start += last - to.value
-		to.End = to.Start + 1
+		to.End = to.Start + last - to.value + 1
+		if from.index == to.index {
+			to.Start = to.End - 1
+		}
 	}
 	out.Start, out.End = min(out.Start, to.Start), max(out.End, to.End)
 	if s.Start == s.End {

@@ -254,6 +254,7 @@ type peeler struct {
 	maybe     int       // the token up to which names are bound in one of several branches
 	class     suite     // the body of the class that is read
 	item      itemPlace // the last subscript of a name
+	lastName  int       // the token of the name that the operand starts with, or -1
 }
 
 // run evaluates the layer.

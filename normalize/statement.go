@@ -60,7 +60,10 @@ func (p *peeler) ended() bool {
 func (p *peeler) assignment() {
 	start := p.i
 	v, single := p.expressions()
-	item := p.item
+	var item itemPlace
+	if p.item.end == p.i && p.item.name == start {
+		item = p.item
+	}
 	switch {
 	case p.is(':') && single && p.toks[start].Flags&First != 0 && p.isTarget(start):
 		p.advance()
@@ -200,7 +203,13 @@ func (p *peeler) assign(t suite, item itemPlace, v value) bool {
 		p.setItem(item, v)
 		return false
 	}
-	p.bindName("."+string(NameValue(p.src, p.toks[t.start+2])), v)
+	var scratch [64]byte
+	name := append(append(scratch[:0], '.'), NameValue(p.src, p.toks[t.start+2])...)
+	if !v.known() && p.frame == nil {
+		delete(p.env, string(name))
+		return true
+	}
+	p.bindName(string(name), v)
 	return true
 }
 
@@ -403,19 +412,21 @@ func (p *peeler) define() {
 		for p.kind() == Newline {
 			p.advance()
 		}
-		c := &code{source: p.source, names: names, defaults: defaults, at: int32(here), block: true}
+		method := false
 		if len(names) > 0 {
 			switch string(p.toks[names[0]].Bytes(p.src)) {
 			case "self", "cls":
-				c.method = true
+				method = true
 			}
 		}
-		if p.isWord("return") && !c.method {
+		at, block := here, true
+		if p.isWord("return") && !method {
 			p.advance()
-			c.at, c.block = int32(p.i), false
+			at, block = p.i, false
 		}
-		if !c.block || p.decodes(p.suite(here, p.suiteColumn(here))) {
-			f = value{kind: lambda, extra: &extra{code: c}}
+		if !block || p.decodes(p.suite(here, p.suiteColumn(here))) {
+			f = value{kind: lambda, extra: &extra{code: &code{source: p.source, names: names, defaults: defaults, at: int32(at),
+				block: block, method: method}}}
 		}
 		p.i = here
 	}
@@ -430,7 +441,6 @@ func (p *peeler) parameters(end byte) (names []int32, defaults []value, simple b
 		switch {
 		case p.kind() == Name:
 			names = append(names, int32(p.i))
-			defaults = append(defaults, value{})
 			p.advance()
 			if p.is(':') && end != ':' {
 				p.advance()
@@ -441,7 +451,13 @@ func (p *peeler) parameters(end byte) (names []int32, defaults []value, simple b
 				v := p.test()
 				p.drop(v)
 				v.named = true
-				defaults[len(defaults)-1] = v
+				if defaults == nil {
+					defaults = make([]value, len(names), len(names)+4)
+				}
+				for len(defaults) < len(names) {
+					defaults = append(defaults, value{})
+				}
+				defaults[len(names)-1] = v
 			}
 		case p.is(','):
 			p.advance()

@@ -2,7 +2,7 @@ package normalize
 
 // subscript reads "[i]" or "[from:to:step]".
 func (p *peeler) subscript(v value) value {
-	name := p.item.name
+	name := p.lastName
 	direct := name >= 0 && p.i == name+1
 	p.advance()
 	var parts [3]value
@@ -22,7 +22,6 @@ func (p *peeler) subscript(v value) value {
 		}
 	}
 	p.close(']')
-	p.item = itemPlace{name: -1}
 	if direct && colons == 0 {
 		p.item = itemPlace{name, parts[0], p.i}
 	}
