@@ -54,6 +54,7 @@ func (w *walker) unpack(n, star int) {
 	}
 	g := &group{value: value, n: n, star: star}
 	part := &expr{kind: element, prec: precAtom, text: "_", size: 1, group: g}
+	w.r.looked += n
 	for range n {
 		w.push(part)
 	}
@@ -162,8 +163,8 @@ func (w *walker) settleCopies() {
 		return
 	}
 	w.assign(targets, value)
-	for i, e := range w.stack {
-		if e == value && i >= len(w.stack)-2 {
+	for i := max(len(w.stack)-2, 0); i < len(w.stack); i++ {
+		if w.stack[i] == value {
 			w.stack[i] = targets[0]
 		}
 	}

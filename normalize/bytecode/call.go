@@ -27,7 +27,10 @@ func (w *walker) buildStep(in *instruction) bool {
 			parts = append(parts, inFormat(w.plainly(p)))
 		}
 		inner := join(precAtom, parts...)
-		e := fString(inner)
+		if len(parts) == 1 {
+			inner = parts[0].(*expr)
+		}
+		e := w.r.fString(inner)
 		if e != tooLong {
 			e.op, e.inner = "f", inner
 		}
@@ -144,6 +147,7 @@ func (w *walker) keyed(keys *expr, values []*expr, sign string, quoted bool) *ex
 	var parts []any
 	var names []*expr
 	if keys.inner != nil {
+		w.r.looked += len(keys.inner.parts)
 		for _, p := range keys.inner.parts {
 			if p.text != ", " {
 				names = append(names, p)
@@ -274,6 +278,7 @@ func (w *walker) namesOf(e *expr) []string {
 	if e.inner == nil {
 		return nil
 	}
+	w.r.looked += len(e.inner.parts)
 	for _, p := range e.inner.parts {
 		if p.text != ", " {
 			names = append(names, string(clean([]byte(unquoted(p.text)))))
@@ -438,7 +443,8 @@ func (w *walker) callEx(in *instruction) {
 	inner := starred("*", []*expr{w.plainly(args)})
 	if named != nil && named.kind != null {
 		if named.kind == dict && named.inner != nil {
-			inner = listed(inner, asKeywords(named.inner))
+			w.r.looked += len(named.inner.parts)
+			inner = listed(inner, asKeywords(named.inner, 0))
 		} else {
 			inner = listed(inner, join(precTest, "**", w.plainly(named)))
 		}
@@ -461,7 +467,7 @@ func (w *walker) callEx(in *instruction) {
 }
 
 // asKeywords writes the inside of a dict as keyword arguments.
-func asKeywords(inner *expr) *expr {
+func asKeywords(inner *expr, depth int) *expr {
 	p := inner.parts
 	if len(p) >= 3 && p[1].text == ": " && len(p[0].text) > 2 && p[0].text[0] == '\'' {
 		out := []any{}
@@ -477,8 +483,8 @@ func asKeywords(inner *expr) *expr {
 		}
 		return join(precTuple, out...)
 	}
-	if len(p) == 3 && p[1].text == ", " {
-		return join(precTuple, asKeywords(p[0]), ", ", asKeywords(p[2]))
+	if len(p) == 3 && p[1].text == ", " && depth < 64 {
+		return join(precTuple, asKeywords(p[0], depth+1), ", ", asKeywords(p[2], depth+1))
 	}
 	return inner
 }
@@ -575,6 +581,11 @@ func (w *walker) plainly(e *expr) *expr {
 // parameters writes those of a function.
 func (w *walker) parameters(f *expr) *expr {
 	c := f.code
+	for _, e := range []*expr{f.left, f.right} {
+		if e != nil && e.inner != nil {
+			w.r.looked += len(e.inner.parts)
+		}
+	}
 	var parts []any
 	add := func(items ...any) {
 		if len(parts) > 0 {
@@ -772,6 +783,10 @@ func (w *walker) inner(c *Code, isClass bool) {
 func (w *walker) documented(c *Code) bool {
 	if v := w.r.version; v.Major == 3 && v.Minor >= 14 {
 		return c.Flags&0x4000000 != 0
+	}
+	w.r.followed += len(c.Code)
+	if w.r.full() {
+		return false
 	}
 	for _, in := range decode(c.Code, w.r.version) {
 		if in.op == "LOAD_CONST" && in.arg == 0 {

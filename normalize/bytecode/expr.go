@@ -120,12 +120,18 @@ func join(prec int8, parts ...any) *expr {
 		if !ok {
 			part = leaf(p.(string))
 		}
+		if part.size == 0 {
+			continue // writing an expression takes no longer than it is
+		}
 		e.parts = append(e.parts, part)
 		e.size += part.size
 		e.depth = max(e.depth, part.depth+1)
 	}
 	if e.size > maxExprSize || e.depth > maxExprDepth {
 		return tooLong
+	}
+	if len(e.parts) == 0 {
+		e.parts = nil
 	}
 	return e
 }

@@ -83,7 +83,7 @@ func (w *walker) skipHandler(handler int) {
 	}
 	i := w.find(handler)
 	end := i
-	for end < len(w.ins) && end-i < 1<<12 {
+	for ; end < len(w.ins) && end-i < 1<<12; w.r.looked++ {
 		op := w.op(end)
 		end++
 		if op == "RERAISE" && (w.op(end-2) == "POP_EXCEPT" || w.op(i) != "PUSH_EXC_INFO") || op == "END_ASYNC_FOR" ||
@@ -104,6 +104,7 @@ func (w *walker) handler(t try) {
 	if i+1 >= end || w.r.full() {
 		return
 	}
+	w.r.looked += len(w.stack)
 	stack, merges := append([]*expr(nil), w.stack...), w.merges
 	w.merges = nil
 	// The blocks around it stay open, although their code has ended.
@@ -138,6 +139,7 @@ func (w *walker) handler(t try) {
 // it does anything else.
 func (w *walker) tests(i, end int) bool {
 	for ; i < end; i++ {
+		w.r.looked++
 		switch w.op(i) {
 		case "LOAD_NAME", "LOAD_GLOBAL", "LOAD_ATTR", "LOAD_FAST", "LOAD_DEREF", "BUILD_TUPLE", "LOAD_CONST", "NOP", "CALL",
 			"PRECALL", "PUSH_NULL", "LOAD_METHOD":
@@ -198,6 +200,7 @@ func (w *walker) inlineHandler(i int) {
 func (w *walker) handlerEnd(i int) int {
 	depth := 0
 	for ; i < len(w.ins); i++ {
+		w.r.looked++
 		switch w.op(i) {
 		case "SETUP_FINALLY", "SETUP_EXCEPT", "SETUP_WITH":
 			depth++
@@ -280,6 +283,7 @@ func (w *walker) with(end int, async bool) {
 // 3.11 on.
 func (w *walker) withEnd(at int) int {
 	end := len(w.code.Code)
+	w.r.looked += len(w.tries)
 	for _, t := range w.tries {
 		if t.start >= at && t.start <= at+4 && w.op(w.find(t.handler)+1) == "WITH_EXCEPT_START" {
 			return t.end
@@ -326,6 +330,7 @@ func (w *walker) loopOver(iterable *expr, word string, start, end, depth int) {
 func (w *walker) gathers(i, end int) (kind exprKind, at int, ok bool) {
 	nested := 1
 	for k := i + 1; k < len(w.ins) && w.ins[k].at < end && k-i < 1<<12; k++ {
+		w.r.looked++
 		switch w.op(k) {
 		case "FOR_ITER", "GET_ANEXT":
 			nested++
@@ -573,6 +578,7 @@ func (w *walker) addMerge(m merge) {
 		return
 	}
 	w.merges = append(w.merges, m)
+	w.r.looked += len(w.merges)
 	for i := len(w.merges) - 1; i > 0 && w.merges[i].at > w.merges[i-1].at; i-- {
 		w.merges[i], w.merges[i-1] = w.merges[i-1], w.merges[i]
 	}

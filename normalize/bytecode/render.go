@@ -7,12 +7,13 @@ import (
 
 // The bounds of one rendering, besides the length of its text.
 const (
-	maxSteps    = 1 << 21 // instructions followed, of all code
-	maxFollowed = 1 << 26 // bytes of code taken apart, of all code
+	maxSteps    = 1 << 19 // instructions followed, of all code
+	maxFollowed = 1 << 24 // bytes of code taken apart, of all code
+	maxLooked   = 1 << 24 // instructions and expressions looked at on the way
 	maxNesting  = 64      // functions in functions
 	maxIndent   = 48
 	maxBlocks   = 128 // in one code object
-	maxStack    = 1 << 16
+	maxStack    = 1 << 14
 )
 
 // Render writes the code of a file as Python-like text of at most limit bytes.
@@ -43,6 +44,8 @@ type renderer struct {
 	cut      string
 	steps    int
 	followed int
+	looked   int
+	written  int // bytes, those that were taken back included
 	nesting  int
 	literals map[*Object]*expr
 }
@@ -55,6 +58,8 @@ func (r *renderer) full() bool {
 		r.cut = fmt.Sprintf("the text ends after %d instructions", maxSteps)
 	case r.followed > maxFollowed:
 		r.cut = fmt.Sprintf("the text ends after %d bytes of code", maxFollowed)
+	case r.looked > maxLooked || r.written > 4*r.limit+maxLooked:
+		r.cut = "the text ends where its code takes too long to follow"
 	default:
 		return false
 	}
@@ -66,6 +71,7 @@ func (r *renderer) line(indent int, e *expr) {
 	for range min(indent, maxIndent) {
 		r.out = append(r.out, "    "...)
 	}
+	r.written += min(e.size, r.limit)
 	r.out = e.appendTo(r.out, r.limit)
 	r.out = append(r.out, '\n')
 }
@@ -355,6 +361,7 @@ func (w *walker) settle(depth int) {
 	if depth > maxStack {
 		return
 	}
+	w.r.looked += max(depth-len(w.stack), 0)
 	for len(w.stack) < depth {
 		w.stack = append(w.stack, nothing)
 	}

@@ -180,6 +180,7 @@ func (w *walker) rotate(n int) {
 	if n < 2 || n > len(w.stack) {
 		return
 	}
+	w.r.looked += n
 	s := w.stack[len(w.stack)-n:]
 	top := s[n-1]
 	copy(s[1:], s[:n-1])
@@ -426,6 +427,9 @@ func subscripted(owner, index *expr) *expr {
 
 // slice writes "a:b" or "a:b:c".
 func slice(parts []*expr) *expr {
+	if len(parts) == 1 {
+		return parts[0]
+	}
 	var out []any
 	for i, p := range parts {
 		if i > 0 {
@@ -563,7 +567,7 @@ func (w *walker) format(in *instruction) {
 		return
 	}
 	inner := e
-	quoted := fString(inner)
+	quoted := w.r.fString(inner)
 	if quoted != tooLong {
 		quoted.op, quoted.inner = "f", inner
 	}
@@ -591,9 +595,10 @@ func inFormat(e *expr) *expr {
 }
 
 // fString puts quotes around the inside of an f-string.
-func fString(inner *expr) *expr {
+func (r *renderer) fString(inner *expr) *expr {
 	quote := `"`
 	if inner.size < 1<<14 {
+		r.written += inner.size
 		text := string(inner.appendTo(nil, 1<<14))
 		switch {
 		case !strings.ContainsAny(text, "\"\n"):
