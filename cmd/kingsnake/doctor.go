@@ -13,6 +13,7 @@ func runDoctor(ctx context.Context, env Env, args []string) error {
 	fs := newFlags(env, "doctor", "", "Says what works on this machine, what does not, why, and what would mend it.\n"+
 		"Exits 0 when the sensor can run, 1 when it cannot.")
 	socket := fs.String("cri", "", "container runtime `socket` (default: the usual places)")
+	data := fs.String("data", defaultData(env), "data `folder` of the instance or sensor whose model to look at")
 	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
@@ -37,6 +38,14 @@ func runDoctor(ctx context.Context, env Env, args []string) error {
 	}
 	for _, s := range cri.Check(ctx, *socket) {
 		line(s.OK, false, "runtime "+s.Path, s.Detail, s.Fix)
+	}
+	if s, _, err := stateOf(*data); err == nil {
+		mark, detail := "ok", fmt.Sprintf("%.12s, %s", s.Current.Hash, fromWords(s.Current))
+		if s.Problem != "" {
+			mark = "refused"
+			fixes = append(fixes, "model: "+visible(s.Problem)+"; \"kingsnake model status\" says more")
+		}
+		fmt.Fprintf(tw, "%s\tmodel in use\t%s\n", mark, visible(detail))
 	}
 	if err := tw.Flush(); err != nil {
 		return err
