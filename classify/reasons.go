@@ -44,8 +44,13 @@ type explainer struct {
 	alone    [behaviorMax]float64
 	pairs    map[[2]uint8]float64
 	shape    float64
-	sites    map[int][]site               // by behavior, in order
-	bound    map[int]map[string][]binding // by layer, once asked for
+	sites    map[int][]site // by behavior, in order
+	bases    []int32        // of each layer's tokens
+	read     int            // tokens looked at for values and flows
+
+	// By layer, once asked for.
+	bound     map[int]map[string][]binding
+	constants map[int]map[int]normalize.Constant // by where they start
 }
 
 // A draft is a reason in the making.
@@ -61,7 +66,8 @@ type draft struct {
 // behaviors to both of them, and the statements' parts to the behaviors seen
 // in them, heaviest first. What no behavior explains is said as such, last.
 func (m *Model) reasons(text normalize.Text, x *extraction, score Score) []Reason {
-	e := explainer{m: m, text: text, x: x, pairs: map[[2]uint8]float64{}}
+	e := explainer{m: m, text: text, x: x, pairs: map[[2]uint8]float64{},
+		bound: map[int]map[string][]binding{}, constants: map[int]map[int]normalize.Constant{}}
 	e.cut()
 	e.weighFeatures(score)
 	e.weighMarks(score)
@@ -90,6 +96,7 @@ func (e *explainer) cut() {
 	base := int32(0)
 	for i := range e.text.Layers {
 		l := &e.text.Layers[i]
+		e.bases = append(e.bases, base)
 		open := true
 		for k, t := range l.Tokens {
 			at := base + int32(k)
@@ -232,9 +239,7 @@ func (e *explainer) describes(b int, list []draft) int {
 	best := -1
 	for k, d := range list {
 		near := slices.ContainsFunc(d.behaviors, func(c int) bool {
-			return slices.ContainsFunc(e.sites[c], func(s site) bool {
-				return slices.ContainsFunc(e.sites[b], func(t site) bool { return s.segment == t.segment })
-			}) || e.reaches(e.sites[b], e.sites[c])
+			return slices.ContainsFunc(e.sites[c], func(s site) bool { return s.does[b>>6]>>(b&63)&1 == 1 }) || e.reaches(e.sites[b], e.sites[c])
 		})
 		if near && (best < 0 || d.weight > list[best].weight) {
 			best = k
@@ -499,13 +504,7 @@ func (e *explainer) isImport(s *segment) int {
 }
 
 // base is the place of a layer's first token.
-func (e *explainer) base(layer int) int32 {
-	base := int32(0)
-	for i := range layer {
-		base += int32(len(e.text.Layers[i].Tokens))
-	}
-	return base
-}
+func (e *explainer) base(layer int) int32 { return e.bases[layer] }
 
 // Quote makes hostile text fit for a sentence: at most 80 characters on one
 // line, with control characters, direction marks and invalid bytes escaped.

@@ -149,3 +149,30 @@ func TestURLs(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkReasonsOfHostileText is texts with as many statements, values and
+// behaviors as fit: what reasons cost is bounded.
+func BenchmarkReasonsOfHostileText(b *testing.B) {
+	var every strings.Builder
+	every.WriteString("import os, socket, subprocess, requests, base64\n")
+	for i := range 4000 {
+		every.WriteString("a = requests.get('http://203.0.113.7/' + a); os.system(a + '/tmp/x' + 'y')\nb = base64.b64decode(a); exec(b); s.connect((a, 1))\n")
+		if i%2 == 0 {
+			every.WriteString("with open(a) as f: f.write(b + '/etc/shadow' + '.ssh/id_rsa' + 'powershell' + 'xmrig' + 'keylog')\n")
+		}
+	}
+	for name, src := range map[string]string{
+		"statements": every.String(),
+		"one":        "import os\nos.system(" + strings.Repeat("'a' + x + 'b' + 'c', ", 20_000) + ")\n",
+		"long":       "import os\nos.system('" + strings.Repeat("curl http://203.0.113.7/ ", 10_000) + "')\n",
+	} {
+		text := normalize.Normalize([]byte(src))
+		m := saying(b)
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(src)))
+			for b.Loop() {
+				m.Judge(text)
+			}
+		})
+	}
+}

@@ -12,11 +12,13 @@ import (
 
 // Bounds on the values read for reasons.
 const (
-	maxValue     = 512  // bytes of one value
-	maxBindings  = 4096 // of a layer
-	maxStatement = 2048 // tokens of a statement that are read for values
-	maxValues    = 64   // of a statement
-	maxFlow      = 4096 // statements that something is followed through
+	maxValue     = 512     // bytes of one value
+	maxBindings  = 4096    // of a layer
+	maxStatement = 2048    // tokens of a statement that are read for values
+	maxValues    = 64      // of a statement
+	maxFlow      = 4096    // statements that something is followed through
+	maxEnds      = 6       // statements where a flow may begin, and where it may end
+	maxRead      = 1 << 19 // tokens read for values and flows, all together
 )
 
 // site is where a behavior was seen.
@@ -68,9 +70,6 @@ func nameAt(l *normalize.Layer, i, to int) (name string, next int) {
 // bindings are the names of a layer that stand for one text or number. Scopes
 // are not told apart.
 func (e *explainer) bindings(layer int) map[string][]binding {
-	if e.bound == nil {
-		e.bound = map[int]map[string][]binding{}
-	}
 	if b, ok := e.bound[layer]; ok {
 		return b
 	}
@@ -116,10 +115,8 @@ func (e *explainer) whole(l *normalize.Layer, s *segment, i, to int) (literal, b
 	if to == i+1 {
 		return e.one(l, s, i)
 	}
-	for _, c := range l.Constants {
-		if c.Span.Start == int(l.Tokens[i].Start) && c.Span.End == int(l.Tokens[to-1].End) {
-			return literal{text: short(c.Value), place: s.from + int32(i), bound: s.from}, true
-		}
+	if value, next := e.constantAt(s.layer, i, to); next == to {
+		return literal{text: short(value), place: e.base(s.layer) + int32(i), bound: s.from}, true
 	}
 	return literal{}, false
 }
@@ -207,8 +204,9 @@ func (e *explainer) known(layer int, name string, place int32) (literal, bool) {
 func (e *explainer) literals(s *segment, l *normalize.Layer, i, to int) []literal {
 	var out []literal
 	base := e.base(s.layer)
-	for i < to && len(out) < maxValues {
-		if c, next := constantAt(l, i, to); next > i {
+	e.read += to - i
+	for i < to && len(out) < maxValues && e.read < maxRead {
+		if c, next := e.constantAt(s.layer, i, to); next > i {
 			out = append(out, literal{text: short(c), place: base + int32(i), bound: -1})
 			i = next
 			continue
@@ -240,20 +238,24 @@ func (e *explainer) literals(s *segment, l *normalize.Layer, i, to int) []litera
 
 // constantAt is the text put together by the longest expression that starts at
 // token i, and the token behind it; i when there is none.
-func constantAt(l *normalize.Layer, i, to int) (value []byte, next int) {
-	start := int(l.Tokens[i].Start)
-	end := start
-	for _, c := range l.Constants[:min(len(l.Constants), maxBindings)] {
-		if c.Span.Start == start && c.Span.End > end {
-			value, end = c.Value, c.Span.End
+func (e *explainer) constantAt(layer, i, to int) (value []byte, next int) {
+	l := &e.text.Layers[layer]
+	if e.constants[layer] == nil {
+		all := map[int]normalize.Constant{}
+		for _, c := range l.Constants {
+			if old, ok := all[c.Span.Start]; !ok || c.Span.End > old.Span.End {
+				all[c.Span.Start] = c
+			}
 		}
+		e.constants[layer] = all
 	}
-	if end == start {
+	c, ok := e.constants[layer][int(l.Tokens[i].Start)]
+	if !ok {
 		return nil, i
 	}
-	for next = i; next < to && int(l.Tokens[next].End) <= end; next++ {
+	for next = i; next < to && int(l.Tokens[next].End) <= c.Span.End; next++ {
 	}
-	return value, next
+	return c.Value, next
 }
 
 // call is the tokens between the parentheses of the call that a site is.
@@ -476,8 +478,8 @@ func (e *explainer) nested(inner, outer site) bool {
 // another: it is passed on directly, or through names. Scopes are not told
 // apart, and what is written to a file is followed through the file's name.
 func (e *explainer) reaches(from, to []site) bool {
-	for _, a := range from[:min(len(from), 8)] {
-		for _, b := range to[:min(len(to), 8)] {
+	for _, a := range from[:min(len(from), maxEnds)] {
+		for _, b := range to[:min(len(to), maxEnds)] {
 			if e.nested(a, b) || a.layer == b.layer && a.segment != b.segment && e.follow(a, b) {
 				return true
 			}
@@ -488,6 +490,9 @@ func (e *explainer) reaches(from, to []site) bool {
 
 // follow follows names from a statement to a later one.
 func (e *explainer) follow(a, b site) bool {
+	if e.read >= maxRead {
+		return false
+	}
 	first, ok := slices.BinarySearch(e.starts, a.from)
 	last, ok2 := slices.BinarySearch(e.starts, b.from)
 	if !ok || !ok2 || first >= last {
@@ -521,7 +526,8 @@ type flow struct {
 // with the token behind it.
 func (f *flow) words(s *segment, yield func(word string, next int) bool) {
 	l, i, to := f.e.tokens(s)
-	for i < to {
+	f.e.read += to - i
+	for i < to && f.e.read < maxRead {
 		switch t := l.Tokens[i]; {
 		case t.Kind == normalize.Name:
 			name, next := nameAt(l, i, to)

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"kingsnake/capture"
@@ -84,8 +85,12 @@ func prefix(b []byte, n int) []byte {
 func verdictOf(v classify.Verdict, texts []redact.Result) finding.Verdict {
 	out := finding.Verdict{Label: string(v.Label), Score: v.Score, Model: v.Model}
 	for _, reason := range v.Reasons[:min(len(v.Reasons), finding.MaxReasons)] {
+		text := reason.Text
+		if reason.Where != "" {
+			text = strings.TrimSuffix(text, ".") + ", " + reason.Where + "."
+		}
 		f := finding.Reason{
-			Text:      string(redact.Text([]byte(reason.Text)).Text),
+			Text:      string(redact.Text([]byte(text)).Text),
 			Technique: reason.Technique, Weight: reason.Weight,
 		}
 		for _, sp := range reason.Spans {

@@ -24,7 +24,9 @@ type Report struct {
 	BenignMistakes  []Mistake `json:"benign_mistakes,omitempty"`
 	MaliciousMissed []Mistake `json:"malicious_missed,omitempty"`
 	// Evasion is what hiding loses, when that was measured.
-	Evasion     []EvasionResult `json:"evasion,omitempty"`
+	Evasion []EvasionResult `json:"evasion,omitempty"`
+	// Marks says how well reasons point at lines, when that was measured.
+	Marks       *Pointing `json:"marks,omitempty"`
 	Calibration classify.Calibration
 	Thresholds  classify.Thresholds
 }
@@ -59,6 +61,12 @@ func (r *Report) WriteText(w io.Writer) error {
 	writeMistakes(&b, "Benign scripts that score highest", r.BenignMistakes)
 	writeMistakes(&b, "Malicious scripts that score lowest, one a cluster", r.MaliciousMissed)
 	writeEvasion(&b, r.Evasion)
+	if r.Marks != nil {
+		fmt.Fprintln(&b)
+		if err := r.Marks.WriteText(&b); err != nil {
+			return err
+		}
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -19,6 +19,7 @@ func runEval(ctx context.Context, env Env, args []string) error {
 	worst := fs.Int("worst", 15, "how many of the worst mistakes of each kind to list")
 	evasion := fs.Bool("evasion", false, "rewrite one script of each cluster in every way that hides, and measure what that loses; takes minutes")
 	evasionClusters := fs.Int("evasion-clusters", 0, "how many clusters to rewrite, chosen by --fold-seed; 0 for all")
+	marks := fs.Bool("marks", false, "compare the lines that reasons point at with those that a person marked in 70 malicious scripts")
 	fs.Bool("no-known-good", false, "switch off any index of known files; there is none, so nothing changes")
 	if err := parseFlags(fs, args); err != nil {
 		return err
@@ -51,6 +52,13 @@ func runEval(ctx context.Context, env Env, args []string) error {
 		if report.Evasion, err = eval.Evasion(ctx, v, source, o); err != nil {
 			return err
 		}
+	}
+	if *marks {
+		pointing, err := v.Marks(ctx, source, eval.Rates[1])
+		if err != nil {
+			return err
+		}
+		report.Marks = &pointing
 	}
 	progress("done")
 	if *asJSON {
