@@ -158,6 +158,7 @@ func (p *peeler) setItem(at itemPlace, v value) {
 	if !ok {
 		return
 	}
+	p.itemsSet++
 	if !v.known() || !at.index.known() {
 		p.setLocal(name, value{})
 		return

@@ -6,8 +6,11 @@ import (
 	"encoding/base64"
 	"fmt"
 	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
 	"strings"
 	"testing"
+	"time"
 )
 
 // hostile is a script of about n bytes that aims at one bound.
@@ -85,6 +88,44 @@ var hostiles = []hostile{
 		return x
 	}},
 	{"packed layers in layers", func(n int) string { return packed(200) }},
+	{"loops without end", func(n int) string {
+		return fill("s=''\nwhile 1:\n s+=chr(97)\n if s=='b': break\n", n)
+	}},
+	{"loops in loops", func(n int) string {
+		return "r=range(16000)\ns=[]\n" + fill("for a in r:\n for b in r:\n  s.append(a^b)\n", n)
+	}},
+	{"a list that doubles", func(n int) string { return "x=[1,'a']\nfor i in range(99):\n x.extend(x); chr(1)\n" + fill("x+=x\n", n) }},
+	{"lists in a list that is appended to", func(n int) string {
+		return "x=[]\nfor i in range(16000):\n x.append([i,'a',x]); chr(1)\n" + fill("x.append([1,2,'a'])\n", n)
+	}},
+	{"a dictionary that grows", func(n int) string {
+		return "d={}\nfor i in range(16000):\n d[i]=chr(i)*9\n" + fill("d={1:d,2:d}\n", n)
+	}},
+	{"tuples of tuples", func(n int) string {
+		return "x=range(8000)\n" + fill("x=zip(x,x)\ny=enumerate(x)\nz={a:b for a,b in y}\n", n)
+	}},
+	{"functions that call functions", func(n int) string {
+		return "def f(x):\n y=x+'a'\n for c in y:\n  f(chr(ord(c))+y)\n return f(y)+f(x)\n" + fill("f('b')\n", n)
+	}},
+	{"texts evaluated in texts", func(n int) string { return "x='eval(x+x)'\n" + fill("eval(x)\nexec('x+=x')\n", n) }},
+	{"numbers of many digits", func(n int) string { return fill("x=0x"+strings.Repeat("f", 30000)+"\ny=hex(x)\nz=x.to_bytes(15000,'big')\n", n) }},
+	{"blocks in blocks", func(n int) string {
+		var b strings.Builder
+		for i := 0; b.Len() < n; i++ {
+			fmt.Fprintf(&b, "%sfor c in 'ab':\n", strings.Repeat(" ", i))
+		}
+		return b.String() + "chr(1)"
+	}},
+	{"classes in classes", func(n int) string {
+		var b strings.Builder
+		for i := 0; b.Len() < n; i++ {
+			fmt.Fprintf(&b, "%sclass A:\n%s def f(self, a): exec(a)\n", strings.Repeat(" ", i), strings.Repeat(" ", i))
+		}
+		return b.String()
+	}},
+	{"methods that decode", func(n int) string {
+		return fill("def f(self, a='b'):\n for c in a: self.x+=chr(ord(c)^1)\nq.f('abc')\n", n)
+	}},
 	{"f-strings that never close", func(n int) string { return fill("f'{", n) }},
 	{"f-strings with comments that never close", func(n int) string { return fill("f'{#", n) }},
 	{"f-strings in f-strings", func(n int) string { return fill("f'{f\"{", n) }},
@@ -128,6 +169,52 @@ func bomb() string {
 		panic(err)
 	}
 	return base64.StdEncoding.EncodeToString(b.Bytes())
+}
+
+// peak runs f and gives about how much more memory was in use at any time
+// meanwhile.
+func peak(f func()) int64 {
+	defer debug.SetGCPercent(debug.SetGCPercent(5))
+	runtime.GC()
+	inUse := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(inUse)
+	before := inUse[0].Value.Uint64()
+	stop, top := make(chan struct{}), make(chan uint64)
+	go func() {
+		most := before
+		for {
+			select {
+			case <-stop:
+				top <- most
+				return
+			default:
+			}
+			metrics.Read(inUse)
+			most = max(most, inUse[0].Value.Uint64())
+			time.Sleep(200 * time.Microsecond)
+		}
+	}()
+	f()
+	close(stop)
+	return int64(<-top) - int64(before)
+}
+
+// TestHostileScriptsNeedLittleMemory must not run beside other tests either.
+func TestHostileScriptsNeedLittleMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("reads forty scripts of 8 MiB")
+	}
+	const size = 8 << 20
+	const bound = 48 << 20
+	for _, h := range hostiles {
+		src := []byte(h.make(size))
+		src = src[:min(len(src), size)]
+		if n := peak(func() { Normalize(src) }); n > bound {
+			t.Errorf("%s: %d bytes were in use, want at most %d", h.name, n, bound)
+		} else {
+			t.Logf("%s: %d bytes", h.name, n)
+		}
+	}
 }
 
 // TestHostileScriptsStayInBounds must not run beside other tests, since it

@@ -122,6 +122,7 @@ func Normalize(src []byte) Text {
 	u := unpacker{seed: maphash.MakeSeed(), seen: map[uint64][]int{}}
 	u.add(Layer{Transform: "original", Text: src, Parent: -1})
 	u.text = u.container()
+	u.encoding()
 	for i := 0; i < len(u.layers); i++ {
 		u.lex(i)
 		u.peel(i)

@@ -241,12 +241,14 @@ type peeler struct {
 	pending   []int32        // statements that decode what was not known yet
 	constants []Constant
 
-	nesting int  // of expressions
-	calls   int  // of functions of the script
-	loops   int  // that are run
-	quiet   int  // above zero, nothing is reported but what is executed
-	muted   int  // above zero, nothing at all
-	again   bool // tokens are read again, and paid for
+	nesting int // of expressions
+	calls   int // of functions of the script
+	loops   int // that are run
+
+	itemsSet int  // elements of names that were bound
+	quiet    int  // above zero, nothing is reported but what is executed
+	muted    int  // above zero, nothing at all
+	again    bool // tokens are read again, and paid for
 
 	stepLimit int    // of u.steps, while this layer is read
 	frame     *frame // what a function or a loop changes in env

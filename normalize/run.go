@@ -227,8 +227,9 @@ func (p *peeler) runFor() signal {
 	p.use(iterable)
 	p.loops++
 	defer func() { p.loops-- }()
+	made := 0
 	for k := range elements.n {
-		if k == minProgress && !p.progress() {
+		if !p.progress(k, &made) {
 			return gaveUp
 		}
 		v := elements.at(k)
@@ -253,8 +254,9 @@ func (p *peeler) runWhile() signal {
 	condition, begin := p.i, p.begin
 	p.loops++
 	defer func() { p.loops-- }()
+	made := 0
 	for k := 0; p.step(); k++ {
-		if k == minProgress && !p.progress() {
+		if !p.progress(k, &made) {
 			return gaveUp
 		}
 		p.i, p.begin = condition, begin
@@ -287,18 +289,22 @@ func (p *peeler) runWhile() signal {
 // something.
 const minProgress = 4
 
-// progress reports whether the outermost loop that is run has made a text or a
-// list so far. One in a function is trusted.
-func (p *peeler) progress() bool {
-	if p.loops > 1 || p.frame == nil || p.frame.outer != nil {
+// progress reports whether the outermost loop that is run still makes a text or
+// a list. It looks now and then: turn k is the next one, and made is what was
+// there when it looked last. A loop in a function is trusted.
+func (p *peeler) progress(k int, made *int) bool {
+	if k < minProgress || k&(k-1) != 0 || p.loops > 1 || p.frame == nil || p.frame.outer != nil {
 		return true
 	}
+	n := p.itemsSet
 	for name := range p.frame.before {
-		if v, ok := p.env[name]; ok && (v.isText() || v.isList()) && v.length() >= minProgress {
-			return true
+		if v, ok := p.env[name]; ok && (v.isText() || v.isList()) {
+			n += v.length()
 		}
 	}
-	return false
+	grown := n > *made
+	*made = n
+	return grown
 }
 
 // leaves reports whether a block has a statement that leaves its loop.
