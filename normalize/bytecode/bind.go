@@ -88,9 +88,6 @@ func (w *walker) store(target, value *expr) {
 			return
 		}
 	case silent, null, exit, enter, builder:
-		if len(w.stack) == 0 || value.kind != silent {
-			return
-		}
 		return
 	}
 	if w.copied == value {
@@ -276,7 +273,7 @@ func (w *walker) statementStep(in *instruction) {
 			w.statement("from ", from.imp.module, " import *")
 		}
 	case "DELETE_NAME", "DELETE_FAST", "DELETE_GLOBAL", "DELETE_DEREF":
-		w.delete(w.target(in), in)
+		w.delete(w.target(in))
 	case "DELETE_ATTR":
 		w.statement("del ", w.plainly(w.pop()).as(precAtom), ".", name(w.code.Names, in.arg))
 	case "DELETE_SUBSCR":
@@ -335,10 +332,10 @@ func (w *walker) importName(in *instruction) {
 }
 
 // delete writes "del", unless it unbinds the name of an exception.
-func (w *walker) delete(target *expr, _ *instruction) {
+func (w *walker) delete(target *expr) {
 	n := len(w.r.out)
 	line := string(w.r.out[max(n-300, 0):n])
-	if unbound := target.short() + " = None\n"; strings.HasSuffix(line, unbound) && w.handled() {
+	if unbound := target.short() + " = None\n"; strings.HasSuffix(line, unbound) && w.comp == nil {
 		start := strings.LastIndexByte(line[:len(line)-1], '\n') + 1
 		if strings.TrimLeft(line[start:], " ") == unbound {
 			w.r.out = w.r.out[:n-len(line[start:])]
@@ -347,9 +344,6 @@ func (w *walker) delete(target *expr, _ *instruction) {
 	}
 	w.statement("del ", target)
 }
-
-// handled reports whether an except clause is open, or was until just now.
-func (w *walker) handled() bool { return w.comp == nil }
 
 // raise writes a raise statement.
 func (w *walker) raise(n int) {

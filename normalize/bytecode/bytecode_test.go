@@ -372,3 +372,18 @@ func FuzzRender(f *testing.F) {
 		}
 	})
 }
+
+// Code that is far larger than what is followed is cut, and says so.
+func TestRenderLargeCode(t *testing.T) {
+	t.Parallel()
+	f, err := Read(compiled(t)["3.11"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := *f.Code
+	c.Code = bytes.Repeat(c.Code[:len(c.Code)&^1], 2*maxLive/len(c.Code)+1)
+	text, cut := Render(File{f.Version, &c}, 1<<20)
+	if cut == "" || !bytes.Contains(text, []byte("import os")) {
+		t.Errorf("cut %q, %d bytes of text", cut, len(text))
+	}
+}

@@ -658,6 +658,7 @@ func (w *walker) lambda(f *expr) *expr {
 	if n == nil {
 		return nothing
 	}
+	defer n.release()
 	params := w.parameters(f)
 	w.r.nesting++
 	out := len(w.r.out)
@@ -687,6 +688,7 @@ func (w *walker) comprehensionOf(f, over *expr) *expr {
 	if n == nil {
 		return nothing
 	}
+	defer n.release()
 	i := 0
 	for i < len(n.ins) && n.ins[i].op != "FOR_ITER" && n.ins[i].op != "GET_ANEXT" {
 		i++
@@ -772,6 +774,7 @@ func (w *walker) inner(c *Code, isClass bool) {
 		w.r.nesting++
 		n.run()
 		w.r.nesting--
+		n.release()
 	}
 	if len(w.r.out) == before {
 		w.r.line(w.indent+1, leaf("pass"))
@@ -788,7 +791,7 @@ func (w *walker) documented(c *Code) bool {
 	if w.r.full() {
 		return false
 	}
-	for _, in := range decode(c.Code, w.r.version) {
+	for _, in := range decode(c.Code[:min(len(c.Code), maxLive)], w.r.version) {
 		if in.op == "LOAD_CONST" && in.arg == 0 {
 			return false
 		}

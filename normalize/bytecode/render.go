@@ -9,6 +9,7 @@ import (
 const (
 	maxSteps    = 1 << 19 // instructions followed, of all code
 	maxFollowed = 1 << 24 // bytes of code taken apart, of all code
+	maxLive     = 1 << 20 // bytes of the code that is taken apart at the same time
 	maxLooked   = 1 << 24 // instructions and expressions looked at on the way
 	maxNesting  = 64      // functions in functions
 	maxIndent   = 48
@@ -44,6 +45,7 @@ type renderer struct {
 	cut      string
 	steps    int
 	followed int
+	live     int
 	looked   int
 	written  int // bytes, those that were taken back included
 	nesting  int
@@ -110,6 +112,7 @@ type walker struct {
 	r      *renderer
 	code   *Code
 	ins    []instruction
+	size   int // bytes of the code that are followed
 	indent int
 	top    bool // the code of a module
 	body   bool // the code of a class
@@ -185,11 +188,17 @@ type comprehension struct {
 func (r *renderer) walker(c *Code, indent int) *walker {
 	w := &walker{r: r, code: c, indent: indent, depths: map[int]int{}, loops: map[int]int{}, skip: map[int]int{},
 		triesAt: map[int][]int{}, handlers: map[int]bool{}}
-	r.followed += len(c.Code)
+	code := c.Code[:min(len(c.Code), maxLive-r.live)]
+	if len(code) < len(c.Code) {
+		r.cut = fmt.Sprintf("of functions with more than %d bytes of code only the beginning is shown", maxLive)
+	}
+	r.followed += len(code)
 	if r.full() {
 		return w
 	}
-	w.ins = decode(c.Code, r.version)
+	r.live += len(code)
+	w.size = len(code)
+	w.ins = decode(code, r.version)
 	w.prepare()
 	return w
 }
@@ -280,12 +289,18 @@ func (w *walker) find(at int) int {
 	return low
 }
 
-// op is the name of instruction i, past those that do nothing.
+// op is the name of instruction i, or empty when there is none.
 func (w *walker) op(i int) string {
 	if i < 0 || i >= len(w.ins) {
 		return ""
 	}
 	return w.ins[i].op
+}
+
+// release gives back the instructions of a code object that was followed.
+func (w *walker) release() {
+	w.r.live -= w.size
+	w.ins = nil
 }
 
 // run follows all instructions.

@@ -79,7 +79,7 @@ func (w *walker) step(i int, in *instruction) int {
 	default:
 		switch {
 		case w.stackStep(in), w.loadStep(in), w.storeStep(in), w.buildStep(in), w.callStep(in), w.operatorStep(in):
-		case w.waitStep(i, in):
+		case w.waits(in):
 			return w.afterWait(i, in)
 		default:
 			w.statementStep(in)
@@ -455,8 +455,8 @@ func (w *walker) oldSlice(op string) *expr {
 	return slice([]*expr{low, high})
 }
 
-// waitStep reports whether an instruction belongs to await or yield from.
-func (w *walker) waitStep(_ int, in *instruction) bool {
+// waits reports whether an instruction belongs to await or yield from.
+func (w *walker) waits(in *instruction) bool {
 	switch in.op {
 	case "GET_AWAITABLE", "YIELD_FROM", "SEND", "GET_ANEXT", "YIELD_VALUE":
 		return true
