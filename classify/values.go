@@ -28,6 +28,9 @@ type site struct {
 	place    int32
 }
 
+// behind reports whether s stands behind t in the same layer.
+func (s site) behind(t site) bool { return s.layer == t.layer && s.place > t.place }
+
 // literal is a value that a statement names: a text or a number.
 type literal struct {
 	text   string
