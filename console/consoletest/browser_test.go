@@ -304,6 +304,8 @@ func TestBrowserNeedsNoScripts(t *testing.T) {
 	b.click(".tabs li:nth-child(2) a")
 	b.expectText(".json", "Malicious Python")
 	b.click(".nav li:nth-child(3) a")
+	b.expectText("h1", "Model")
+	b.click(".nav li:nth-child(4) a")
 	b.expectText("h1", "Settings")
 	b.click(".out button")
 	b.expectPath("/signin?out")
