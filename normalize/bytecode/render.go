@@ -9,7 +9,7 @@ import (
 const (
 	maxSteps    = 1 << 19 // instructions followed, of all code
 	maxFollowed = 1 << 24 // bytes of code taken apart, of all code
-	maxLive     = 1 << 20 // bytes of the code that is taken apart at the same time
+	maxLive     = 1 << 19 // bytes of the code that is taken apart at the same time
 	maxLooked   = 1 << 24 // instructions and expressions looked at on the way
 	maxNesting  = 64      // functions in functions
 	maxIndent   = 48
