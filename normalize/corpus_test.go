@@ -48,7 +48,7 @@ var obfuscators = []struct {
 }
 
 var (
-	runs = regexp.MustCompile(`\b(exec|eval|compile|loads|execfile)\b`)
+	runs = regexp.MustCompile(`\b(exec|eval|execfile)\b|\bmarshal\b|\bpyarmor`)
 	blob = regexp.MustCompile(`['"][^'"\s]{60,}|(\d+\s*,\s*){24}|(\\x[0-9a-fA-F]{2}){20}`)
 	code = regexp.MustCompile(`\b(import|def|exec|eval|lambda|print|requests|class|socket|powershell|curl|wget|subprocess)\b|https?://|/bin/|\.exe\b`)
 )

@@ -94,7 +94,9 @@ var hostiles = []hostile{
 	{"loops in loops", func(n int) string {
 		return "r=range(16000)\ns=[]\n" + fill("for a in r:\n for b in r:\n  s.append(a^b)\n", n)
 	}},
-	{"a list that doubles", func(n int) string { return "x=[1,'a']\nfor i in range(99):\n x.extend(x); chr(1)\n" + fill("x+=x\n", n) }},
+	{"a list that doubles", func(n int) string {
+		return "x=[1,'a']\nfor i in range(99):\n x.extend(x); chr(1)\n" + fill("x+=x\n", n)
+	}},
 	{"lists in a list that is appended to", func(n int) string {
 		return "x=[]\nfor i in range(16000):\n x.append([i,'a',x]); chr(1)\n" + fill("x.append([1,2,'a'])\n", n)
 	}},
@@ -108,7 +110,9 @@ var hostiles = []hostile{
 		return "def f(x):\n y=x+'a'\n for c in y:\n  f(chr(ord(c))+y)\n return f(y)+f(x)\n" + fill("f('b')\n", n)
 	}},
 	{"texts evaluated in texts", func(n int) string { return "x='eval(x+x)'\n" + fill("eval(x)\nexec('x+=x')\n", n) }},
-	{"numbers of many digits", func(n int) string { return fill("x=0x"+strings.Repeat("f", 30000)+"\ny=hex(x)\nz=x.to_bytes(15000,'big')\n", n) }},
+	{"numbers of many digits", func(n int) string {
+		return fill("x=0x"+strings.Repeat("f", 30000)+"\ny=hex(x)\nz=x.to_bytes(15000,'big')\n", n)
+	}},
 	{"blocks in blocks", func(n int) string {
 		var b strings.Builder
 		for i := 0; b.Len() < n; i++ {

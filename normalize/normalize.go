@@ -18,11 +18,12 @@
 //
 // # Layers
 //
-// A [Layer] is a text that another one hides: behind base64, hexadecimal
-// digits, compression, lists of character codes, reversal, or sums of short
-// strings. A small evaluator follows expressions whose values are known from
-// the text alone, through names, import aliases, attributes, comprehensions,
-// lambdas and functions of one return statement. What comes out becomes
+// A [Layer] is a text that another one hides: behind base64 and its kin,
+// compression, a cipher whose key stands beside it, lists of character codes,
+// reversal, or sums of short strings. A small evaluator follows what is known
+// from the text alone: through names, import aliases, attributes, dictionaries,
+// comprehensions, lambdas, functions and methods, loops, and expressions in
+// texts that are evaluated. What comes out becomes
 //
 //   - a layer, if it is passed to exec, eval, compile, "python -c" or is
 //     written out as code; or is text of at least 16 bytes that was decoded;
@@ -38,15 +39,25 @@
 // it, has layers for what that holds; so has data of these kinds inside a text.
 // Compiled code is written as source again, see package bytecode.
 //
-// Layers are read in turn, so that layers in layers are found up to eight deep.
+// A script in an encoding that changes its letters, by a mark or a cookie as in
+// PEP 263 (UTF-16, UTF-7, rot13, escapes), has a layer for what Python reads.
+//
+// Layers are read in turn, so that layers in layers are found, up to 64 deep. A
+// layer that is executed knows the names of the one it was found in.
 //
 // # What the evaluator believes
 //
-// It reads statements in the order they stand in, without branches and loops:
-// the last value bound to a name counts, in whatever function that was. What
-// is decoded through a name that is bound further down is read a second time.
-// This is no proof of what a program does. A belief that is wrong costs a layer
-// that holds text from the script all the same.
+// It reads statements in the order they stand in, whatever branch they are in:
+// the last value bound to a name counts, in whatever function that was, and of
+// an attribute in whatever object. One that else or except binds to what is not
+// known keeps what is. What is decoded through a name that is bound further
+// down is read a second time.
+//
+// A function that is called with what is known, and a loop over what is known,
+// is run as well, if it looks as if it made text: statement by statement, with
+// both sides of a condition that is not known, and no longer than it makes
+// something. This is no proof of what a program does. A belief that is wrong
+// costs a layer that holds text from the script all the same.
 //
 // # The way back
 //
@@ -65,9 +76,13 @@
 //
 // # What it does not do
 //
-// It runs no code, follows no loop statements, opens no files, and does not
-// judge what it finds: that is what package classify is for. To add a decoder,
-// see docs/how-to-add-a-decoder.md.
+// It runs no code, opens no files (not even the script's own, through
+// __file__), and does not judge what it finds: that is what package classify is
+// for. It knows no generators, no exceptions, no inheritance and no random
+// numbers, so that what is keyed by one with a seed stays hidden; nor what the
+// machine must give: a password, an environment, an answer from the network.
+// Identifiers are folded for mathematical and full width letters alone. To add
+// a decoder, see docs/how-to-add-a-decoder.md.
 package normalize
 
 import "hash/maphash"
