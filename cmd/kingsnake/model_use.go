@@ -32,12 +32,11 @@ func modelStatus(_ context.Context, env Env, args []string) error {
 		if err != nil {
 			return err
 		}
-		printState(env.Stdout, s, inUse(dir))
-		return nil
+		return printState(env.Stdout, s, inUse(dir))
 	})
 }
 
-func printState(w io.Writer, s serve.State, running bool) {
+func printState(w io.Writer, s serve.State, running bool) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(tw, "%s\t%s\n", name, visible(fmt.Sprintf(format, args...)))
@@ -76,7 +75,7 @@ func printState(w io.Writer, s serve.State, running bool) {
 		}
 		line(name, "%s %s: %s", r.Time.Format(time.RFC3339), r.File, r.Why)
 	}
-	tw.Flush()
+	return tw.Flush()
 }
 
 // choiceWords says what was chosen.
