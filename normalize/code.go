@@ -1,5 +1,7 @@
 package normalize
 
+import "strings"
+
 // source is a text and its tokens. Values point into the layer's own; what is
 // evaluated in its stead, such as the text in eval("…"), has one of its own.
 type source struct {
@@ -268,13 +270,27 @@ func (p *peeler) decodes(s suite) bool {
 				return true
 			}
 		case Name:
-			switch string(word) {
-			case "chr", "unichr", "ord", "exec", "eval", "compile", "bytes", "bytearray", "fromhex", "unhexlify", "decode",
-				"b64decode", "decompress", "decrypt", "translate", "replace", "join", "getattr", "__import__",
-				"to_bytes", "b32decode", "b85decode", "a85decode", "b16decode", "loads":
+			if makesText(string(word)) {
 				return true
 			}
+			if v, ok := p.env[string(word)]; ok && v.kind == function {
+				name := symbolNames[v.num]
+				if makesText(name[strings.LastIndexByte(name, '.')+1:]) {
+					return true
+				}
+			}
 		}
+	}
+	return false
+}
+
+// makesText reports whether a function of this name makes text, or runs it.
+func makesText(name string) bool {
+	switch name {
+	case "chr", "unichr", "ord", "exec", "eval", "compile", "bytes", "bytearray", "fromhex", "unhexlify", "decode",
+		"b64decode", "decompress", "decrypt", "translate", "replace", "join", "getattr", "__import__",
+		"to_bytes", "b32decode", "b85decode", "a85decode", "b16decode", "loads":
+		return true
 	}
 	return false
 }

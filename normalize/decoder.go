@@ -62,6 +62,12 @@ var decoders = []decoder{
 		decode: decodeAscii85,
 	},
 	{
+		name:   "uu",
+		calls:  []string{"binascii.a2b_uu"},
+		codecs: []string{"uu", "uu_codec"},
+		decode: decodeUU,
+	},
+	{
 		name:   "z85",
 		calls:  []string{"base64.z85decode", "zmq.utils.z85.decode"},
 		decode: decodeZ85,

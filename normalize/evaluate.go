@@ -1,7 +1,12 @@
 package normalize
 
-// maxEvaluated bounds a text that is evaluated where it is passed to eval.
-const maxEvaluated = 4 << 10
+// The bounds of a text that is evaluated where it is passed to eval, and of one
+// that is run where it is passed to exec: longer ones are layers alone.
+const (
+	maxEvaluated  = 256 << 10
+	maxRun        = 4 << 10
+	maxTextTokens = 1 << 12
+)
 
 // evaluateText gives the value of an expression that stands in a text.
 func (p *peeler) evaluateText(v value) value {
@@ -17,6 +22,9 @@ func (p *peeler) evaluateText(v value) value {
 
 // runText runs the statements of a text, for the names it binds.
 func (p *peeler) runText(v value) {
+	if len(v.data) > maxRun {
+		return
+	}
 	p.readText(v, func() { p.block(suite{0, len(p.toks)}) })
 }
 
@@ -28,7 +36,7 @@ func (p *peeler) readText(v value, read func()) {
 	}
 	to := p.here()
 	data := trimSpace(v.data)
-	s := &source{src: data, toks: Lex(data)}
+	s := &source{src: data, toks: lexUpTo(data, maxTextTokens)}
 	p.u.steps += len(s.toks)
 	site := p.spanHere()
 	if v.end > v.start && p.source == p.home {

@@ -66,7 +66,7 @@ func FuzzDecoders(f *testing.F) {
 	f.Add([]byte("x\x9c\xcbH\xcd\xc9\xc9\x07\x00\x06,\x02\x15"), int64(15))
 	f.Add([]byte("\xcbH\xcd\xc9\xc9\x07\x00"), int64(-15))
 	f.Add([]byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcbH\xcd\xc9\xc9\x07\x00\x86\xa6\x106\x05\x00\x00\x00"), int64(31))
-	for _, text := range []string{"nbswy3dp", "Xk~0{Zv", "<~87cURDZ~>", "xK#0@zYbuD", "gAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="} {
+	for _, text := range []string{"nbswy3dp", "Xk~0{Zv", "<~87cURDZ~>", "begin 666 <data>\n%:&5L;&\\ \n \nend\n", "xK#0@zYbuD", "gAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="} {
 		f.Add([]byte(text), int64(1))
 	}
 	for _, packed := range []string{
