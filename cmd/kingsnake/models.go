@@ -92,6 +92,15 @@ func openModels(env Env, cfg modelConfig, data string) (*models, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, file := range []*string{&cfg.file, &cfg.shadow} {
+		if *file == "" {
+			continue
+		}
+		// Others read the path, in another folder.
+		if *file, err = filepath.Abs(*file); err != nil {
+			return nil, err
+		}
+	}
 	m := &models{cfg: cfg}
 	sc := serve.Config{File: cfg.file, Shadow: cfg.shadow, Keys: keys, Now: env.Now, Log: slog.New(slog.NewTextHandler(env.Stderr, nil))}
 	if cfg.used() {
