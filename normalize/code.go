@@ -169,6 +169,7 @@ func (p *peeler) callLambda(called value, args []value) (out value) {
 	}
 	p.calls--
 	p.stepLimit = limit
+	p.extended = p.extended && p.calls > 0
 	p.popFrame(f)
 	p.back(to)
 	if out.known() {

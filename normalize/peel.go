@@ -246,6 +246,7 @@ type peeler struct {
 	loops   int // that are run
 
 	itemsSet int  // elements of names that were bound
+	extended bool // a function went on behind a loop that was cut
 	quiet    int  // above zero, nothing is reported but what is executed
 	muted    int  // above zero, nothing at all
 	again    bool // tokens are read again, and paid for

@@ -34,9 +34,11 @@ func (p *peeler) block(s suite) signal {
 	p.i = s.start - 1
 	p.advance()
 	for p.i < s.end && p.i < len(p.toks) {
-		if !p.step() {
+		if p.u.steps+reserve > p.stepLimit || p.u.left() < reserve {
+			p.u.note("stopped evaluating: more than %d steps", maxSteps)
 			return gaveUp
 		}
+		p.u.steps++
 		p.begin = p.i
 		at := p.i
 		if how := p.runStatement(); how != fell {
@@ -239,12 +241,30 @@ func (p *peeler) runFor() signal {
 		case broke:
 			p.i = s.end
 			return fell
-		case returned, gaveUp:
+		case gaveUp:
+			p.i = s.end
+			return p.goOn()
+		case returned:
 			p.i = s.end
 			return how
 		}
 	}
 	p.i = s.end
+	return fell
+}
+
+// reserve is the steps and bytes that are kept for one statement, so that one
+// is run to its end or not at all.
+const reserve = 1 << 9
+
+// goOn lets a function end whose loop was cut: the beginning of a text is worth
+// a lot. It does so once.
+func (p *peeler) goOn() signal {
+	if p.calls == 0 || p.extended || p.u.left() < reserve {
+		return gaveUp
+	}
+	p.extended = true
+	p.stepLimit = p.u.steps + 4*reserve
 	return fell
 }
 
@@ -278,7 +298,10 @@ func (p *peeler) runWhile() signal {
 		if how == broke || !known {
 			return fell
 		}
-		if how == returned || how == gaveUp {
+		if how == gaveUp {
+			return p.goOn()
+		}
+		if how == returned {
 			return how
 		}
 	}
