@@ -274,9 +274,8 @@ func (p *peeler) decodes(s suite) bool {
 			if makesText(string(word)) {
 				return true
 			}
-			if v, ok := p.env[string(word)]; ok && v.kind == function {
-				name := symbolNames[v.num]
-				if makesText(name[strings.LastIndexByte(name, '.')+1:]) {
+			if p.aliases {
+				if v, ok := p.env[string(word)]; ok && v.kind == function && makesText(lastName(symbolNames[v.num])) {
 					return true
 				}
 			}
@@ -284,6 +283,9 @@ func (p *peeler) decodes(s suite) bool {
 	}
 	return false
 }
+
+// lastName is what stands behind the last dot of a full name.
+func lastName(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
 
 // makesText reports whether a function of this name makes text, or runs it.
 func makesText(name string) bool {

@@ -247,6 +247,7 @@ type peeler struct {
 
 	itemsSet int  // elements of names that were bound
 	extended bool // a function went on behind a loop that was cut
+	aliases  bool // a function that makes text has another name
 	quiet    int  // above zero, nothing is reported but what is executed
 	muted    int  // above zero, nothing at all
 	again    bool // tokens are read again, and paid for

@@ -234,6 +234,10 @@ func (p *peeler) bindName(name string, v value) {
 		p.setLocal(name, value{})
 		return
 	}
+	if v.kind == function && !p.aliases {
+		full := lastName(symbolNames[v.num])
+		p.aliases = full != name && makesText(full)
+	}
 	if v.isText() && v.extra != nil && !v.named && p.quiet == 0 {
 		if len(p.bound) < maxNames {
 			p.bound = append(p.bound, v)
