@@ -518,6 +518,11 @@ func (p *peeler) moreFunctions(name string, args []value) value {
 		if len(args) == 2 {
 			return p.binaryOp("^", first, args[1])
 		}
+	case "shlex.quote", "pipes.quote": // a program that is quoted is one for a shell to start
+		if first.isText() && looksLikeCode(first.data) {
+			p.report(first, true)
+		}
+		return value{}
 	case "functools.partial":
 		return value{}
 	default:

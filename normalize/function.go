@@ -23,7 +23,7 @@ var knownFunctions = []string{
 	"str.strip", "str.lower", "str.upper", "str.maketrans", "bytes.maketrans", "string.maketrans", "bytearray.maketrans",
 	"hashlib.md5().digest", "hashlib.sha1().digest", "hashlib.sha256().digest", "hashlib.sha512().digest",
 	"hashlib.md5().hexdigest", "hashlib.sha1().hexdigest", "hashlib.sha256().hexdigest", "hashlib.sha512().hexdigest",
-	"Crypto.Util.Padding.unpad", "Cryptodome.Util.Padding.unpad", "operator.xor", "sys.modules",
+	"Crypto.Util.Padding.unpad", "Cryptodome.Util.Padding.unpad", "operator.xor", "sys.modules", "shlex.quote", "pipes.quote",
 }
 
 // symbolNames are the full names of the functions and modules that are known,

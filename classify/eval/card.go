@@ -56,7 +56,7 @@ func (c *Card) Write(w io.Writer) error {
 			fmt.Fprintf(&b, "| %s | %d | %d |\n", set, bad, good)
 		}
 	}
-	fmt.Fprint(&b, "\nvariants, own and made only ever join the training side. A cluster of near-duplicates weighs as one script, and a repository with n clusters as √n.\n")
+	fmt.Fprint(&b, "\nvariants, own, made and augmented only ever join the training side. A cluster of near-duplicates weighs as one script, and a repository with n clusters as √n.\n")
 	fmt.Fprint(&b, "\n## Figures\n\nThey are those of models made with the same features and settings, each judging what it had not seen.\n\n")
 	if err := c.Report.WriteText(&b); err != nil {
 		return err

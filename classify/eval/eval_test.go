@@ -162,7 +162,7 @@ func TestEvaluationOfTheOwnCorpusIsSoundAndTheSameEveryTime(t *testing.T) {
 	if err := first.WriteText(&text); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| this model |", "| with the kind masked |", "| plain token model |", NoKnownGood, "Malicious scripts that score lowest"} {
+	for _, want := range []string{"| this model |", "| with the kind masked |", "| plain token model |", "Malicious scripts that score lowest"} {
 		if !bytes.Contains(text.Bytes(), []byte(want)) {
 			t.Errorf("the report does not say %q", want)
 		}

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -42,7 +43,7 @@ type Figures struct {
 	ROC    float64 `json:"roc_auc"`
 	PR     float64 `json:"pr_auc"`
 	Points []Point `json:"points"`
-	// Slices, by "family", "kind", "source" and "month" of malicious scripts
+	// Slices, by "family", "kind", "evidence", "source" and "month" of malicious scripts
 	// and by "benign family" and "benign kind".
 	Slices map[string][]Slice `json:"slices"`
 }
@@ -111,10 +112,11 @@ func Measure(scored []Scored) Figures {
 		f.Points = append(f.Points, point(scored, all, flags[k], rate))
 	}
 	for name, of := range map[string]func(s *Scored) string{
-		"family": func(s *Scored) string { return s.Example.Family },
-		"kind":   func(s *Scored) string { return s.Example.Kind },
-		"source": func(s *Scored) string { return s.Example.Source },
-		"month":  func(s *Scored) string { return cmp.Or(s.Example.Date, "unknown") },
+		"family":   func(s *Scored) string { return s.Example.Family },
+		"kind":     func(s *Scored) string { return s.Example.Kind },
+		"source":   func(s *Scored) string { return s.Example.Source },
+		"evidence": func(s *Scored) string { return fmt.Sprint(s.Example.Evidence) },
+		"month":    func(s *Scored) string { return cmp.Or(s.Example.Date, "unknown") },
 	} {
 		f.Slices[name] = recallBy(scored, all, flags, of)
 	}

@@ -19,8 +19,11 @@ type Report struct {
 	// KindMasked are the figures with every script's kind hidden. The model
 	// does not read the kind, so they are the same figures.
 	KindMasked *Figures `json:"kind_masked,omitempty"`
-	// KnownGood says what an index of known files changed.
-	KnownGood       string    `json:"known_good"`
+	// KnownGood are the figures when what the index of known files has is
+	// benign; nil when it was switched off.
+	KnownGood       *Figures  `json:"known_good,omitempty"`
+	Known           int       `json:"known"` // benign scripts that the index has
+	KnownMalicious  int       `json:"known_malicious"`
 	BenignMistakes  []Mistake `json:"benign_mistakes,omitempty"`
 	MaliciousMissed []Mistake `json:"malicious_missed,omitempty"`
 	// Evasion is what hiding loses, when that was measured.
@@ -30,9 +33,6 @@ type Report struct {
 	Calibration classify.Calibration
 	Thresholds  classify.Thresholds
 }
-
-// NoKnownGood is what a report says as long as there is no index.
-const NoKnownGood = "no index of known files exists: the figures with and without one are the same"
 
 // WriteText writes the report for people, in Markdown.
 func (r *Report) WriteText(w io.Writer) error {
@@ -48,11 +48,16 @@ func (r *Report) WriteText(w io.Writer) error {
 	if r.KindMasked != nil {
 		writeRow(&b, "with the kind masked", r.KindMasked)
 	}
+	if r.KnownGood != nil {
+		writeRow(&b, "with known files taken as benign", r.KnownGood)
+	}
 	if r.Baseline != nil {
 		writeRow(&b, "plain token model", r.Baseline)
 	}
-	fmt.Fprintf(&b, "\nKnown files: %s.\n", r.KnownGood)
-	for _, name := range []string{"family", "kind", "source", "month"} {
+	if r.KnownGood != nil {
+		fmt.Fprintf(&b, "\nThe index of known files has %d of the benign scripts and %d of the malicious ones.\n", r.Known, r.KnownMalicious)
+	}
+	for _, name := range []string{"family", "kind", "evidence", "source", "month"} {
 		writeRecall(&b, name, r.Model.Slices[name])
 	}
 	for _, name := range []string{"benign family", "benign kind"} {

@@ -2,6 +2,8 @@ package eval
 
 import (
 	"context"
+	"math"
+	"slices"
 
 	"kingsnake/classify/train"
 )
@@ -29,7 +31,7 @@ func Evaluate(ctx context.Context, d *train.Dataset, source train.Source, o Opti
 	if err != nil {
 		return nil, nil, err
 	}
-	r := &Report{Split: o.Split, Seed: o.Seed, Model: Measure(v.Scored), KnownGood: NoKnownGood}
+	r := &Report{Split: o.Split, Seed: o.Seed, Model: Measure(v.Scored)}
 	for _, s := range v.Scored {
 		if s.Example.Malicious {
 			r.Malicious++
@@ -37,6 +39,7 @@ func Evaluate(ctx context.Context, d *train.Dataset, source train.Source, o Opti
 			r.Benign++
 		}
 	}
+	r.measureKnown(v.Scored)
 	r.Calibration, r.Thresholds = Freeze(v.Scored)
 	masked := r.Model
 	masked.Slices = nil
@@ -56,4 +59,26 @@ func Evaluate(ctx context.Context, d *train.Dataset, source train.Source, o Opti
 		r.BenignMistakes, r.MaliciousMissed, err = Worst(ctx, v, source, o.Worst)
 	}
 	return r, v, err
+}
+
+// measureKnown measures once more, with what an index of known files has at the
+// lowest of scores. Without an index nothing is known, and nothing measured.
+func (r *Report) measureKnown(scored []Scored) {
+	lowered := slices.Clone(scored)
+	for i := range lowered {
+		if s := &lowered[i]; s.Example.Known {
+			s.Logit = math.Inf(-1)
+			if s.Example.Malicious {
+				r.KnownMalicious++
+			} else {
+				r.Known++
+			}
+		}
+	}
+	if r.Known+r.KnownMalicious == 0 {
+		return
+	}
+	f := Measure(lowered)
+	f.Slices = nil
+	r.KnownGood = &f
 }

@@ -23,6 +23,7 @@ type Example struct {
 	corpus.Row // with an empty Text
 	Features   *classify.Features
 	Plain      []uint32 // features of the plain token model; nil unless asked for
+	Known      bool     // an index of known files has the text
 	Bytes      int      // length of the text
 	Layers     int
 }
@@ -40,6 +41,8 @@ type Source func(ctx context.Context, yield func(corpus.Row) error) error
 type Options struct {
 	// Plain, if not nil, gives the features of another model, to compare with.
 	Plain func(text normalize.Text) []uint32
+	// Known, if not nil, reports whether an index of known files has a text.
+	Known func(text normalize.Text) bool
 	// Progress, if not nil, is called now and then with the rows read so far.
 	Progress func(rows int)
 }
@@ -99,6 +102,9 @@ func NewExample(row corpus.Row, o Options) Example {
 	e := Example{Row: row, Features: classify.Extract(text), Bytes: len(row.Text), Layers: len(text.Layers)}
 	if o.Plain != nil {
 		e.Plain = o.Plain(text)
+	}
+	if o.Known != nil {
+		e.Known = o.Known(text)
 	}
 	e.Text = ""
 	return e

@@ -34,6 +34,17 @@ func Corpus(dir string) Source {
 	}
 }
 
+// Forms of what it is given that a model is trained on besides: enough to know
+// a deed under another coat, too few to crowd out what is real.
+const (
+	maliciousForms = 1   // of each malicious script
+	benignForms    = 800 // one of each of as many benign scripts
+)
+
+// Training is Corpus with rewritten forms of its rows: what the embedded model
+// learns from.
+func Training(dir string) Source { return Augmented(Corpus(dir), maliciousForms, benignForms, 1) }
+
 func ownOnly(_ context.Context, yield func(corpus.Row) error) error {
 	rows, err := corpus.Own()
 	if err != nil {

@@ -20,7 +20,7 @@ func runEval(ctx context.Context, env Env, args []string) error {
 	evasion := fs.Bool("evasion", false, "rewrite one script of each cluster in every way that hides, and measure what that loses; takes minutes")
 	evasionClusters := fs.Int("evasion-clusters", 0, "how many clusters to rewrite, chosen by --fold-seed; 0 for all")
 	marks := fs.Bool("marks", false, "compare the lines that reasons point at with those that a person marked in 70 malicious scripts")
-	fs.Bool("no-known-good", false, "switch off any index of known files; there is none, so nothing changes")
+	noKnown := fs.Bool("no-known-good", false, "leave out the figures with the index of known files")
 	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func runEval(ctx context.Context, env Env, args []string) error {
 	}
 	progress := stopwatch(env)
 	source := train.Corpus(*corpus)
-	d, err := readCorpus(ctx, source, *baseline, progress)
+	d, err := readCorpus(ctx, train.Training(*corpus), *baseline, !*noKnown, progress)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,9 @@ import (
 
 	"kingsnake/classify"
 	"kingsnake/classify/eval"
+	"kingsnake/classify/known"
 	"kingsnake/classify/train"
+	"kingsnake/normalize"
 )
 
 // trainConfig is what "kingsnake train" was asked to do.
@@ -53,7 +55,7 @@ func runTrain(ctx context.Context, env Env, args []string) error {
 func trainModel(ctx context.Context, env Env, cfg trainConfig, date time.Time) error {
 	progress := stopwatch(env)
 	source := train.Corpus(cfg.corpus)
-	d, err := readCorpus(ctx, source, cfg.baseline, progress)
+	d, err := readCorpus(ctx, train.Training(cfg.corpus), cfg.baseline, true, progress)
 	if err != nil {
 		return err
 	}
@@ -102,12 +104,23 @@ func stopwatch(env Env) func(what string) {
 }
 
 // readCorpus reads the features of a corpus, those of the plain token model as
-// well if it is to be measured.
-func readCorpus(ctx context.Context, source train.Source, plain bool, progress func(string)) (*train.Dataset, error) {
+// well if it is to be measured, and which scripts the index of known files has
+// if that is to be used.
+func readCorpus(ctx context.Context, source train.Source, plain, useKnown bool, progress func(string)) (*train.Dataset, error) {
 	progress("reading the corpus")
 	o := train.Options{Progress: func(rows int) { progress(fmt.Sprintf("%d scripts read", rows)) }}
 	if plain {
 		o.Plain = eval.Plain
+	}
+	if useKnown {
+		index, err := known.Default()
+		if err != nil {
+			return nil, err
+		}
+		o.Known = func(text normalize.Text) bool {
+			_, found := index.Find(text)
+			return found
+		}
 	}
 	return train.Build(ctx, source, o)
 }

@@ -182,7 +182,7 @@ func deadCode(s *script, r *rand.Rand) ([]byte, bool) {
 // remarks are lines for comments: words of harmless programs.
 var remarks = []string{
 	"Licensed to you under the terms of the license in the file LICENSE.", "Permission is hereby granted to use, copy and share this sheet.",
-	"See https://docs.example.org/guide/%s for the whole story.", "TODO: let the user choose the %s.", "The %s is sorted by date, newest first.",
+	"See https://docs.example.org/guide/%s for the whole story.", "Let the user choose the %s one day.", "The %s is sorted by date, newest first.",
 	"This mirrors what the web page of the %s shows.", "Copyright (c) 2019 The %s developers. All rights reserved.", "SPDX-License-Identifier: BSD-3-Clause",
 	"Unit tests for the %s live in tests/test_%[1]s.py.", "Pagination starts at one, as people expect of a %s.", "type: ignore", "pylint: disable=invalid-name",
 	"Kept for old %s files; remove in the next release.", "A recipe for %s: read, check, render, save.", "Machine learning model for the %s, trained on public data.",
