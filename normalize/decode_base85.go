@@ -20,9 +20,9 @@ func decodeZ85(in []byte, _ []int64, limit int) ([]byte, bool) {
 	return from85(in, &z85Digits, 0, limit)
 }
 
-// decodeAscii85 decodes the base85 of a85decode, with or without the signs
+// decodeASCII85 decodes the base85 of a85decode, with or without the signs
 // that may frame it.
-func decodeAscii85(in []byte, _ []int64, limit int) ([]byte, bool) {
+func decodeASCII85(in []byte, _ []int64, limit int) ([]byte, bool) {
 	in = bytes.TrimPrefix(bytes.TrimSpace(in), []byte("<~"))
 	return from85(bytes.TrimSuffix(in, []byte("~>")), &ascii85, 'z', limit)
 }

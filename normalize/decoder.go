@@ -59,7 +59,7 @@ var decoders = []decoder{
 	{
 		name:   "ascii85",
 		calls:  []string{"base64.a85decode"},
-		decode: decodeAscii85,
+		decode: decodeASCII85,
 	},
 	{
 		name:   "uu",

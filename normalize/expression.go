@@ -127,7 +127,6 @@ func (p *peeler) conditional(v value) value {
 			p.drop(v)
 			decided = true
 		}
-		v = value{}
 		if !p.isWord("else") {
 			// The condition of a comprehension has none.
 			return chosen

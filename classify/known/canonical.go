@@ -201,7 +201,7 @@ func (w *writer) str(t normalize.Token, word []byte) bool {
 	}
 	q := bytes.IndexAny(word, `'"`)
 	if t.Flags&(normalize.Triple|normalize.Escaped|normalize.Format) == 0 {
-		if body := word[q+1 : len(word)-1]; bytes.IndexAny(body, `'"`) < 0 {
+		if body := word[q+1 : len(word)-1]; !bytes.ContainsAny(body, `'"`) {
 			w.out = append(append(w.out, word[:q]...), quotedText)
 			w.out = append(append(w.out, body...), endOfToken)
 			return true

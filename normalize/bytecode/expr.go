@@ -71,7 +71,6 @@ type expr struct {
 	clause      *clause
 	imp         *importing
 	code        *Code
-	params      *expr // of a function
 	bases       *expr // of a class
 	decorators  []*expr
 }

@@ -84,7 +84,7 @@ func header(data []byte) (v Version, ok bool) {
 	return v, false
 }
 
-// IsCode reports whether data starts as a .pyc file or as a marshalled code
+// IsCode reports whether data starts as a .pyc file or as a marshaled code
 // object does. Text never does.
 func IsCode(data []byte) bool {
 	if v, ok := header(data); ok {

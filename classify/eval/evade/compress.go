@@ -15,7 +15,7 @@ func zlibOf(src []byte) []byte {
 	var out bytes.Buffer
 	w := zlib.NewWriter(&out)
 	w.Write(src) //nolint:errcheck // a buffer takes everything
-	w.Close()    //nolint:errcheck // a buffer takes everything
+	w.Close()
 	return out.Bytes()
 }
 
@@ -23,7 +23,7 @@ func gzipOf(src []byte) []byte {
 	var out bytes.Buffer
 	w := gzip.NewWriter(&out)
 	w.Write(src) //nolint:errcheck // a buffer takes everything
-	w.Close()    //nolint:errcheck // a buffer takes everything
+	w.Close()
 	return out.Bytes()
 }
 

@@ -183,9 +183,7 @@ func (s *script) inFunction(class bool, r *rand.Rand) ([]byte, bool) {
 		}
 	}
 	var global []string
-	for _, name := range b.order {
-		global = append(global, name)
-	}
+	global = append(global, b.order...)
 	for name := range b.imported {
 		if !b.own[name] {
 			global = append(global, name)

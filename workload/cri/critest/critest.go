@@ -143,13 +143,14 @@ func (r *Runtime) Asked(method string) int {
 	return r.asked[method]
 }
 
-// enter counts a question, and waits when the runtime hangs.
+// enter counts a question, and waits when the runtime hangs. Without an error it
+// leaves r.mu locked for the answer: what changes after Asked has counted a
+// question changes nothing about its answer.
 func (r *Runtime) enter(ctx context.Context, method string) error {
 	r.mu.Lock()
 	r.asked[method]++
-	hang := r.hang
-	r.mu.Unlock()
-	if hang {
+	if r.hang {
+		r.mu.Unlock()
 		<-ctx.Done()
 		return status.FromContextError(ctx.Err()).Err()
 	}
@@ -161,6 +162,7 @@ func (r *Runtime) Version(ctx context.Context, _ *runtime.VersionRequest) (*runt
 	if err := r.enter(ctx, "Version"); err != nil {
 		return nil, err
 	}
+	r.mu.Unlock()
 	return &runtime.VersionResponse{
 		Version: "0.1.0", RuntimeName: "containerd", RuntimeVersion: "v0.0.0-fake", RuntimeApiVersion: "v1",
 	}, nil
@@ -171,7 +173,6 @@ func (r *Runtime) ContainerStatus(ctx context.Context, q *runtime.ContainerStatu
 	if err := r.enter(ctx, "ContainerStatus"); err != nil {
 		return nil, err
 	}
-	r.mu.Lock()
 	c, ok := r.containers[q.GetContainerId()]
 	r.mu.Unlock()
 	if !ok {
@@ -207,7 +208,6 @@ func (r *Runtime) ListContainers(ctx context.Context, q *runtime.ListContainersR
 	if err := r.enter(ctx, "ListContainers"); err != nil {
 		return nil, err
 	}
-	r.mu.Lock()
 	defer r.mu.Unlock()
 	answer := &runtime.ListContainersResponse{}
 	for _, c := range r.containers {
@@ -225,7 +225,6 @@ func (r *Runtime) PodSandboxStatus(ctx context.Context, q *runtime.PodSandboxSta
 	if err := r.enter(ctx, "PodSandboxStatus"); err != nil {
 		return nil, err
 	}
-	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range r.containers {
 		if c.Sandbox != "" && c.Sandbox == q.GetPodSandboxId() {
@@ -248,6 +247,7 @@ func (r *Runtime) GetContainerEvents(_ *runtime.GetEventsRequest, stream runtime
 	if err := r.enter(stream.Context(), "GetContainerEvents"); err != nil {
 		return err
 	}
+	r.mu.Unlock()
 	for {
 		r.mu.Lock()
 		news, changed := r.told[sent:], r.changed
