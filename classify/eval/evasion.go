@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -223,6 +222,7 @@ func result(t evade.Transform, targets []target, outcomes []outcome, worst int) 
 	for k, rate := range Rates[1:] {
 		p := EvasionPoint{Rate: rate}
 		var pairs []pair
+		var lost []draw
 		for i, o := range outcomes {
 			target := &targets[i]
 			before, after := target.logit >= target.limits[k], o.logit >= target.limits[k]
@@ -233,7 +233,8 @@ func result(t evade.Transform, targets []target, outcomes []outcome, worst int) 
 				r.Left++
 			case !o.done:
 			case target.row.Malicious:
-				pairs = append(pairs, pair{target.row.Group, count(before), count(after)})
+				pairs = append(pairs, pair{count(before), count(after)})
+				lost = append(lost, draw{target.row.Group, count(before) - count(after)})
 				if before && !after && k == 0 {
 					losses = append(losses, EvasionLoss{target.row.ID, target.row.Family, target.logit, o.logit})
 				}
@@ -251,7 +252,10 @@ func result(t evade.Transform, targets []target, outcomes []outcome, worst int) 
 		}
 		r.Clusters = len(pairs)
 		p.Lost = p.Before - p.After
-		p.Low, p.High = lossInterval(pairs)
+		p.Low, p.High = -1, 1
+		if low, high, ok := bootstrap(lost); ok {
+			p.Low, p.High = low, high
+		}
 		r.Points = append(r.Points, p)
 	}
 	slices.SortStableFunc(losses, func(a, b EvasionLoss) int { return cmp.Compare(a.After-a.Before, b.After-b.Before) })
@@ -268,43 +272,7 @@ func count(found bool) float64 {
 
 // pair is one script before and after: 1 when it is found.
 type pair struct {
-	group         string
 	before, after float64
-}
-
-// lossInterval is the 95 % interval of the share of pairs that are lost, when
-// groups are drawn anew.
-func lossInterval(pairs []pair) (low, high float64) {
-	const rounds = 1000
-	type total struct{ lost, n float64 }
-	index := map[string]int{}
-	var groups []total
-	for _, p := range pairs {
-		k, ok := index[p.group]
-		if !ok {
-			k = len(groups)
-			index[p.group] = k
-			groups = append(groups, total{})
-		}
-		groups[k].lost += p.before - p.after
-		groups[k].n++
-	}
-	if len(groups) == 0 {
-		return -1, 1
-	}
-	random := rand.New(rand.NewPCG(20, 26))
-	shares := make([]float64, rounds)
-	for r := range shares {
-		var sum total
-		for range groups {
-			g := groups[random.IntN(len(groups))]
-			sum.lost += g.lost
-			sum.n += g.n
-		}
-		shares[r] = sum.lost / math.Max(1, sum.n)
-	}
-	slices.Sort(shares)
-	return shares[rounds*25/1000], shares[rounds*975/1000]
 }
 
 // writeEvasion writes what the transforms did as a table.

@@ -153,8 +153,10 @@ func share(c cluster, flagged []bool) float64 {
 
 func point(scored []Scored, all []cluster, flagged []bool, rate float64) Point {
 	p := Point{Rate: rate, Clusters: len(all)}
-	for _, c := range all {
-		p.Found += share(c, flagged)
+	draws := make([]draw, len(all))
+	for i, c := range all {
+		draws[i] = draw{c.group, share(c, flagged)}
+		p.Found += draws[i].value
 	}
 	for i, s := range scored {
 		if !s.Example.Malicious {
@@ -167,43 +169,53 @@ func point(scored []Scored, all []cluster, flagged []bool, rate float64) Point {
 	p.Recall = p.Found / math.Max(1, float64(len(all)))
 	p.Realized = float64(p.Alarms) / math.Max(1, float64(p.Benign))
 	p.RealLow, p.RealHigh = wilson(float64(p.Alarms), float64(p.Benign))
-	p.Low, p.High = bootstrap(all, flagged)
+	p.Low, p.High = 0, 1
+	if low, high, ok := bootstrap(draws); ok {
+		p.Low, p.High = low, high
+	}
 	return p
 }
 
-// bootstrap gives the 95 % interval of the recall when groups, not scripts,
-// are drawn anew: scripts of one repository rise and fall together.
-func bootstrap(all []cluster, flagged []bool) (low, high float64) {
+// draw is what one cluster or script counts, and the group it is drawn with.
+type draw struct {
+	group string
+	value float64
+}
+
+// bootstrap gives the 95 % interval of the mean of draws when groups, not
+// scripts, are drawn anew: scripts of one repository rise and fall together. It
+// is false without draws.
+func bootstrap(draws []draw) (low, high float64, ok bool) {
 	const rounds = 1000
-	type total struct{ found, n float64 }
+	type total struct{ sum, n float64 }
 	index := map[string]int{}
 	var groups []total
-	for _, c := range all {
-		k, ok := index[c.group]
+	for _, d := range draws {
+		k, ok := index[d.group]
 		if !ok {
 			k = len(groups)
-			index[c.group] = k
+			index[d.group] = k
 			groups = append(groups, total{})
 		}
-		groups[k].found += share(c, flagged)
+		groups[k].sum += d.value
 		groups[k].n++
 	}
 	if len(groups) == 0 {
-		return 0, 1
+		return 0, 0, false
 	}
 	random := rand.New(rand.NewPCG(20, 26))
-	recalls := make([]float64, rounds)
-	for r := range recalls {
-		var sum total
+	means := make([]float64, rounds)
+	for r := range means {
+		var all total
 		for range groups {
 			g := groups[random.IntN(len(groups))]
-			sum.found += g.found
-			sum.n += g.n
+			all.sum += g.sum
+			all.n += g.n
 		}
-		recalls[r] = sum.found / sum.n
+		means[r] = all.sum / all.n
 	}
-	slices.Sort(recalls)
-	return recalls[rounds*25/1000], recalls[rounds*975/1000]
+	slices.Sort(means)
+	return means[rounds*25/1000], means[rounds*975/1000], true
 }
 
 // recallBy splits the recall; a cluster belongs to the part of its first
