@@ -3,50 +3,65 @@ package classify
 // weighFeatures gives each feature's part of the score to its statement.
 func (e *explainer) weighFeatures(score Score) {
 	t, f := &e.m.tables, e.x.view()
-	unit := float64(t.WholeUnit * FeatureScale(len(f.whole)))
-	for i, h := range f.whole {
-		if w := t.Whole[FeatureIndex(h)]; w != 0 {
-			e.add(e.x.wholeAt[i], float64(w)*unit)
-		}
+	n := 0
+	for _, i := range score.Core {
+		n += len(f.Block(int(i)))
+	}
+	unit := float64(t.CoreUnit * FeatureScale(n))
+	for _, i := range score.Core {
+		e.weighBlock(t.Core, f.start(int(i)).features, f.blocks[i].features, unit)
 	}
 	if score.To == 0 {
 		return
 	}
-	f0, f1, _, _ := f.blocks(score.From, score.To)
-	unit = float64(t.WindowUnit * FeatureScale(int(f1-f0)))
-	for i := f0; i < f1; i++ {
-		if w := t.Window[FeatureIndex(f.features[i])]; w != 0 {
+	from, to := f.start(score.From).features, f.blocks[score.To-1].features
+	e.weighBlock(t.Window, from, to, float64(t.WindowUnit*FeatureScale(int(to-from))))
+}
+
+// weighBlock gives features [from, to) their weights in table, in units.
+func (e *explainer) weighBlock(table []int8, from, to int32, unit float64) {
+	for i := from; i < to; i++ {
+		if w := table[FeatureIndex(e.x.features[i])]; w != 0 {
 			e.add(e.x.places[i], float64(w)*unit)
 		}
 	}
 }
 
 // weighMarks gives the parts of marks to behaviors, pairs of them, statements,
-// or the shape of the script as a whole.
+// or the shape of the script.
 func (e *explainer) weighMarks(score Score) {
 	t, f := &e.m.tables, e.x.view()
-	marks := f.WholeMarks(nil)
-	unit := float64(MarkScale(len(marks)))
-	for _, mark := range marks {
-		w := float64(t.WholeMark[mark]) * unit
-		if mark < pairMarks {
-			e.pair(mark, w)
-		} else {
-			e.shape += w
-		}
+	e.weighAll(t.CoreMark, f.CoreMarks(score.Core, nil), 1)
+	if score.Script >= ScriptFloor {
+		e.weighAll(t.ScriptMark, f.ScriptMarks(nil), 1)
+	} else { // what was cut off is taken from all alike
+		e.weighAll(t.ScriptMark, f.ScriptMarks(nil), ScriptFloor/float64(score.Script))
 	}
 	if score.To == 0 {
 		return
 	}
-	_, _, m0, m1 := f.blocks(score.From, score.To)
-	marks = f.WindowMarks(score.From, score.To, marks[:0])
-	unit = float64(MarkScale(len(marks)))
+	m0, m1 := f.start(score.From).marks, f.blocks[score.To-1].marks
+	marks := f.WindowMarks(score.From, score.To, nil)
+	unit := float64(MarkScale(len(marks)))
 	for i, mark := range marks {
 		w := float64(t.WindowMark[mark]) * unit
 		if mark < pairMarks {
 			e.pair(mark, w)
 		} else if k := m0 + int32(i); k < m1 {
 			e.add(e.x.markPlace[k], w)
+		}
+	}
+}
+
+// weighAll gives the parts of marks, each times share, to behaviors and pairs of
+// them, or to the shape.
+func (e *explainer) weighAll(table []float32, marks []uint32, share float64) {
+	unit := float64(MarkScale(len(marks))) * share
+	for _, mark := range marks {
+		if w := float64(table[mark]) * unit; mark < pairMarks {
+			e.pair(mark, w)
+		} else {
+			e.shape += w
 		}
 	}
 }

@@ -17,7 +17,11 @@ func seen(src string) []string {
 	defer x.release()
 	var buffer [behaviorMax]uint8
 	ids := []string{}
-	for _, b := range x.all.members(buffer[:0]) {
+	var all behaviorSet
+	for i := range x.blocks {
+		all.union(x.blocks[i].does)
+	}
+	for _, b := range all.members(buffer[:0]) {
 		ids = append(ids, behaviors[b].id)
 	}
 	return ids
@@ -83,7 +87,7 @@ func TestFeaturesDoNotDependOnWhatWasReadBefore(t *testing.T) {
 	t.Parallel()
 	a := normalize.Normalize([]byte("import os\nfor i in range(9):\n    os.system('echo %d' % i)\n"))
 	b := normalize.Normalize([]byte(strings.Repeat("x = f(y, 'text') + z.attr[3]\n", 3000)))
-	same := cmp.AllowUnexported(Features{})
+	same := cmp.AllowUnexported(Features{}, block{}, shape{})
 	first := Extract(a)
 	for range 3 {
 		Extract(b)
@@ -96,29 +100,19 @@ func TestFeaturesDoNotDependOnWhatWasReadBefore(t *testing.T) {
 func TestEveryFeatureIsListedOnceABlock(t *testing.T) {
 	t.Parallel()
 	f := Extract(normalize.Normalize([]byte(strings.Repeat("import os; os.system('a b c'); x = 1\n", 200))))
-	from := int32(0)
-	for i, end := range f.blockEnd {
-		block := slices.Clone(f.features[from:end])
+	for i := range f.Blocks() {
+		block := slices.Clone(f.Block(i))
 		slices.Sort(block)
 		if n := len(slices.Compact(slices.Clone(block))); n != len(block) {
 			t.Errorf("block %d lists %d features, %d of them different", i, len(block), n)
 		}
-		from = end
-	}
-	all := slices.Clone(f.features)
-	slices.Sort(all)
-	all = slices.Compact(all)
-	whole := slices.Clone(f.whole)
-	slices.Sort(whole)
-	if diff := cmp.Diff(all, whole); diff != "" {
-		t.Errorf("the whole is not the union of the blocks:\n%s", diff)
 	}
 }
 
 func TestWindowsCoverEveryBlockAndStayInTheirLayer(t *testing.T) {
 	t.Parallel()
-	f := &Features{blockEnd: make([]int32, 11), newLayer: make([]bool, 11)}
-	f.newLayer[0], f.newLayer[6], f.newLayer[9] = true, true, true
+	f := &Features{blocks: make([]block, 11)}
+	f.blocks[0].first, f.blocks[6].first, f.blocks[9].first = true, true, true
 	covered := make([]bool, 11)
 	for from, to := range f.Windows {
 		if to-from > windowBlocks || to <= from {
@@ -126,7 +120,7 @@ func TestWindowsCoverEveryBlockAndStayInTheirLayer(t *testing.T) {
 		}
 		for i := from; i < to; i++ {
 			covered[i] = true
-			if i > from && f.newLayer[i] {
+			if i > from && f.blocks[i].first {
 				t.Errorf("window [%d, %d) reaches into another layer", from, to)
 			}
 		}
@@ -246,11 +240,11 @@ func FuzzJudge(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	t := NewTables[int8]()
-	for i := range t.Whole {
-		t.Whole[i], t.Window[i] = int8(i%7)-2, int8(i%5)-1
+	for i := range t.Core {
+		t.Core[i], t.Window[i] = int8(i%7)-2, int8(i%5)-1
 	}
-	for i := range t.WholeMark {
-		t.WholeMark[i], t.WindowMark[i] = float32(i%3)-0.5, float32(i%4)-1
+	for i := range t.CoreMark {
+		t.CoreMark[i], t.WindowMark[i] = float32(i%3)-0.5, float32(i%4)-1
 	}
 	m, err := New(t, Calibration{Slope: 1}, Thresholds{Suspicious: 1e-300, Malicious: 0.5})
 	if err != nil {

@@ -13,15 +13,17 @@
 // imports, simple assignments and the results of calls. That gives features:
 // sequences of up to three tokens with names abstracted, calls and what is
 // passed to them, words in strings and names; behaviors, which are things a
-// script can be seen to do, listed in one table; and the shape of the whole.
-// Comments and documentation are not read.
+// script can be seen to do, listed in one table; and the shape of the code.
+// Comments and documentation are not read. Everything is noted by blocks of
+// some 64 tokens.
 //
 // # How it is weighed
 //
-// The model is a sum, see [Tables]: of the features of the script as a whole,
-// and of those of the one window of some 256 tokens that scores highest, so
-// that one hostile line late in a large file is not averaged away. Behaviors
-// are weighed alone and in pairs.
+// The model is a sum, see [Tables]: of the features of the script's core, which
+// is the few blocks that weigh most, and of those of the one window of some 256
+// tokens that scores highest. What else stands in a script does not thin out
+// what is hostile in it: a short piece in a long file weighs nearly what it
+// weighs alone. Behaviors are weighed alone and in pairs.
 //
 // # Reasons
 //

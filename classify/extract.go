@@ -2,7 +2,6 @@ package classify
 
 import (
 	"math/bits"
-	"slices"
 	"sync"
 
 	"kingsnake/normalize"
@@ -53,10 +52,11 @@ const (
 	markCount   = pairMarks + hashMarks
 )
 
-// Bounds on the marks of a script as a whole.
+// Bounds on the marks of a core.
 const (
-	maxImports = 16 // modules of which pairs are marked
-	maxRepeats = 32 // times that a behavior is counted
+	maxImports  = 16  // modules of which pairs are marked
+	maxRepeats  = 32  // times that a behavior is counted
+	maxImported = 256 // modules noted of a script
 )
 
 func pairMark(i, j uint8) uint32 { return uint32(i)<<7 | uint32(j) }
@@ -67,29 +67,30 @@ func hashMark(h uint64) uint32   { return pairMarks + uint32(h>>20)%hashMarks }
 type extraction struct {
 	features  []uint32 // of all blocks, in order; each once a block
 	places    []int32  // token of each
-	blockEnd  []int32  // end of each block in features
 	marks     []uint32 // hashed marks of all blocks
 	markPlace []int32
-	markEnd   []int32
-	does      []behaviorSet // of each block
-	newLayer  []bool        // the block is the first of its layer
-	seen      []sighting    // every behavior seen
-	whole     []uint32      // each feature once
-	wholeAt   []int32
-	wholeMark []uint32 // hashed marks of the whole script: shape and hidden behavior
-	all       behaviorSet
+	shown     []uint8  // behaviors as often as they are seen, of all blocks
+	imported  []uint64 // modules, of all blocks
+	blocks    []block
+	seen      []sighting // every behavior seen
+	peeled    []uint32   // hashed marks of how layers were peeled
 
-	table      []slot // which features were seen, open addressing
-	used       int
-	generation int32 // slots of earlier blocks than this are empty
-	block      int32
-	inBlock    int // tokens in the current block
-	current    behaviorSet
-	firstBlock bool
-	tokens     int
-	shape      shape
-	times      [behaviorMax]int32 // that each behavior was seen
-	imported   []uint64           // modules
+	table   []slot // which features the current block has, open addressing
+	number  int32  // of the current block, through all scripts
+	inBlock int    // tokens in the current block
+	current block
+	tokens  int
+}
+
+// block is some 64 tokens in a row of one layer.
+type block struct {
+	// Where its part of each list ends, and its tokens.
+	features, marks, shown, imported, place int32
+
+	layer int32
+	first bool // of its layer
+	does  behaviorSet
+	shape shape
 }
 
 // sighting is a behavior seen at a token.
@@ -105,9 +106,11 @@ type slot struct {
 	block   int32
 }
 
-var hashHidden = hashBytes("hidden")
+// slots is the size of the table: a block rarely has more than a few hundred
+// features. One that has is not told from the features it displaced.
+const slots = 1 << 12
 
-var extractions = sync.Pool{New: func() any { return &extraction{table: make([]slot, 1<<13), block: 1} }}
+var extractions = sync.Pool{New: func() any { return &extraction{table: make([]slot, slots), number: 1} }}
 
 // extract reads the features of text. The result belongs to a pool; the caller
 // gives it back with release.
@@ -115,16 +118,21 @@ func extract(text normalize.Text) *extraction {
 	x := extractions.Get().(*extraction)
 	x.reset()
 	w := walkers.Get().(*walker)
+	base := int32(0) // place of the layer's first token
 	for i := range text.Layers {
 		if x.tokens >= maxTokens {
 			break
 		}
-		x.firstBlock = true
-		w.layer(x, &text.Layers[i], i)
-		x.endBlock()
+		l := &text.Layers[i]
+		from := len(x.blocks)
+		x.current = block{layer: int32(i), first: true}
+		w.layer(x, l, i, base)
+		x.endBlock(base + int32(len(l.Tokens)))
+		measure(x.blocks[from:], l, base)
+		base += int32(len(l.Tokens))
 	}
 	walkers.Put(w)
-	x.finish(text)
+	x.peeled = peelMarks(x.peeled, text)
 	return x
 }
 
@@ -135,59 +143,34 @@ func (x *extraction) release() {
 }
 
 func (x *extraction) reset() {
-	if x.block > 1<<30 || len(x.table) > 1<<16 {
-		x.table = make([]slot, 1<<13)
-		x.block = 1
+	if x.number > 1<<30 {
+		clear(x.table)
+		x.number = 1
 	}
 	*x = extraction{
-		features: x.features[:0], places: x.places[:0], blockEnd: x.blockEnd[:0], marks: x.marks[:0],
-		markPlace: x.markPlace[:0], markEnd: x.markEnd[:0], does: x.does[:0], newLayer: x.newLayer[:0],
-		seen: x.seen[:0], whole: x.whole[:0], wholeAt: x.wholeAt[:0], wholeMark: x.wholeMark[:0],
-		imported: x.imported[:0], table: x.table, block: x.block + 1, generation: x.block + 1,
+		features: x.features[:0], places: x.places[:0], marks: x.marks[:0], markPlace: x.markPlace[:0],
+		shown: x.shown[:0], imported: x.imported[:0], blocks: x.blocks[:0], seen: x.seen[:0], peeled: x.peeled[:0],
+		table: x.table, number: x.number + 1,
 	}
 }
 
-// feature notes a feature of a group at a token.
+// feature notes a feature of a group at a token, once a block.
 func (x *extraction) feature(group uint32, h uint64, place int32) {
 	f := uint32(h>>32)&^groupMask | group
-	mask := uint32(len(x.table) - 1)
-	for i := (f * 0x9e3779b1) >> 7 & mask; ; i = (i + 1) & mask {
+	i := (f * 0x9e3779b1) >> 7 % slots
+	for range 8 {
 		s := &x.table[i]
-		if s.block < x.generation {
-			*s = slot{f, x.block}
-			x.whole = append(x.whole, f)
-			x.wholeAt = append(x.wholeAt, place)
-			if x.used++; x.used*2 > len(x.table) {
-				x.grow()
-			}
+		if s.block != x.number {
+			*s = slot{f, x.number}
 			break
 		}
 		if s.feature == f {
-			if s.block == x.block {
-				return
-			}
-			s.block = x.block
-			break
+			return
 		}
+		i = (i + 1) % slots
 	}
 	x.features = append(x.features, f)
 	x.places = append(x.places, place)
-}
-
-func (x *extraction) grow() {
-	old := x.table
-	x.table = make([]slot, 4*len(old))
-	mask := uint32(len(x.table) - 1)
-	for _, s := range old {
-		if s.block < x.generation {
-			continue
-		}
-		i := (s.feature * 0x9e3779b1) >> 7 & mask
-		for x.table[i].block >= x.generation {
-			i = (i + 1) & mask
-		}
-		x.table[i] = s
-	}
 }
 
 // mark notes a hashed mark at a token.
@@ -198,63 +181,37 @@ func (x *extraction) mark(h uint64, place int32) {
 
 // behave notes a behavior at a token.
 func (x *extraction) behave(b int, layer int, place int32) {
-	x.current.add(b)
-	x.times[b]++
+	x.current.does.add(b)
 	if len(x.seen) < 1<<16 {
 		x.seen = append(x.seen, sighting{uint8(b), uint16(layer), place})
-	}
-	if layer > 0 {
-		x.wholeMark = append(x.wholeMark, hashMark(join(hashHidden, uint64(b))))
+		x.shown = append(x.shown, uint8(b))
 	}
 }
 
-// step counts one token of code, and ends the block when it is full.
-func (x *extraction) step() {
+// step counts the token of code at place, and ends the block when it is full.
+func (x *extraction) step(place int32) {
 	x.tokens++
 	if x.inBlock++; x.inBlock >= blockTokens {
-		x.endBlock()
+		x.endBlock(place + 1)
 	}
 }
 
-func (x *extraction) endBlock() {
-	if x.inBlock == 0 && x.blockLen() == 0 && x.current == (behaviorSet{}) {
+// endBlock ends the current block before the token at place, if there is
+// anything in it.
+func (x *extraction) endBlock(place int32) {
+	n := len(x.features)
+	if k := len(x.blocks); k > 0 {
+		n -= int(x.blocks[k-1].features)
+	}
+	if x.inBlock == 0 && n == 0 && x.current.does == (behaviorSet{}) {
 		return
 	}
-	x.blockEnd = append(x.blockEnd, int32(len(x.features)))
-	x.markEnd = append(x.markEnd, int32(len(x.marks)))
-	x.does = append(x.does, x.current)
-	x.newLayer = append(x.newLayer, x.firstBlock)
-	x.all.union(x.current)
-	x.firstBlock = false
-	x.current = behaviorSet{}
+	b := x.current
+	b.features, b.marks = int32(len(x.features)), int32(len(x.marks))
+	b.shown, b.imported, b.place = int32(len(x.shown)), int32(len(x.imported)), place
+	b.shape.tokens = int32(x.inBlock)
+	x.blocks = append(x.blocks, b)
+	x.current = block{layer: b.layer}
 	x.inBlock = 0
-	x.block++
-}
-
-func (x *extraction) blockLen() int {
-	if n := len(x.blockEnd); n > 0 {
-		return len(x.features) - int(x.blockEnd[n-1])
-	}
-	return len(x.features)
-}
-
-// finish adds the marks of the script as a whole: its shape, how often it does
-// what it does, and which modules it uses together.
-func (x *extraction) finish(text normalize.Text) {
-	x.wholeMark = x.shape.marks(x.wholeMark, text, x.tokens)
-	for b, n := range x.times {
-		for k := int32(2); k <= min(n, maxRepeats); k *= 2 {
-			x.wholeMark = append(x.wholeMark, hashMark(join(uint64(b)<<8|uint64(k), 139)))
-		}
-	}
-	slices.Sort(x.imported)
-	modules := slices.Compact(x.imported)
-	modules = modules[:min(len(modules), maxImports)]
-	for i, a := range modules {
-		for _, b := range modules[i+1:] {
-			x.wholeMark = append(x.wholeMark, hashMark(join(join(a, b), 141)))
-		}
-	}
-	slices.Sort(x.wholeMark)
-	x.wholeMark = slices.Compact(x.wholeMark)
+	x.number++
 }

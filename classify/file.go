@@ -17,7 +17,7 @@ import (
 // every byte.
 const (
 	magic          = "kingsnake model\n"
-	featureVersion = 1 // of the features: raised whenever their meaning changes
+	featureVersion = 2 // of the features: raised whenever their meaning changes
 	maxFile        = 16 << 20
 )
 
@@ -28,7 +28,7 @@ type header struct {
 	Slope, Offset         float64
 	Suspicious, Malicious float64
 	Bias                  float32
-	WholeUnit, WindowUnit float32
+	CoreUnit, WindowUnit  float32
 }
 
 // Load reads a model. It checks the magic, the version, every number and every
@@ -55,9 +55,9 @@ func Load(r io.Reader) (*Model, error) {
 	}
 	m := &Model{tables: *NewTables[int8](), calibration: Calibration{h.Slope, h.Offset}, thresholds: Thresholds{h.Suspicious, h.Malicious}}
 	t := &m.tables
-	t.Bias, t.WholeUnit, t.WindowUnit = h.Bias, h.WholeUnit, h.WindowUnit
+	t.Bias, t.CoreUnit, t.WindowUnit = h.Bias, h.CoreUnit, h.WindowUnit
 	body := flate.NewReader(in)
-	for _, part := range []any{t.Whole, t.Window, t.WholeMark, t.WindowMark} {
+	for _, part := range []any{t.Core, t.Window, t.CoreMark, t.WindowMark, t.ScriptMark} {
 		if err := binary.Read(body, binary.LittleEndian, part); err != nil {
 			return nil, fmt.Errorf("read model: tables: %v", err)
 		}
@@ -89,7 +89,7 @@ func (m *Model) encode() ([]byte, error) {
 	t := &m.tables
 	h := header{
 		featureVersion, uint32(len(behaviors)), m.calibration.Slope, m.calibration.Offset,
-		m.thresholds.Suspicious, m.thresholds.Malicious, t.Bias, t.WholeUnit, t.WindowUnit,
+		m.thresholds.Suspicious, m.thresholds.Malicious, t.Bias, t.CoreUnit, t.WindowUnit,
 	}
 	if err := binary.Write(&out, binary.LittleEndian, h); err != nil {
 		return nil, fmt.Errorf("write model: %v", err)
@@ -98,7 +98,7 @@ func (m *Model) encode() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write model: %v", err)
 	}
-	for _, part := range []any{t.Whole, t.Window, t.WholeMark, t.WindowMark} {
+	for _, part := range []any{t.Core, t.Window, t.CoreMark, t.WindowMark, t.ScriptMark} {
 		if err := binary.Write(z, binary.LittleEndian, part); err != nil {
 			return nil, fmt.Errorf("write model: %v", err)
 		}
@@ -112,14 +112,14 @@ func (m *Model) encode() ([]byte, error) {
 // validate refuses numbers that no training gives.
 func (m *Model) validate() error {
 	t := &m.tables
-	if len(t.Whole) != TableSize || len(t.Window) != TableSize || len(t.WholeMark) != MarkCount || len(t.WindowMark) != MarkCount {
+	if len(t.Core) != TableSize || len(t.Window) != TableSize || len(t.CoreMark) != MarkCount || len(t.WindowMark) != MarkCount || len(t.ScriptMark) != MarkCount {
 		return errors.New("check model: a table has a wrong size")
 	}
 	numbers := []float64{
 		m.calibration.Slope, m.calibration.Offset, m.thresholds.Suspicious, m.thresholds.Malicious,
-		float64(t.Bias), float64(t.WholeUnit), float64(t.WindowUnit),
+		float64(t.Bias), float64(t.CoreUnit), float64(t.WindowUnit),
 	}
-	for _, table := range [][]float32{t.WholeMark, t.WindowMark} {
+	for _, table := range [][]float32{t.CoreMark, t.WindowMark, t.ScriptMark} {
 		for _, w := range table {
 			numbers = append(numbers, float64(w))
 		}

@@ -22,7 +22,7 @@ func (w *walker) keyword(i int) int {
 	switch string(word) {
 	case "def", "class":
 		w.afterDef = h
-		w.x.shape.definitions++
+		w.x.current.shape.definitions++
 	case "as":
 		if w.kind(i+1) == normalize.Name && w.last.sym != 0 && len(w.env) < maxEnv {
 			w.env[hashBytes(w.bytes(i+1))] = w.last
@@ -59,8 +59,8 @@ func (w *walker) module(i int) (s symbol, first uint64, next int) {
 // importsModule notes the import of one module at token i.
 func (w *walker) importsModule(s symbol, first uint64, i int) {
 	w.x.feature(groupCalls, join(uint64(s), 11), w.place(i))
-	w.x.shape.imports++
-	if first != 0 && len(w.x.imported) < 256 {
+	w.x.current.shape.imports++
+	if first != 0 && len(w.x.imported) < maxImported {
 		w.x.imported = append(w.x.imported, first)
 	}
 }

@@ -14,7 +14,7 @@ func saying(t testing.TB) *Model {
 	t.Helper()
 	tables := NewTables[int8]()
 	for i := range pairMarks {
-		tables.WholeMark[i] = 1
+		tables.CoreMark[i] = 1
 	}
 	m, err := New(tables, Calibration{Slope: 1}, Thresholds{Suspicious: 1e-300, Malicious: 0.5})
 	if err != nil {

@@ -3,48 +3,90 @@ package classify
 import (
 	"bytes"
 	"math/bits"
+	"slices"
 
 	"kingsnake/normalize"
 )
 
-// shape counts what a script looks like as a whole.
+// shape counts what a block looks like.
 type shape struct {
-	place       int32 // tokens of the layers read so far
-	imports     int
-	semicolons  int
-	definitions int
-	names       int
-	oddNames    int // of letters that look alike, or of random ones
-	texts       int // bytes in strings
-	longest     int // string
-	longTexts   int // strings of 200 bytes and more without a space
-	comments    int // bytes
-	hidden      int // tokens behind a wide gap in their line
-	size        int
-	lines       int
-	widest      int // line of the script itself
+	tokens      int32 // of code
+	imports     int32
+	semicolons  int32
+	definitions int32
+	names       int32
+	oddNames    int32 // of letters that look alike, or of random ones
+	texts       int32 // bytes in strings
+	longest     int32 // string
+	longTexts   int32 // strings of 200 bytes and more without a space
+	comments    int32 // bytes
+	hidden      int32 // tokens behind a wide gap in their line
+	size        int32 // bytes
+	lines       int32 // that end in it
+	widest      int32 // line of the script itself that ends in it
 }
 
-// layer measures a layer's text.
-func (s *shape) layer(l *normalize.Layer) {
-	s.size += len(l.Text)
-	s.lines += bytes.Count(l.Text, []byte{'\n'}) + 1
-	for rest := l.Text; len(rest) > 0 && l.Depth == 0; {
-		n := bytes.IndexByte(rest, '\n')
-		if n < 0 {
-			n = len(rest) - 1
-		}
-		s.widest = max(s.widest, n+1)
-		rest = rest[n+1:]
+// add makes s the shape of two pieces of code together.
+func (s *shape) add(t *shape) {
+	s.tokens += t.tokens
+	s.imports += t.imports
+	s.semicolons += t.semicolons
+	s.definitions += t.definitions
+	s.names += t.names
+	s.oddNames += t.oddNames
+	s.texts += t.texts
+	s.longest = max(s.longest, t.longest)
+	s.longTexts += t.longTexts
+	s.comments += t.comments
+	s.hidden += t.hidden
+	s.size += t.size
+	s.lines += t.lines
+	s.widest = max(s.widest, t.widest)
+}
+
+// measure adds to the blocks of a layer what is not seen token by token. The
+// layer's first token is at place.
+func measure(blocks []block, l *normalize.Layer, place int32) {
+	if len(blocks) == 0 {
+		return
 	}
-	end := int32(0)
-	for _, t := range l.Tokens {
-		if t.Kind == normalize.Comment {
-			s.comments += int(t.End - t.Start)
-		} else if t.Start-end > 80 && t.Kind != normalize.Newline && bytes.IndexByte(l.Text[end:t.Start], '\n') < 0 {
+	end, line := int32(0), int32(0) // of the token before, and where the line begins
+	b := 0
+	read := func(to int32) {
+		s := &blocks[b].shape
+		s.size += to - end
+		for end < to {
+			n := bytes.IndexByte(l.Text[end:to], '\n')
+			if n < 0 {
+				break
+			}
+			end += int32(n) + 1
+			s.lines++
+			if l.Depth == 0 {
+				s.widest = max(s.widest, end-line)
+			}
+			line = end
+		}
+		end = to
+	}
+	for k, t := range l.Tokens {
+		for b < len(blocks)-1 && place+int32(k) >= blocks[b].place {
+			b++
+		}
+		s := &blocks[b].shape
+		switch {
+		case t.Kind == normalize.Comment:
+			s.comments += t.End - t.Start
+		case t.Start-end > 80 && t.Kind != normalize.Newline && bytes.IndexByte(l.Text[end:t.Start], '\n') < 0:
 			s.hidden++
 		}
-		end = t.End
+		read(t.End)
+	}
+	read(int32(len(l.Text)))
+	s := &blocks[len(blocks)-1].shape
+	s.lines++
+	if l.Depth == 0 {
+		s.widest = max(s.widest, end-line)
 	}
 }
 
@@ -74,41 +116,69 @@ func (s *shape) name(word []byte) {
 
 // text counts a string.
 func (s *shape) text(text []byte) {
-	s.texts += len(text)
-	s.longest = max(s.longest, len(text))
+	s.texts += int32(len(text))
+	s.longest = max(s.longest, int32(len(text)))
 	if len(text) >= 200 && bytes.IndexByte(text[:200], ' ') < 0 {
 		s.longTexts++
 	}
 }
 
 // marks appends the shape's marks to to.
-func (s *shape) marks(to []uint32, text normalize.Text, tokens int) []uint32 {
+func (s *shape) marks(to []uint32) []uint32 {
+	add := func(name uint64, v int) { to = append(to, hashMark(join(name, uint64(v)))) }
+	log := func(n int32) int { return bits.Len32(uint32(n)) }
+	part := func(n, of int32) int { return int(min(8*n/max(of, 1), 8)) }
+	add(hashTokens, log(s.tokens))
+	add(hashImports, log(s.imports))
+	add(hashDefinitions, log(s.definitions))
+	add(hashSemicolons, log(s.semicolons))
+	add(hashWidest, log(s.widest)/2)
+	add(hashLine, log(s.size/max(s.lines, 1)))
+	add(hashLongest, log(s.longest)/2)
+	add(hashLongTexts, log(s.longTexts))
+	add(hashTexts, part(s.texts, s.size))
+	add(hashOddNames, part(s.oddNames*2, s.names))
+	add(hashCommented, min(log(s.comments*16/max(s.size, 1)), 2))
+	if s.hidden > 0 {
+		add(hashHidden, 1)
+	}
+	return to
+}
+
+// The names of the marks of a shape.
+var (
+	hashTokens      = hashBytes("tokens")
+	hashImports     = hashBytes("imports")
+	hashDefinitions = hashBytes("definitions")
+	hashSemicolons  = hashBytes("semicolons")
+	hashWidest      = hashBytes("widest")
+	hashLine        = hashBytes("line")
+	hashLongest     = hashBytes("longest")
+	hashLongTexts   = hashBytes("long texts")
+	hashTexts       = hashBytes("texts")
+	hashOddNames    = hashBytes("odd names")
+	hashCommented   = hashBytes("commented")
+	hashHidden      = hashBytes("hidden")
+)
+
+// maxPeeled bounds the layers whose peeling is marked.
+const maxPeeled = 64
+
+// peelMarks appends marks of how many layers were peeled out of a script, by
+// what, and how deep they lay.
+func peelMarks(to []uint32, text normalize.Text) []uint32 {
 	add := func(name string, v int) {
 		to = append(to, hashMark(join(hashBytes(name), uint64(v))))
 	}
-	log := func(n int) int { return bits.Len(uint(n)) }
-	part := func(n, of int) int { return min(8*n/max(of, 1), 8) }
-	add("tokens", log(tokens))
-	add("imports", log(s.imports))
-	add("definitions", log(s.definitions))
-	add("semicolons", log(s.semicolons))
-	add("widest", log(s.widest)/2)
-	add("line", log(s.size/max(s.lines, 1)))
-	add("longest", log(s.longest)/2)
-	add("long texts", log(s.longTexts))
-	add("texts", part(s.texts, s.size))
-	add("odd names", part(s.oddNames*2, s.names))
-	add("commented", min(log(s.comments*16/max(s.size, 1)), 2))
-	if s.hidden > 0 {
-		add("hidden", 1)
+	n := len(text.Layers)
+	if n < 2 {
+		return to
 	}
-	if len(text.Layers) > 1 {
-		add("layers", log(len(text.Layers)-1))
-	}
+	add("layers", bits.Len(uint(n-1)))
 	depth := 0
 	for i := range text.Layers {
 		l := &text.Layers[i]
-		if i > 0 && i < 64 {
+		if i > 0 && i < maxPeeled {
 			add("by "+l.Transform, 0)
 			if l.Executed {
 				add("executed "+l.Transform, 0)
@@ -119,5 +189,6 @@ func (s *shape) marks(to []uint32, text normalize.Text, tokens int) []uint32 {
 	if depth > 0 {
 		add("depth", min(depth, 6))
 	}
-	return to
+	slices.Sort(to)
+	return slices.Compact(to)
 }

@@ -13,7 +13,7 @@ func (w *walker) ownName(word []byte, i int) {
 	if len(word) > 64 {
 		word = word[:64]
 	}
-	w.x.shape.name(word)
+	w.x.current.shape.name(word)
 	p := w.place(i)
 	h, n := uint64(hashStart), 0
 	flush := func() {
@@ -67,7 +67,7 @@ func (w *walker) str(i int) {
 	text := body(w.bytes(i))
 	alone := w.statement && w.kind(i+1) == normalize.Newline
 	w.statement = false
-	w.x.shape.text(text)
+	w.x.current.shape.text(text)
 	if alone && len(w.frames) == 0 { // documentation: what it says is not done
 		w.token(hashBytes("DOCUMENTATION"), i)
 		return

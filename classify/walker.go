@@ -61,13 +61,11 @@ const (
 
 var walkers = sync.Pool{New: func() any { return &walker{env: map[uint64]value{}} }}
 
-// layer reads one layer into x.
-func (w *walker) layer(x *extraction, l *normalize.Layer, index int) {
+// layer reads one layer into x, whose first token is at place base.
+func (w *walker) layer(x *extraction, l *normalize.Layer, index int, base int32) {
 	clear(w.env)
 	*w = walker{env: w.env, stars: w.stars[:0], frames: w.frames[:0], constants: w.constants[:0], x: x, layerIndex: index,
-		src: l.Text, toks: l.Tokens, base: x.shape.place, last: nothing, statement: true}
-	x.shape.layer(l)
-	x.shape.place += int32(len(l.Tokens))
+		src: l.Text, toks: l.Tokens, base: base, last: nothing, statement: true}
 	w.constants = append(w.constants[:0], l.Constants...)
 	slices.SortFunc(w.constants, func(a, b normalize.Constant) int { return cmp.Compare(a.Span.End, b.Span.End) })
 	w.walk()
@@ -146,7 +144,7 @@ func (w *walker) token(h uint64, i int) {
 	w.x.feature(groupTokens, join(w.prev1, h), p)
 	w.x.feature(groupTokens, join(join(w.prev2, w.prev1), h), p)
 	w.prev2, w.prev1 = w.prev1, h
-	w.x.step()
+	w.x.step(p)
 }
 
 func (w *walker) bytes(i int) []byte { return w.toks[i].Bytes(w.src) }
@@ -410,7 +408,7 @@ func (w *walker) op(i int) int {
 	case c == ')' || c == ']' || c == '}':
 		return w.close(i)
 	case c == ';' && w.depth == 0:
-		w.x.shape.semicolons++
+		w.x.current.shape.semicolons++
 		w.newStatement(true)
 		return i + 1
 	case c == ',' || c == ':' || c == '.':
@@ -489,7 +487,7 @@ func (w *walker) close(i int) int {
 			v = f.first
 		}
 	}
-	w.x.step()
+	w.x.step(w.place(i))
 	if w.isOp(i+1, '.') {
 		return w.chain(i, v, 0, i)
 	}

@@ -1,6 +1,9 @@
 package classify
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // The sizes of the model's tables: of features, and of marks.
 const (
@@ -34,92 +37,133 @@ func FeatureScale(n int) float32 { return float32(1 / math.Sqrt(float64(max(n, m
 // MarkScale is what each of n marks is multiplied with.
 func MarkScale(n int) float32 { return float32(1 / math.Sqrt(float64(max(n, minMarks)))) }
 
-// Tables are the parameters of a model: a linear function of the script as a
-// whole, and another of its windows, of which the highest counts.
+// coreBlocks is the most blocks that a core has. Half of the malicious scripts
+// of the corpus have fewer in all.
+const coreBlocks = 6
+
+// ScriptFloor is the least that the marks of the script as a whole can add to
+// its log-odds: much honest code around a hostile piece must not outweigh it.
+const ScriptFloor = -1.5
+
+// Tables are the parameters of a model: a linear function of the core of a
+// script, which is those of its blocks for which the features' weights are
+// highest, another of its windows, of which the highest counts, and one of the
+// marks of the script as a whole.
 //
-//	logit = Bias + WholeUnit·Σ Whole[features]·scale + Σ WholeMark[marks]·scale
+//	logit = Bias + CoreUnit·Σ Core[features]·scale + Σ CoreMark[marks]·scale
 //	      + max over windows of
 //	        (WindowUnit·Σ Window[features]·scale + Σ WindowMark[marks]·scale)
+//	      + max(ScriptFloor, Σ ScriptMark[marks]·scale)
 //
 // The two large tables are int8 in a model and float32 while it is trained.
 // Tables are safe for concurrent use as long as nobody changes them.
 type Tables[T int8 | float32] struct {
-	Bias                  float32
-	Whole, Window         []T // by FeatureIndex
-	WholeUnit, WindowUnit float32
-	WholeMark, WindowMark []float32 // by mark
+	Bias                             float32
+	Core, Window                     []T // by FeatureIndex
+	CoreUnit, WindowUnit             float32
+	CoreMark, WindowMark, ScriptMark []float32 // by mark
 }
 
 // NewTables returns tables that are all zero, with units of one.
 func NewTables[T int8 | float32]() *Tables[T] {
 	return &Tables[T]{
-		Whole: make([]T, TableSize), Window: make([]T, TableSize), WholeUnit: 1, WindowUnit: 1,
-		WholeMark: make([]float32, MarkCount), WindowMark: make([]float32, MarkCount),
+		Core: make([]T, TableSize), Window: make([]T, TableSize), CoreUnit: 1, WindowUnit: 1,
+		CoreMark: make([]float32, MarkCount), WindowMark: make([]float32, MarkCount), ScriptMark: make([]float32, MarkCount),
 	}
 }
 
 // Score is what tables say of a script.
 type Score struct {
 	Logit    float32 // log-odds, not calibrated
+	Core     []int32 // the blocks of the core, in rising order
 	From, To int     // the blocks of the window that counted; both 0 when there is none
+	Script   float32 // what the marks of the script as a whole say, before the floor
 }
 
 // Score judges the features of a script.
 func (t *Tables[T]) Score(f *Features) Score {
-	logit := t.Bias + t.WholeUnit*sum(t.Whole, f.whole)*FeatureScale(len(f.whole))
-	var buffer [512]uint32
-	marks := f.WholeMarks(buffer[:0])
-	logit += sumMarks(t.WholeMark, marks) * MarkScale(len(marks))
-
-	best := t.bestWindow(f, marks)
-	best.Logit += logit
-	return best
+	var room struct {
+		cores, windows [256]float32
+		marks          [1024]uint32
+	}
+	cores, windows := room.cores[:0], room.windows[:0] // sums of each block
+	for i := range f.blocks {
+		c, w := t.sums(f.Block(i))
+		cores, windows = append(cores, c), append(windows, w)
+	}
+	s := t.bestWindow(f, windows, room.marks[:0])
+	s.Core = core(cores)
+	sum, n := float32(0), 0
+	for _, i := range s.Core {
+		sum += cores[i]
+		n += len(f.Block(int(i)))
+	}
+	s.Logit += t.Bias + t.CoreUnit*sum*FeatureScale(n)
+	s.Logit += sumMarks(t.CoreMark, f.CoreMarks(s.Core, room.marks[:0]))
+	s.Script = sumMarks(t.ScriptMark, f.ScriptMarks(room.marks[:0]))
+	s.Logit += max(s.Script, ScriptFloor)
+	return s
 }
 
-// bestWindow scores every window and returns the highest, or zero when there
-// is none. It uses the room in marks.
-func (t *Tables[T]) bestWindow(f *Features, marks []uint32) Score {
-	var buffer [256]float32
-	sums := buffer[:0] // of each block
-	for i := range f.blockEnd {
-		f0, f1, _, _ := f.blocks(i, i+1)
-		sums = append(sums, sum(t.Window, f.features[f0:f1]))
+// core picks the blocks with the highest sums, of equal ones the first, and
+// returns them in rising order.
+func core(sums []float32) []int32 {
+	picked := make([]int32, 0, min(len(sums), coreBlocks+1))
+	for i, sum := range sums {
+		if len(picked) == coreBlocks && sum <= sums[picked[coreBlocks-1]] {
+			continue
+		}
+		k := len(picked)
+		picked = append(picked, int32(i))
+		for ; k > 0 && sums[picked[k-1]] < sum; k-- {
+			picked[k] = picked[k-1]
+		}
+		picked[k] = int32(i)
+		picked = picked[:min(len(picked), coreBlocks)]
 	}
+	slices.Sort(picked)
+	return picked
+}
+
+// bestWindow scores every window, given the sum of each block, and returns the
+// highest, or zero when there is none. It uses the room in marks.
+func (t *Tables[T]) bestWindow(f *Features, sums []float32, marks []uint32) Score {
 	best := Score{Logit: float32(math.Inf(-1))}
-	f.windows(func(from, to int) bool {
+	for from, to := range f.Windows {
 		var s float32
 		for _, block := range sums[from:to] {
 			s += block
 		}
-		f0, f1, _, _ := f.blocks(from, to)
-		s *= t.WindowUnit * FeatureScale(int(f1-f0))
+		s *= t.WindowUnit * FeatureScale(len(f.Window(from, to)))
 		marks = f.WindowMarks(from, to, marks[:0])
-		s += sumMarks(t.WindowMark, marks) * MarkScale(len(marks))
+		s += sumMarks(t.WindowMark, marks)
 		if s > best.Logit {
-			best = Score{s, from, to}
+			best = Score{Logit: s, From: from, To: to}
 		}
-		return true
-	})
+	}
 	if best.To == 0 {
 		best.Logit = 0
 	}
 	return best
 }
 
-func sum[T int8 | float32](table []T, features []uint32) float32 {
-	table = table[:TableSize]
-	var s float32
+// sums adds up the weights of features in both tables.
+func (t *Tables[T]) sums(features []uint32) (core, window float32) {
+	c, w := t.Core[:TableSize], t.Window[:TableSize]
 	for _, f := range features {
-		s += float32(table[FeatureIndex(f)])
+		i := FeatureIndex(f)
+		core += float32(c[i])
+		window += float32(w[i])
 	}
-	return s
+	return core, window
 }
 
+// sumMarks adds up the weights of marks, scaled.
 func sumMarks(table []float32, marks []uint32) float32 {
 	table = table[:MarkCount]
 	var s float32
 	for _, m := range marks {
 		s += table[m%MarkCount]
 	}
-	return s
+	return s * MarkScale(len(marks))
 }

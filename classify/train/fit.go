@@ -55,7 +55,7 @@ type learner struct {
 	s      Settings
 	t      *classify.Tables[float32]
 	bias   table
-	tables [4]table // whole, window, marks of both
+	tables [5]table // core, window, marks of both and of the script
 	hide   *rand.Rand
 	marks  []uint32
 }
@@ -66,9 +66,10 @@ func Fit(examples []*Example, weights []float64, s Settings) *classify.Tables[fl
 	t := classify.NewTables[float32]()
 	l := learner{
 		s: s, t: t, bias: newTable(make([]float32, 1), 0.1, 0, 0),
-		tables: [4]table{
-			newTable(t.Whole, s.Rate, s.L1, s.L2), newTable(t.Window, s.Rate, s.L1, s.L2),
-			newTable(t.WholeMark, s.MarkRate, s.L1, s.L2), newTable(t.WindowMark, s.MarkRate, s.L1, s.L2),
+		tables: [5]table{
+			newTable(t.Core, s.Rate, s.L1, s.L2), newTable(t.Window, s.Rate, s.L1, s.L2),
+			newTable(t.CoreMark, s.MarkRate, s.L1, s.L2), newTable(t.WindowMark, s.MarkRate, s.L1, s.L2),
+			newTable(t.ScriptMark, s.MarkRate, s.L1, s.L2),
 		},
 		hide: rand.New(rand.NewPCG(s.Seed, 2)),
 	}
@@ -112,7 +113,7 @@ func (a *average) add(t *classify.Tables[float32]) {
 	a.n++
 	a.sum.Bias += t.Bias
 	for _, pair := range [][2][]float32{
-		{a.sum.Whole, t.Whole}, {a.sum.Window, t.Window}, {a.sum.WholeMark, t.WholeMark}, {a.sum.WindowMark, t.WindowMark},
+		{a.sum.Core, t.Core}, {a.sum.Window, t.Window}, {a.sum.CoreMark, t.CoreMark}, {a.sum.WindowMark, t.WindowMark}, {a.sum.ScriptMark, t.ScriptMark},
 	} {
 		for i, w := range pair[1] {
 			pair[0][i] += w
@@ -122,7 +123,7 @@ func (a *average) add(t *classify.Tables[float32]) {
 
 func (a *average) tables() *classify.Tables[float32] {
 	a.sum.Bias /= a.n
-	for _, table := range [][]float32{a.sum.Whole, a.sum.Window, a.sum.WholeMark, a.sum.WindowMark} {
+	for _, table := range [][]float32{a.sum.Core, a.sum.Window, a.sum.CoreMark, a.sum.WindowMark, a.sum.ScriptMark} {
 		for i := range table {
 			table[i] /= a.n
 		}
@@ -149,9 +150,11 @@ func (l *learner) learn(e *Example, weight float64, epoch int) float32 {
 	}
 	l.bias.step(0, g)
 	l.t.Bias = l.bias.w[0]
-	l.features(&l.tables[0], e.Features.Whole(), g, hideNames, hideTexts)
-	l.marks = e.Features.WholeMarks(l.marks[:0])
-	l.steps(&l.tables[2], l.marks, g)
+	l.core(e.Features, score.Core, g, hideNames, hideTexts)
+	if score.Script >= classify.ScriptFloor || e.Malicious { // below, nothing depends on it
+		l.marks = e.Features.ScriptMarks(l.marks[:0])
+		l.steps(&l.tables[4], l.marks, g)
+	}
 	if epoch == 0 { // nothing is known yet of which window counts
 		n := 0
 		for range e.Features.Windows {
@@ -166,14 +169,28 @@ func (l *learner) learn(e *Example, weight float64, epoch int) float32 {
 	return score.Logit
 }
 
+func (l *learner) core(f *classify.Features, core []int32, g float64, hideNames, hideTexts bool) {
+	n := 0
+	for _, i := range core {
+		n += len(f.Block(int(i)))
+	}
+	for _, i := range core {
+		l.features(&l.tables[0], f.Block(int(i)), n, g, hideNames, hideTexts)
+	}
+	l.marks = f.CoreMarks(core, l.marks[:0])
+	l.steps(&l.tables[2], l.marks, g)
+}
+
 func (l *learner) window(f *classify.Features, from, to int, g float64, hideNames, hideTexts bool) {
-	l.features(&l.tables[1], f.Window(from, to), g, hideNames, hideTexts)
+	features := f.Window(from, to)
+	l.features(&l.tables[1], features, len(features), g, hideNames, hideTexts)
 	l.marks = f.WindowMarks(from, to, l.marks[:0])
 	l.steps(&l.tables[3], l.marks, g)
 }
 
-func (l *learner) features(t *table, features []uint32, g float64, hideNames, hideTexts bool) {
-	g *= float64(classify.FeatureScale(len(features)))
+// features steps the weights of some of n features.
+func (l *learner) features(t *table, features []uint32, n int, g float64, hideNames, hideTexts bool) {
+	g *= float64(classify.FeatureScale(n))
 	for _, f := range features {
 		if hideNames && classify.NameFeature(f) || hideTexts && classify.TextFeature(f) {
 			continue

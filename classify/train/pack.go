@@ -11,13 +11,12 @@ import (
 func Pack(t *classify.Tables[float32]) *classify.Tables[int8] {
 	p := classify.NewTables[int8]()
 	p.Bias = t.Bias
-	p.WholeUnit = round(t.Whole, p.Whole)
+	p.CoreUnit = round(t.Core, p.Core)
 	p.WindowUnit = round(t.Window, p.Window)
-	for i, w := range t.WholeMark {
-		p.WholeMark[i] = float32(math.Round(float64(w)*4096) / 4096)
-	}
-	for i, w := range t.WindowMark {
-		p.WindowMark[i] = float32(math.Round(float64(w)*4096) / 4096)
+	for _, marks := range [][2][]float32{{t.CoreMark, p.CoreMark}, {t.WindowMark, p.WindowMark}, {t.ScriptMark, p.ScriptMark}} {
+		for i, w := range marks[0] {
+			marks[1][i] = float32(math.Round(float64(w)*4096) / 4096)
+		}
 	}
 	return p
 }
