@@ -13,13 +13,15 @@ func Pack(t *classify.Tables[float32]) *classify.Tables[int8] {
 	p.Bias = t.Bias
 	p.WholeUnit = round(t.Whole, p.Whole)
 	p.WindowUnit = round(t.Window, p.Window)
-	for i, w := range t.WholeMark {
-		p.WholeMark[i] = float32(math.Round(float64(w)*4096) / 4096)
-	}
-	for i, w := range t.WindowMark {
-		p.WindowMark[i] = float32(math.Round(float64(w)*4096) / 4096)
-	}
+	roundMarks(t.WholeMark, p.WholeMark)
+	roundMarks(t.WindowMark, p.WindowMark)
 	return p
+}
+
+func roundMarks(from, to []float32) {
+	for i, w := range from {
+		to[i] = float32(math.Round(float64(w)*4096) / 4096)
+	}
 }
 
 // round writes weights as multiples of a unit and returns the unit. The few
@@ -38,9 +40,14 @@ func round(from []float32, to []int8) (unit float32) {
 	slices.Sort(sizes)
 	unit = sizes[int(float64(len(sizes)-1)*0.99999)] / 127
 	for i, w := range from {
-		to[i] = int8(max(-127, min(127, math.Round(float64(w/unit)))))
+		to[i] = units(w, unit)
 	}
 	return unit
+}
+
+// units is a weight as a multiple of a unit, cut to what eight bits can hold.
+func units(w, unit float32) int8 {
+	return int8(max(-127, min(127, math.Round(float64(w/unit)))))
 }
 
 // Calibrate fits the curve that turns log-odds into probabilities to scores of
