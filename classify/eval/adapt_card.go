@@ -17,6 +17,8 @@ type Gathered struct {
 	Folders []Folder
 	Copies  int // files left out because another has the same text
 	Alike   int // near-duplicates, each in the group of the first of its kind
+	// Disputed are scripts that are much like one of the other label.
+	Disputed [][2]string
 }
 
 // Folder is one folder, and what was taken of it.
@@ -76,7 +78,18 @@ func (g *Gathered) write(b *strings.Builder) {
 		fmt.Fprintf(b, "| %s | %s | %d | %s |\n", cell(f.Path), label, f.Files, cell(f.LeftOutWords()))
 	}
 	fmt.Fprintf(b, "\n%d files are copies of others and count once; %d scripts are near-duplicates of another.\n", g.Copies, g.Alike)
-	fmt.Fprint(b, "\nThe corpus inside the program was learned from as well, so that what the base has learned is kept.\n")
+	fmt.Fprint(b, "\nThe corpus inside the program holds the base in place: its scripts are to score as they do there.\n")
+	if len(g.Disputed) == 0 {
+		return
+	}
+	fmt.Fprint(b, "\nThese are much like one of the other label. Perhaps one of the two labels is wrong.\n\n| script | is much like |\n|---|---|\n")
+	for i, pair := range g.Disputed {
+		if i == maxCases {
+			fmt.Fprintf(b, "| … %d more | |\n", len(g.Disputed)-i)
+			break
+		}
+		fmt.Fprintf(b, "| %s | %s |\n", cell(pair[0]), cell(pair[1]))
+	}
 }
 
 // LeftOutWords says how many files were left out, by reason; "none" for none.

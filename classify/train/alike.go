@@ -19,26 +19,34 @@ const (
 // one group in any case: those of the first of them. Only examples of the set
 // change, and forms of such: the first may be of another set. Copies that lie
 // in several projects are then never on both sides of a fold. It returns how
-// many examples of the set, forms aside, follow another one.
-func JoinAlike(d *Dataset, set string) int {
+// many examples of the set, forms aside, follow another one, and the origins of
+// those that are alike to one of the other label, with that one's.
+func JoinAlike(d *Dataset, set string) (follow int, disputed [][2]string) {
 	first := firstAlike(d.Examples)
 	type place struct{ cluster, group string }
 	moved := map[string]place{} // by cluster as it was
-	heads := map[string]string{}
-	head := func(i int) string { return d.Examples[first[i]].Cluster + labelOf(&d.Examples[i]) }
+	type side struct {
+		first     int
+		malicious bool
+	}
+	heads := map[side]*Example{} // the first of a label
 	for i := range d.Examples {
-		if _, ok := heads[head(i)]; !ok {
-			heads[head(i)] = d.Examples[i].Cluster
+		s := side{first[i], d.Examples[i].Malicious}
+		if heads[s] == nil {
+			heads[s] = &d.Examples[i]
 		}
 	}
-	n := 0
 	for i := range d.Examples {
 		e := &d.Examples[i]
-		if e.Set == set {
-			moved[e.Cluster] = place{heads[head(i)], d.Examples[first[i]].Group}
-			if first[i] != i {
-				n++
-			}
+		if e.Set != set {
+			continue
+		}
+		moved[e.Cluster] = place{heads[side{first[i], e.Malicious}].Cluster, d.Examples[first[i]].Group}
+		if first[i] != i {
+			follow++
+		}
+		if other := heads[side{first[i], !e.Malicious}]; other != nil {
+			disputed = append(disputed, [2]string{e.Origin, other.Origin})
 		}
 	}
 	for i := range d.Examples {
@@ -46,14 +54,7 @@ func JoinAlike(d *Dataset, set string) int {
 			d.Examples[i].Cluster, d.Examples[i].Group = to.cluster, to.group
 		}
 	}
-	return n
-}
-
-func labelOf(e *Example) string {
-	if e.Malicious {
-		return " malicious"
-	}
-	return " benign"
+	return follow, disputed
 }
 
 // firstAlike gives for each example the first one of those it is alike to, over

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"kingsnake/classify/corpus"
 	"kingsnake/classify/train"
 )
@@ -22,10 +24,10 @@ func TestNearDuplicatesAreJoined(t *testing.T) {
 	t.Parallel()
 	other := "import json\nimport sys\n\nclass Table:\n    rows = []\n\n    def load(self, stream):\n        self.rows = [json.loads(line) for line in stream if line.strip()]\n\nif __name__ == '__main__':\n    table = Table()\n    table.load(sys.stdin)\n    print(len(table.rows), 'rows')\n"
 	files := []corpus.File{
-		{Folder: "good", Path: "a/one.py", Text: script("reader")},
+		{Folder: "good", Path: "a/one.py", Origin: "one", Text: script("reader")},
 		{Folder: "good", Path: "a/other.py", Text: other},
-		{Folder: "good", Path: "b/changed.py", Text: script("reader") + "print('loaded')\n"},
-		{Folder: "bad", Path: "c/trojan.py", Text: "import os\n" + script("reader") + "os.system('id')\n", Malicious: true},
+		{Folder: "good", Path: "b/changed.py", Origin: "changed", Text: script("reader") + "print('loaded')\n"},
+		{Folder: "bad", Path: "c/trojan.py", Origin: "trojan", Text: "import os\n" + script("reader") + "os.system('id')\n", Malicious: true},
 	}
 	rows, _, err := corpus.Label(files, nil)
 	if err != nil {
@@ -37,10 +39,13 @@ func TestNearDuplicatesAreJoined(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := train.JoinAlike(d, corpus.Yours)
+	n, disputed := train.JoinAlike(d, corpus.Yours)
 	one, other2, changed, trojan, coat := &d.Examples[0], &d.Examples[1], &d.Examples[2], &d.Examples[3], &d.Examples[4]
 	if n != 2 {
 		t.Errorf("%d follow another, want 2", n)
+	}
+	if diff := cmp.Diff([][2]string{{"one", "trojan"}, {"changed", "trojan"}, {"trojan", "one"}}, disputed); diff != "" {
+		t.Errorf("alike to one of the other label (-want +got):\n%s", diff)
 	}
 	if changed.Group != one.Group || changed.Cluster != one.Cluster {
 		t.Errorf("a near-duplicate of the same label is in group %q and cluster %q, want %q and %q", changed.Group, changed.Cluster, one.Group, one.Cluster)

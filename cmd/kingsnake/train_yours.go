@@ -78,7 +78,10 @@ func trainYours(ctx context.Context, env Env, cfg trainConfig, date time.Time) e
 	if err != nil {
 		return err
 	}
-	gathered.Alike = train.JoinAlike(d, corpus.Yours)
+	gathered.Alike, gathered.Disputed = train.JoinAlike(d, corpus.Yours)
+	if n := len(gathered.Disputed); n > 0 {
+		fmt.Fprintf(env.Stderr, "kingsnake train: %d scripts are much like one of the other label, such as %s and %s; the card lists them\n", n, gathered.Disputed[0][0], gathered.Disputed[0][1])
+	}
 	progress("learning, once for each fold and once for all")
 	settings := train.Adaptation()
 	settings.Seed = cfg.seed
