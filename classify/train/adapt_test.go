@@ -2,10 +2,7 @@ package train_test
 
 import (
 	"fmt"
-	"runtime"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"kingsnake/classify"
 	"kingsnake/classify/corpus"
@@ -99,16 +96,5 @@ func TestAdaptingMovesScoresToTheLabel(t *testing.T) {
 				t.Errorf("the score went from %.2f to %.2f", before, after)
 			}
 		})
-	}
-}
-
-func TestAdaptingGivesTheSameBitsOnAnyNumberOfCores(t *testing.T) {
-	// Not parallel: it changes the number of cores.
-	rows := append(labeled(t, lively, false), labeled(t, dull, true)...)
-	first := adapted(t, rows)
-	before := runtime.GOMAXPROCS(1)
-	defer runtime.GOMAXPROCS(before)
-	if !cmp.Equal(first, adapted(t, rows)) {
-		t.Error("two trainings on the same scripts give different weights")
 	}
 }
