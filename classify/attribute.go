@@ -31,12 +31,8 @@ func (e *explainer) weighBlock(table []int8, from, to int32, unit float64) {
 // or the shape of the script.
 func (e *explainer) weighMarks(score Score) {
 	t, f := &e.m.tables, e.x.view()
-	e.weighAll(t.CoreMark, f.CoreMarks(score.Core, nil), 1)
-	if score.Script >= ScriptFloor {
-		e.weighAll(t.ScriptMark, f.ScriptMarks(nil), 1)
-	} else { // what was cut off is taken from all alike
-		e.weighAll(t.ScriptMark, f.ScriptMarks(nil), ScriptFloor/float64(score.Script))
-	}
+	e.weighAll(t.CoreMark, f.CoreMarks(score.Core, nil))
+	e.weighAll(t.ScriptMark, f.ScriptMarks(nil))
 	if score.To == 0 {
 		return
 	}
@@ -53,10 +49,10 @@ func (e *explainer) weighMarks(score Score) {
 	}
 }
 
-// weighAll gives the parts of marks, each times share, to behaviors and pairs of
-// them, or to the shape.
-func (e *explainer) weighAll(table []float32, marks []uint32, share float64) {
-	unit := float64(MarkScale(len(marks))) * share
+// weighAll gives the parts of marks to behaviors and pairs of them, or to the
+// shape.
+func (e *explainer) weighAll(table []float32, marks []uint32) {
+	unit := float64(MarkScale(len(marks)))
 	for _, mark := range marks {
 		if w := float64(table[mark]) * unit; mark < pairMarks {
 			e.pair(mark, w)

@@ -119,7 +119,7 @@ func (m *Model) validate() error {
 		m.calibration.Slope, m.calibration.Offset, m.thresholds.Suspicious, m.thresholds.Malicious,
 		float64(t.Bias), float64(t.CoreUnit), float64(t.WindowUnit),
 	}
-	for _, table := range [][]float32{t.CoreMark, t.WindowMark, t.ScriptMark} {
+	for _, table := range t.Marks() {
 		for _, w := range table {
 			numbers = append(numbers, float64(w))
 		}

@@ -52,6 +52,12 @@ func New(tables *Tables[int8], c Calibration, t Thresholds) (*Model, error) {
 // Hash is the SHA-256 of the model's file, in lower-case hexadecimal.
 func (m *Model) Hash() string { return m.hash }
 
+// Tables returns the model's parameters. The caller must not change them.
+func (m *Model) Tables() *Tables[int8] { return &m.tables }
+
+// Calibration returns the curve that turns log-odds into scores.
+func (m *Model) Calibration() Calibration { return m.calibration }
+
 // Thresholds returns the frozen thresholds.
 func (m *Model) Thresholds() Thresholds { return m.thresholds }
 

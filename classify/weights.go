@@ -41,10 +41,6 @@ func MarkScale(n int) float32 { return float32(1 / math.Sqrt(float64(max(n, minM
 // of the corpus have fewer in all.
 const coreBlocks = 6
 
-// ScriptFloor is the least that the marks of the script as a whole can add to
-// its log-odds: much honest code around a hostile piece must not outweigh it.
-const ScriptFloor = -1.5
-
 // Tables are the parameters of a model: a linear function of the core of a
 // script, which is those of its blocks for which the features' weights are
 // highest, another of its windows, of which the highest counts, and one of the
@@ -53,7 +49,7 @@ const ScriptFloor = -1.5
 //	logit = Bias + CoreUnit·Σ Core[features]·scale + Σ CoreMark[marks]·scale
 //	      + max over windows of
 //	        (WindowUnit·Σ Window[features]·scale + Σ WindowMark[marks]·scale)
-//	      + max(ScriptFloor, Σ ScriptMark[marks]·scale)
+//	      + Σ ScriptMark[marks]·scale
 //
 // The two large tables are int8 in a model and float32 while it is trained.
 // Tables are safe for concurrent use as long as nobody changes them.
@@ -72,12 +68,14 @@ func NewTables[T int8 | float32]() *Tables[T] {
 	}
 }
 
+// Marks returns the tables of marks: of the core, of windows, of the script.
+func (t *Tables[T]) Marks() [][]float32 { return [][]float32{t.CoreMark, t.WindowMark, t.ScriptMark} }
+
 // Score is what tables say of a script.
 type Score struct {
 	Logit    float32 // log-odds, not calibrated
 	Core     []int32 // the blocks of the core, in rising order
 	From, To int     // the blocks of the window that counted; both 0 when there is none
-	Script   float32 // what the marks of the script as a whole say, before the floor
 }
 
 // Score judges the features of a script.
@@ -100,8 +98,7 @@ func (t *Tables[T]) Score(f *Features) Score {
 	}
 	s.Logit += t.Bias + t.CoreUnit*sum*FeatureScale(n)
 	s.Logit += sumMarks(t.CoreMark, f.CoreMarks(s.Core, room.marks[:0]))
-	s.Script = sumMarks(t.ScriptMark, f.ScriptMarks(room.marks[:0]))
-	s.Logit += max(s.Script, ScriptFloor)
+	s.Logit += sumMarks(t.ScriptMark, f.ScriptMarks(room.marks[:0]))
 	return s
 }
 

@@ -35,7 +35,7 @@ type Row struct {
 	Source    string // where it comes from, coarser than Group
 	Origin    string // repository and path
 	Date      string // "2024-07" or ""
-	Set       string // the file it was read from: "train", "extra", "dev", "variants", "own" or "made"; "augmented" for a form of a row
+	Set       string // the file it was read from: "train", "extra", "dev", "variants", "own" or "made"; "augmented" for a form of a row, "yours" for somebody's own
 	Donor     string // group of the benign row whose code stands in the text of a form; mostly ""
 	Evidence  int    // how much of an attack the text itself shows; -1 when not stated
 	Text      string

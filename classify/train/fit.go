@@ -30,10 +30,11 @@ type table struct {
 	w, z, n []float32
 	rate    float64
 	l1, l2  float64
+	base    []float32 // what w is drawn to; nil for zero
 }
 
 func newTable(w []float32, rate, l1, l2 float64) table {
-	return table{w, make([]float32, len(w)), make([]float32, len(w)), rate, l1, l2}
+	return table{w: w, z: make([]float32, len(w)), n: make([]float32, len(w)), rate: rate, l1: l1, l2: l2}
 }
 
 // step moves weight i against the gradient g.
@@ -41,18 +42,23 @@ func (t *table) step(i uint32, g float64) {
 	n := float64(t.n[i])
 	next := n + g*g
 	sigma := (math.Sqrt(next) - math.Sqrt(n)) / t.rate
-	z := float64(t.z[i]) + g - sigma*float64(t.w[i])
+	var base float32
+	if t.base != nil {
+		base = t.base[i]
+	}
+	z := float64(t.z[i]) + g - sigma*float64(t.w[i]-base)
 	t.n[i], t.z[i] = float32(next), float32(z)
 	if math.Abs(z) <= t.l1 {
-		t.w[i] = 0
+		t.w[i] = base
 		return
 	}
-	t.w[i] = float32(-(z - math.Copysign(t.l1, z)) / ((1+math.Sqrt(next))/t.rate + t.l2))
+	t.w[i] = base + float32(-(z-math.Copysign(t.l1, z))/((1+math.Sqrt(next))/t.rate+t.l2))
 }
 
 // learner is the state of one training run.
 type learner struct {
 	s      Settings
+	adapts bool // to the examples, a model that is there: its bias stays
 	t      *classify.Tables[float32]
 	bias   table
 	tables [5]table // core, window, marks of both and of the script
@@ -63,8 +69,24 @@ type learner struct {
 // Fit learns from examples, each with its weight. It is deterministic, and
 // uses one core.
 func Fit(examples []*Example, weights []float64, s Settings) *classify.Tables[float32] {
-	t := classify.NewTables[float32]()
-	l := learner{
+	targets := make([]float64, len(examples))
+	for i, e := range examples {
+		targets[i] = e.target()
+	}
+	return newLearner(classify.NewTables[float32](), s).fit(examples, weights, targets)
+}
+
+// target is the probability that a model ought to give.
+func (e *Example) target() float64 {
+	if e.Malicious {
+		return 1
+	}
+	return 0
+}
+
+// newLearner returns a learner that begins with t, and changes it.
+func newLearner(t *classify.Tables[float32], s Settings) *learner {
+	return &learner{
 		s: s, t: t, bias: newTable(make([]float32, 1), 0.1, 0, 0),
 		tables: [5]table{
 			newTable(t.Core, s.Rate, s.L1, s.L2), newTable(t.Window, s.Rate, s.L1, s.L2),
@@ -73,6 +95,12 @@ func Fit(examples []*Example, weights []float64, s Settings) *classify.Tables[fl
 		},
 		hide: rand.New(rand.NewPCG(s.Seed, 2)),
 	}
+}
+
+// fit learns to give examples their targets, and returns the mean of the tables
+// of the later epochs.
+func (l *learner) fit(examples []*Example, weights, targets []float64) *classify.Tables[float32] {
+	s := l.s
 	order := make([]int, len(examples))
 	for i := range order {
 		order[i] = i
@@ -87,13 +115,13 @@ func Fit(examples []*Example, weights []float64, s Settings) *classify.Tables[fl
 			if logits[i] < easy && (epoch+i)%3 != 0 {
 				continue
 			}
-			logits[i] = l.learn(examples[i], weights[i], epoch)
+			logits[i] = l.learn(examples[i], weights[i], targets[i], epoch)
 			if examples[i].Malicious {
 				logits[i] = 0
 			}
 		}
 		if epoch >= s.Epochs/2 {
-			mean.add(t)
+			mean.add(l.t)
 		}
 	}
 	return mean.tables()
@@ -112,18 +140,22 @@ func (a *average) add(t *classify.Tables[float32]) {
 	}
 	a.n++
 	a.sum.Bias += t.Bias
-	for _, pair := range [][2][]float32{
-		{a.sum.Core, t.Core}, {a.sum.Window, t.Window}, {a.sum.CoreMark, t.CoreMark}, {a.sum.WindowMark, t.WindowMark}, {a.sum.ScriptMark, t.ScriptMark},
-	} {
-		for i, w := range pair[1] {
-			pair[0][i] += w
+	sums := parts(a.sum)
+	for k, part := range parts(t) {
+		for i, w := range part {
+			sums[k][i] += w
 		}
 	}
 }
 
+// parts lists the tables of t in the order of a learner's.
+func parts(t *classify.Tables[float32]) [][]float32 {
+	return append([][]float32{t.Core, t.Window}, t.Marks()...)
+}
+
 func (a *average) tables() *classify.Tables[float32] {
 	a.sum.Bias /= a.n
-	for _, table := range [][]float32{a.sum.Core, a.sum.Window, a.sum.CoreMark, a.sum.WindowMark, a.sum.ScriptMark} {
+	for _, table := range parts(a.sum) {
 		for i := range table {
 			table[i] /= a.n
 		}
@@ -135,26 +167,22 @@ func (a *average) tables() *classify.Tables[float32] {
 const easy = -5
 
 // learn takes one step, and returns the example's logit before it.
-func (l *learner) learn(e *Example, weight float64, epoch int) float32 {
+func (l *learner) learn(e *Example, weight, target float64, epoch int) float32 {
 	score := l.t.Score(e.Features)
 	p := 1 / (1 + math.Exp(-float64(score.Logit)))
-	y := 0.0
-	if e.Malicious {
-		y = 1
-	}
-	g := (p - y) * weight
+	g := (p - target) * weight
 	hideNames := l.hide.Float64() < l.s.HideNames
 	hideTexts := l.hide.Float64() < l.s.HideTexts
 	if math.Abs(g) < 1e-3 {
 		return score.Logit
 	}
-	l.bias.step(0, g)
-	l.t.Bias = l.bias.w[0]
-	l.core(e.Features, score.Core, g, hideNames, hideTexts)
-	if score.Script >= classify.ScriptFloor || e.Malicious { // below, nothing depends on it
-		l.marks = e.Features.ScriptMarks(l.marks[:0])
-		l.steps(&l.tables[4], l.marks, g)
+	if !l.adapts {
+		l.bias.step(0, g)
+		l.t.Bias = l.bias.w[0]
 	}
+	l.core(e.Features, score.Core, g, hideNames, hideTexts)
+	l.marks = e.Features.ScriptMarks(l.marks[:0])
+	l.steps(&l.tables[4], l.marks, g)
 	if epoch == 0 { // nothing is known yet of which window counts
 		n := 0
 		for range e.Features.Windows {

@@ -13,12 +13,18 @@ func Pack(t *classify.Tables[float32]) *classify.Tables[int8] {
 	p.Bias = t.Bias
 	p.CoreUnit = round(t.Core, p.Core)
 	p.WindowUnit = round(t.Window, p.Window)
-	for _, marks := range [][2][]float32{{t.CoreMark, p.CoreMark}, {t.WindowMark, p.WindowMark}, {t.ScriptMark, p.ScriptMark}} {
-		for i, w := range marks[0] {
-			marks[1][i] = float32(math.Round(float64(w)*4096) / 4096)
+	roundMarks(t, p)
+	return p
+}
+
+// roundMarks rounds the weights of marks, so that they take less room in a file.
+func roundMarks(t *classify.Tables[float32], p *classify.Tables[int8]) {
+	to := p.Marks()
+	for k, from := range t.Marks() {
+		for i, w := range from {
+			to[k][i] = float32(math.Round(float64(w)*4096) / 4096)
 		}
 	}
-	return p
 }
 
 // round writes weights as multiples of a unit and returns the unit. The few
@@ -37,9 +43,14 @@ func round(from []float32, to []int8) (unit float32) {
 	slices.Sort(sizes)
 	unit = sizes[int(float64(len(sizes)-1)*0.99999)] / 127
 	for i, w := range from {
-		to[i] = int8(max(-127, min(127, math.Round(float64(w/unit)))))
+		to[i] = units(w, unit)
 	}
 	return unit
+}
+
+// units is a weight as a multiple of a unit, cut to what eight bits can hold.
+func units(w, unit float32) int8 {
+	return int8(max(-127, min(127, math.Round(float64(w/unit)))))
 }
 
 // Calibrate fits the curve that turns log-odds into probabilities to scores of

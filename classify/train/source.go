@@ -45,16 +45,39 @@ const (
 // learns from.
 func Training(dir string) Source { return Augmented(Corpus(dir), maliciousForms, benignForms, 1) }
 
-func ownOnly(_ context.Context, yield func(corpus.Row) error) error {
-	rows, err := corpus.Own()
+func ownOnly(ctx context.Context, yield func(corpus.Row) error) error {
+	rows, err := judgedOwn()
 	if err != nil {
 		return err
 	}
-	for _, row := range rows {
-		row.Set = "train"
-		if err := yield(row); err != nil {
-			return err
-		}
+	return Rows(rows)(ctx, yield)
+}
+
+// judgedOwn is the repository's own corpus, of which every row may be judged.
+func judgedOwn() ([]corpus.Row, error) {
+	rows, err := corpus.Own()
+	for i := range rows {
+		rows[i].Set = "train"
 	}
-	return nil
+	return rows, err
+}
+
+// Rows is the source of rows that are at hand.
+func Rows(rows []corpus.Row) Source {
+	return func(_ context.Context, yield func(corpus.Row) error) error {
+		for _, row := range rows {
+			if err := yield(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// Anchor returns the rows that keep a base model in place while it is adapted:
+// the repository's own corpus, of which every row may be judged as well, and
+// the made variations.
+func Anchor() ([]corpus.Row, error) {
+	rows, err := judgedOwn()
+	return append(rows, corpus.Made()...), err
 }

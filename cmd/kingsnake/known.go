@@ -86,8 +86,9 @@ func loadKnown(path string) (*known.Index, error) {
 	return ix, nil
 }
 
-// skipped counts files that a folder has and an index does not take.
-type skipped struct{ unfit, unreadable int }
+// skipped counts files that a folder has and an index does not take. Changed
+// are those that are not as they were installed.
+type skipped struct{ unfit, unreadable, changed int }
 
 // addFolder adds all that is Python in a folder.
 func addFolder(b *known.Builder, origin, folder string) (skipped, error) {
@@ -123,6 +124,7 @@ func runKnown(ctx context.Context, env Env, args []string) error {
 		"  kingsnake known build --out FILE NAME=FOLDER…   make an index of all that is Python in folders\n"+
 		"  kingsnake known add FILE NAME=FOLDER…           add folders to an index\n"+
 		"  kingsnake known info [FILE]                     say what an index knows (default: the one in the program)\n\n"+
+		"With --recorded, build and add take only what Python's package installers recorded, and only while it is unchanged.\n"+
 		"NAME says what a folder is, in the reasons of verdicts: \"our base image 3.2\". An index is used with --known-good.")
 	if err := parseFlags(fs, args); err != nil {
 		return err
@@ -133,17 +135,19 @@ func runKnown(ctx context.Context, env Env, args []string) error {
 func knownBuild(ctx context.Context, env Env, args []string) error {
 	fs := newFlags(env, "known build", "NAME=FOLDER…", "Makes an index of all that is Python in folders, by name or first line. The same files give the same index.")
 	out := fs.String("out", "", "`file` to write")
+	recorded := recordedFlag(fs)
 	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
 	if *out == "" {
 		return usageError("want --out")
 	}
-	return extendKnown(ctx, env, &known.Builder{}, *out, fs.Args())
+	return extendKnown(ctx, env, &known.Builder{}, *out, fs.Args(), *recorded)
 }
 
 func knownAdd(ctx context.Context, env Env, args []string) error {
 	fs := newFlags(env, "known add", "FILE NAME=FOLDER…", "Adds all that is Python in folders to an index.")
+	recorded := recordedFlag(fs)
 	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
@@ -158,11 +162,11 @@ func knownAdd(ctx context.Context, env Env, args []string) error {
 	if err := b.AddIndex(old); err != nil {
 		return err
 	}
-	return extendKnown(ctx, env, &b, fs.Arg(0), fs.Args()[1:])
+	return extendKnown(ctx, env, &b, fs.Arg(0), fs.Args()[1:], *recorded)
 }
 
 // extendKnown adds folders to what is in b and writes it all to a file.
-func extendKnown(ctx context.Context, env Env, b *known.Builder, out string, folders []string) error {
+func extendKnown(ctx context.Context, env Env, b *known.Builder, out string, folders []string, recorded bool) error {
 	if len(folders) == 0 {
 		return usageError("want folders as NAME=FOLDER")
 	}
@@ -175,11 +179,15 @@ func extendKnown(ctx context.Context, env Env, b *known.Builder, out string, fol
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		s, err := addFolder(b, name, folder)
+		add := addFolder
+		if recorded {
+			add = func(b *known.Builder, name, folder string) (skipped, error) { return addRecorded(env, b, name, folder) }
+		}
+		s, err := add(b, name, folder)
 		if err != nil {
 			return err
 		}
-		total.unfit, total.unreadable = total.unfit+s.unfit, total.unreadable+s.unreadable
+		total.unfit, total.unreadable, total.changed = total.unfit+s.unfit, total.unreadable+s.unreadable, total.changed+s.changed
 	}
 	var data bytes.Buffer
 	ix := b.Index()
@@ -199,6 +207,9 @@ func extendKnown(ctx context.Context, env Env, b *known.Builder, out string, fol
 	}
 	fmt.Fprintf(env.Stdout, "%d files, %d fingerprints, %d bytes in %s; %d left out as too small, too large or runners of other code, %d unreadable\n",
 		files, ix.Len(), data.Len(), visible(out), total.unfit, total.unreadable)
+	if recorded {
+		fmt.Fprintf(env.Stdout, "%d left out because they are not as they were installed\n", total.changed)
+	}
 	if total.unreadable > 0 {
 		return exitError{code: 2}
 	}

@@ -56,7 +56,7 @@ func commands() []command {
 		{"doctor", "say what works on this machine, and what does not and why", runDoctor},
 		{"sensor", "watch this node and push findings to a server", runSensor},
 		{"server", "run the findings API, the console and the outputs", runServer},
-		{"train", "build a model from a labeled corpus", runTrain},
+		{"train", "teach a model your own scripts, or build one from a corpus", runTrain},
 		{"model", "sign models; say and decide which one is in use", runModel},
 		{"eval", "measure a model on a labeled corpus", runEval},
 		{"known", "make and show indexes of known files", runKnown},

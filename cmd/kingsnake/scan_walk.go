@@ -63,12 +63,17 @@ func walkFolder(root string, yield func(source) error) error {
 		case !d.Type().IsRegular():
 			return nil
 		}
-		name := strings.ToLower(d.Name())
-		if strings.HasSuffix(name, ".py") || strings.HasSuffix(name, ".pyw") || runsPython(path) {
+		if isPython(path) {
 			return yield(source{path, func() ([]byte, error) { return readFile(path) }})
 		}
 		return nil
 	})
+}
+
+// isPython reports whether a file is Python by its name or its first line.
+func isPython(path string) bool {
+	name := strings.ToLower(path)
+	return strings.HasSuffix(name, ".py") || strings.HasSuffix(name, ".pyw") || runsPython(path)
 }
 
 // runsPython reports whether a file's first line names a Python interpreter.
