@@ -20,6 +20,9 @@ type Mistake struct {
 	Origin    string   `json:"origin"`
 	Evidence  int      `json:"evidence"` // -1 when the corpus does not say
 	Reasons   []string `json:"reasons"`
+	// Nearest are the nearest scripts of the same and of the other label that the
+	// model had learned from.
+	Nearest []Neighbor `json:"nearest,omitempty"`
 }
 
 // Worst returns the n benign scripts that score highest and the n malicious
