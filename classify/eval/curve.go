@@ -121,10 +121,14 @@ func appendROC(points []XY, p XY, last bool) []XY {
 	return points
 }
 
-// Histograms reach from -maxLogit to maxLogit, in bars of barWidth.
+// Histograms reach from -maxLogit to maxLogit, in bars of barWidth; calibrated
+// log-odds are put into bins of one, the lowest and the highest as far as scores
+// go.
 const (
 	maxLogit = 20.0
 	barWidth = 0.5
+	lowBin   = -11
+	highBin  = 8
 )
 
 // spread says how scores are spread, and how often what the calibration says
@@ -153,7 +157,7 @@ func spread(scored []Scored, c classify.Calibration) *Scores {
 			bars[k] = &Bar{From: float64(k) * barWidth}
 		}
 		p := c.Probability(v.score)
-		b := int(math.Floor(max(-maxLogit, min(maxLogit, c.Slope*v.score+c.Offset))))
+		b := int(math.Floor(max(lowBin, min(highBin, c.Slope*v.score+c.Offset))))
 		if bins[b] == nil {
 			bins[b] = &Bin{}
 		}
