@@ -147,20 +147,20 @@ func calibration(bins []eval.Bin) *Plot {
 // maxRows bounds the rows of a plot.
 const maxRows = 24
 
+const rowHeight = 24
+
 // rowPlot is a plot with a row for each name.
 func rowPlot(id, title, says string, rows int) *Plot {
-	const rowHeight = 24
 	p := newPlot(id, title, says)
 	p.left = 200
 	p.bottom = p.top + rowHeight*float64(rows)
 	p.height = p.bottom + 52
-	p.y = scale{low: float64(rows), high: 0}
 	return p
 }
 
 // row names a row and returns its height.
 func (p *Plot) row(i int, says string) float64 {
-	y := p.top + (float64(i)+0.5)*(p.bottom-p.top)/max(1, -p.y.high+p.y.low)
+	y := p.top + (float64(i)+0.5)*rowHeight
 	p.line("grid", p.left, y, p.right, y)
 	p.text(p.left-12, y+4, "label", "end", says)
 	return y
