@@ -21,7 +21,7 @@ type Comparison struct {
 	Malicious int       `json:"malicious"`
 	Benign    int       `json:"benign"`
 	// Agreement counts scripts by what the first and the second call them, each
-	// in the order of Labels.
+	// in the order benign, suspicious, malicious.
 	Agreement struct {
 		Benign    [3][3]int `json:"benign"`
 		Malicious [3][3]int `json:"malicious"`
@@ -30,8 +30,8 @@ type Comparison struct {
 	Rows      []Disagreement `json:"rows"`      // on which they differ most, the widest first
 }
 
-// Labels are what a model can call a script, in rising order.
-var Labels = [3]classify.Label{classify.Benign, classify.Suspicious, classify.Malicious}
+// labels are what a model can call a script, in rising order.
+var labels = [3]classify.Label{classify.Benign, classify.Suspicious, classify.Malicious}
 
 // Disagreement is a script that two models judge differently.
 type Disagreement struct {
@@ -67,7 +67,7 @@ func Compare(ctx context.Context, d *train.Dataset, models [2]*classify.Model, n
 		for k, m := range models {
 			row.Scores[k] = m.Score(e.Features)
 			row.Labels[k] = m.Label(row.Scores[k])
-			level[k] = slices.Index(Labels[:], row.Labels[k])
+			level[k] = slices.Index(labels[:], row.Labels[k])
 			levels[k] = append(levels[k], level[k])
 		}
 		scored = append(scored, Scored{Example: e})
@@ -90,7 +90,7 @@ func Compare(ctx context.Context, d *train.Dataset, models [2]*classify.Model, n
 	return c, nil
 }
 
-// contrastLabels compares what two models call at least Labels[level].
+// contrastLabels compares what two models call at least labels[level].
 func contrastLabels(scored []Scored, levels [2][]int, level int, rate float64) Contrast {
 	var flagged [2][]bool
 	for k := range levels {
@@ -133,7 +133,7 @@ func (c *Comparison) WriteText(w io.Writer) error {
 	}{{"malicious", c.Agreement.Malicious}, {"benign", c.Agreement.Benign}} {
 		fmt.Fprintf(&b, "\n| %s scripts: the first says | the second says benign | suspicious | malicious |\n|---|---|---|---|\n", class.name)
 		for k, row := range class.table {
-			fmt.Fprintf(&b, "| %s | %d | %d | %d |\n", Labels[k], row[0], row[1], row[2])
+			fmt.Fprintf(&b, "| %s | %d | %d | %d |\n", labels[k], row[0], row[1], row[2])
 		}
 	}
 	if len(c.Rows) > 0 {

@@ -123,7 +123,7 @@ func TestComparisonOfTwoModelsAddsUp(t *testing.T) {
 			for j, n := range row {
 				sum += n
 				if j < i && n > 0 {
-					t.Errorf("%d scripts are %s by the strict model and %s by the lax one", n, Labels[i], Labels[j])
+					t.Errorf("%d scripts are %s by the strict model and %s by the lax one", n, labels[i], labels[j])
 				}
 			}
 		}

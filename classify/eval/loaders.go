@@ -3,6 +3,8 @@ package eval
 import (
 	"fmt"
 	"strings"
+
+	"kingsnake/classify"
 )
 
 // LoadersReport says how well-known loaders are judged by models that never
@@ -25,11 +27,11 @@ type LoaderResult struct {
 
 // LoaderCase is a loader that is judged otherwise than its payload deserves.
 type LoaderCase struct {
-	ID        string  `json:"id"`
-	Malicious bool    `json:"malicious"` // the payload
-	Origin    string  `json:"origin"`    // payload in loader
-	Logit     float64 `json:"logit"`
-	Called    string  `json:"called"` // "benign", "suspicious" or "malicious"
+	ID        string         `json:"id"`
+	Malicious bool           `json:"malicious"` // the payload
+	Origin    string         `json:"origin"`    // payload in loader
+	Logit     float64        `json:"logit"`
+	Called    classify.Label `json:"called"`
 }
 
 // MeasureLoaders judges the loaders of a validation [ByLoader]. It is nil when
@@ -38,10 +40,7 @@ func (v *Validation) MeasureLoaders() *LoadersReport {
 	if len(v.Loaders) == 0 {
 		return nil
 	}
-	limits := make([][Folds]float64, len(Rates))
-	for k, rate := range Rates {
-		limits[k] = foldLimits(v.Scored, rate)
-	}
+	limits := allLimits(v.Scored)
 	r := &LoadersReport{}
 	index := map[string]int{}
 	for _, s := range v.Loaders {
@@ -64,14 +63,13 @@ func (v *Validation) MeasureLoaders() *LoadersReport {
 			l.Honest++
 			r.Honest++
 		}
-		called := "benign"
 		for k := range Rates {
 			if s.Logit >= limits[k][s.Fold] {
 				flagged[k]++
-				called = [...]string{"benign", "suspicious", "malicious"}[k]
 			}
 		}
-		if e.Malicious && called != "malicious" || !e.Malicious && called != "benign" {
+		called := limits.call(&s)
+		if e.Malicious && called != classify.Malicious || !e.Malicious && called != classify.Benign {
 			r.Wrong = append(r.Wrong, LoaderCase{e.ID, e.Malicious, e.Origin, s.Logit, called})
 		}
 	}

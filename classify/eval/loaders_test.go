@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"kingsnake/classify"
 	"kingsnake/classify/corpus"
 	"kingsnake/classify/train"
 )
@@ -63,7 +64,7 @@ func TestALoaderIsJudgedByAModelThatNeverSawIt(t *testing.T) {
 		t.Errorf("flagged %v honest and %v hostile rows, %d wrong; want 5, all but 5, and 10", honest, hostile, len(r.Wrong))
 	}
 	for _, c := range r.Wrong {
-		if c.Malicious == (c.Called == "malicious") {
+		if c.Malicious == (c.Called == classify.Malicious) {
 			t.Errorf("%+v is not wrong", c)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"kingsnake/classify"
 )
 
 // Rates are the false-positive rates at which recall is read: the threshold of
@@ -92,6 +94,28 @@ func foldLimits(scored []Scored, rate float64) (limits [Folds]float64) {
 		limits[fold] = threshold(benign, rate)
 	}
 	return limits
+}
+
+// frozen is the thresholds of each of Rates, by fold.
+type frozen [][Folds]float64
+
+func allLimits(scored []Scored) frozen {
+	limits := make(frozen, len(Rates))
+	for k, rate := range Rates {
+		limits[k] = foldLimits(scored, rate)
+	}
+	return limits
+}
+
+// call says what a script is called.
+func (f frozen) call(s *Scored) classify.Label {
+	switch {
+	case s.Logit >= f[2][s.Fold]:
+		return classify.Malicious
+	case s.Logit >= f[1][s.Fold]:
+		return classify.Suspicious
+	}
+	return classify.Benign
 }
 
 // Flagged says of each script whether it raises an alarm at rate, by a
@@ -208,13 +232,13 @@ func bootstrap(draws []draw) (low, high float64, ok bool) {
 	return means[rounds*25/1000], means[rounds*975/1000], true
 }
 
-// PyPI is the source of what was found in the Python package index: half of all
+// pypi is the source of what was found in the Python package index: half of all
 // malicious clusters, so that it is also reported apart.
-const PyPI = "pypi_malregistry"
+const pypi = "pypi_malregistry"
 
 func registry(source string) string {
-	if source == PyPI {
-		return PyPI
+	if source == pypi {
+		return pypi
 	}
 	return "all other sources"
 }

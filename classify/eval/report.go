@@ -145,7 +145,7 @@ func writeMistakes(b *strings.Builder, title string, list []Mistake) {
 	}
 	fmt.Fprintf(b, "\n%s:\n\n", title)
 	for _, m := range list {
-		fmt.Fprintf(b, "- %s %s %s, %.1f, evidence %d, %s: %s\n", short(m.ID), cell(m.Family), cell(m.Kind), m.Logit, m.Evidence,
+		fmt.Fprintf(b, "- %s %s %s, %.1f, called %s, evidence %d, %s: %s\n", short(m.ID), cell(m.Family), cell(m.Kind), m.Logit, cell(string(m.Called)), m.Evidence,
 			cell(m.Origin), strings.Join(m.Reasons, " "))
 		for _, n := range m.Nearest {
 			n.write(b)

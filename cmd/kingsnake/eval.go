@@ -95,8 +95,9 @@ func (c *evalConfig) report(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	r.BenignMistakes = r.BenignMistakes[:min(len(r.BenignMistakes), c.worst)]
-	r.MaliciousMissed = r.MaliciousMissed[:min(len(r.MaliciousMissed), c.worst)]
+	worst := max(0, c.worst)
+	r.BenignMistakes = r.BenignMistakes[:min(len(r.BenignMistakes), worst)]
+	r.MaliciousMissed = r.MaliciousMissed[:min(len(r.MaliciousMissed), worst)]
 	if earlier != nil {
 		if r.Progress, err = r.Since(earlier); err != nil {
 			return fmt.Errorf("%s: %v", c.comparedReport, err)

@@ -40,14 +40,14 @@ func full(name string) *eval.Report {
 		point.Rate = rate
 		f.Points = append(f.Points, point)
 	}
-	mistake := eval.Mistake{ID: name, Family: name, Kind: name, Origin: name, Reasons: []string{name}, Logit: -3.5,
+	mistake := eval.Mistake{ID: name, Family: name, Kind: name, Origin: name, Reasons: []string{name}, Logit: -3.5, Called: classify.Label(name),
 		Nearest: []eval.Neighbor{{ID: name, Family: name, Set: name, Origin: name, Similarity: 0.25, More: []string{name}, Less: []string{name}}}}
 	return &eval.Report{
 		Split: eval.ByGroup, Seed: 1, Malicious: 40, Benign: 55357, Model: f, Baseline: &f, KnownGood: &f, Known: 7,
 		Scores: &eval.Scores{Limits: []float64{-1, 0, 1}, Bars: []eval.Bar{{From: -1, Benign: 1000}, {From: -0.5, Benign: 3, Malicious: 2}},
 			Bins: []eval.Bin{{Mean: 0.1, Share: 0.125, Low: 0.1, High: 0.2, Benign: 7, Malicious: 1}}},
 		Hard:     &eval.HardNegatives{Scripts: 9, Alarms: []int{3, 2, 1}, Flagged: []eval.Alarm{{ID: name, Family: name, Kind: name, Origin: name, Rate: 1e-3}}},
-		Loaders:  &eval.LoadersReport{Honest: 5, Hostile: 5, Loaders: []eval.LoaderResult{{Name: name, Honest: 5, HonestFlagged: []int{0, 0, 0}, Hostile: 5, HostileFlagged: []int{5, 5, 4}}}, Wrong: []eval.LoaderCase{{ID: name, Origin: name, Called: name}}},
+		Loaders:  &eval.LoadersReport{Honest: 5, Hostile: 5, Loaders: []eval.LoaderResult{{Name: name, Honest: 5, HonestFlagged: []int{0, 0, 0}, Hostile: 5, HostileFlagged: []int{5, 5, 4}}}, Wrong: []eval.LoaderCase{{ID: name, Origin: name, Called: classify.Label(name)}}},
 		Progress: &eval.Progress{Contrasts: []eval.Contrast{{Rate: 1e-3, Clusters: 5}}, Better: []string{name}},
 		Evasion:  []eval.EvasionResult{{Name: name, Says: name, Clusters: 5, Points: []eval.EvasionPoint{{Rate: 1e-3, Lost: 0.25, Low: 0.125, High: 0.5}, {Rate: 1e-4}}}},
 		Marks:    &eval.Pointing{Marked: 70, Flagged: 63, HitRate: 0.98}, BenignMistakes: []eval.Mistake{mistake}, MaliciousMissed: []eval.Mistake{mistake},

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 
+	"kingsnake/classify"
 	"kingsnake/classify/eval"
 )
 
@@ -19,7 +20,15 @@ var funcs = template.FuncMap{
 	"hard":       func() string { return strings.Join(eval.HardFamilies, ", ") },
 	"count":      func(r *eval.LoadersReport) [][]int { honest, hostile := r.Count(); return [][]int{honest, hostile} },
 	"called":     func(malicious bool) string { return [...]string{"benign", "malicious"}[index(malicious)] },
+	"label":      func(l classify.Label) string { return name(string(l)) },
+	"listed":     func(says string, names []string) list { return list{says, names} },
 	"folds":      func() int { return eval.Folds },
+}
+
+// list is names, and the words for them.
+type list struct {
+	Says  string
+	Names []string
 }
 
 func index(b bool) int {
