@@ -40,7 +40,7 @@ e2e: ## the tests with a real kernel, real containers and a real browser only
 model: ## train the embedded model anew on CORPUS=folder, and write its card
 	@.ci/model $(CORPUS)
 
-evaluation: ## measure on CORPUS=folder, every way there is, and write docs/evaluation/
+evaluation: ## measure on CORPUS=folder, every way there is, and write docs/evaluation/ (without: draw again)
 	@.ci/evaluation $(CORPUS)
 
 known: ## build the embedded index of known files anew, from the packages in .ci/known-packages
