@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"sort"
@@ -196,10 +197,5 @@ func (s *Scores) fill(bars map[int]*Bar, bins map[int]*Bin) {
 		b.Low, b.High = wilson(b.Malicious, n)
 		s.Bins = append(s.Bins, *b)
 	}
-	slices.SortFunc(s.Bins, func(a, b Bin) int {
-		if a.Mean < b.Mean {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(s.Bins, func(a, b Bin) int { return cmp.Compare(a.Mean, b.Mean) })
 }
