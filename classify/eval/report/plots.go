@@ -214,7 +214,7 @@ func number(name string) int {
 func evasion(results []eval.EvasionResult) *Plot {
 	p := rowPlot("evasion", "What hiding loses",
 		"Points of recall that each way of hiding loses at one false alarm in a thousand, with 95 % intervals, and in ten thousand. Below zero is gained.", len(results))
-	p.left = 250
+	p.left = 265
 	p.x = scale{low: -20, high: 100}
 	p.axes(ticks("%.0f", -20, 0, 20, 40, 60, 80, 100), nil, "points of recall lost", "")
 	p.line("limit", p.px(0), p.top, p.px(0), p.bottom)
