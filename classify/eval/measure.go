@@ -50,7 +50,7 @@ type Figures struct {
 	Curve  *Curve  `json:"curve,omitempty"`
 	// Slices, by "family", "kind", "evidence", "source" and "month" of malicious scripts,
 	// by "registry" (the Python index, and all other sources), and by "benign family" and
-	// "benign kind".
+	// "benign kind"; of both by "fold" and "benign fold".
 	Slices map[string][]Slice `json:"slices"`
 }
 
@@ -146,12 +146,14 @@ func Measure(scored []Scored) Figures {
 		"source":   func(s *Scored) string { return s.Example.Source },
 		"registry": func(s *Scored) string { return registry(s.Example.Source) },
 		"evidence": func(s *Scored) string { return fmt.Sprint(s.Example.Evidence) },
+		"fold":     func(s *Scored) string { return fmt.Sprint(s.Fold + 1) },
 		"month":    func(s *Scored) string { return cmp.Or(s.Example.Date, "unknown") },
 	} {
 		f.Slices[name] = recallBy(scored, all, flags, of)
 	}
 	f.Slices["benign family"] = alarmsBy(scored, flags, func(s *Scored) string { return s.Example.Family })
 	f.Slices["benign kind"] = alarmsBy(scored, flags, func(s *Scored) string { return s.Example.Kind })
+	f.Slices["benign fold"] = alarmsBy(scored, flags, func(s *Scored) string { return fmt.Sprint(s.Fold + 1) })
 	return f
 }
 

@@ -75,10 +75,10 @@ func (r *Report) WriteText(w io.Writer) error {
 	if r.Loaders != nil {
 		r.Loaders.write(&b)
 	}
-	for _, name := range []string{"registry", "family", "kind", "evidence", "source", "month"} {
+	for _, name := range []string{"registry", "family", "kind", "evidence", "source", "month", "fold"} {
 		writeRecall(&b, name, r.Model.Slices[name])
 	}
-	for _, name := range []string{"benign family", "benign kind"} {
+	for _, name := range []string{"benign family", "benign kind", "benign fold"} {
 		writeAlarms(&b, name, r.Model.Slices[name])
 	}
 	if r.Hard != nil {

@@ -90,12 +90,14 @@ func WriteHTML(w io.Writer, r *eval.Report) error {
 		{Name: "kind", Title: "By kind of script", Column: "Kind"},
 		{Name: "evidence", Title: "By evidence in the text", Column: "Evidence"},
 		{Name: "source", Title: "By source", Column: "Source"},
+		{Name: "fold", Title: "By fold", Column: "Fold"},
 	} {
 		v.Recall = appendPart(v.Recall, t, r, v.Plots)
 	}
 	for _, t := range []part{
 		{Name: "benign family", Title: "By family of benign scripts", Column: "Family"},
 		{Name: "benign kind", Title: "By kind of benign scripts", Column: "Kind"},
+		{Name: "benign fold", Title: "By fold of benign scripts", Column: "Fold"},
 	} {
 		v.Alarms = appendPart(v.Alarms, t, r, v.Plots)
 	}
@@ -127,7 +129,7 @@ func appendPart(list []part, t part, r *eval.Report, plots map[string]template.H
 	if len(rows) == 0 {
 		return list
 	}
-	if t.Name == "evidence" {
+	if t.Name == "evidence" || t.Column == "Fold" {
 		rows = byNumber(rows)
 	}
 	top := min(maxTop, len(rows))
