@@ -1,9 +1,9 @@
 # Every target is a few lines; longer work lives in .ci/. "make" alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run build release test check generate bench fuzz e2e model known
+.PHONY: help run build release test check generate bench fuzz e2e model evaluation known
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## build, then start sensor, server and console here (flags: make run ARGS="--host")
 	@bin/kingsnake up $(ARGS)
@@ -39,6 +39,9 @@ e2e: ## the tests with a real kernel, real containers and a real browser only
 
 model: ## train the embedded model anew on CORPUS=folder, and write its card
 	@.ci/model $(CORPUS)
+
+evaluation: ## measure on CORPUS=folder, every way there is, and write docs/evaluation/ (without: draw again)
+	@.ci/evaluation $(CORPUS)
 
 known: ## build the embedded index of known files anew, from the packages in .ci/known-packages
 	@.ci/known

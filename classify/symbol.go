@@ -117,3 +117,15 @@ async await match case nonlocal`
 
 // BehaviorCount is how many behaviors the features know.
 func BehaviorCount() int { return len(behaviors) }
+
+// Behaviors lists the ids of what a script can be seen to do, each once, in the
+// order of the table of behaviors.
+func (f *Features) Behaviors() []string {
+	var buffer [behaviorMax]uint8
+	members := f.all.members(buffer[:0])
+	ids := make([]string, len(members))
+	for i, m := range members {
+		ids[i] = behaviors[m].id
+	}
+	return ids
+}

@@ -12,21 +12,13 @@ import (
 // calibration, on one vote a cluster and one a benign script, and the
 // thresholds, from all benign scores.
 func Freeze(scored []Scored) (classify.Calibration, classify.Thresholds) {
-	size := map[string]float64{}
-	for _, s := range scored {
-		if s.Example.Malicious {
-			size[s.Example.Cluster]++
-		}
-	}
 	n := len(scored)
 	logits, malicious, weights := make([]float64, n), make([]bool, n), make([]float64, n)
 	var benign []float64
-	for i, s := range scored {
-		logits[i], malicious[i], weights[i] = s.Logit, s.Example.Malicious, 1
-		if malicious[i] {
-			weights[i] = 1 / size[s.Example.Cluster]
-		} else {
-			benign = append(benign, s.Logit)
+	for i, v := range castVotes(scored) {
+		logits[i], malicious[i], weights[i] = v.score, v.malicious, v.weight
+		if !v.malicious {
+			benign = append(benign, v.score)
 		}
 	}
 	c := train.Calibrate(logits, malicious, weights)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"sync"
 
 	"kingsnake/classify"
@@ -34,8 +35,10 @@ type Scored struct {
 
 // Validation is the outcome of a cross-validation.
 type Validation struct {
-	Scored []Scored // in the order of the dataset
-	Judges [Folds]Judge
+	Scored  []Scored // in the order of the dataset
+	Judges  [Folds]Judge
+	Loaders []Scored // with ByLoader: the rows of each loader, by the model that never saw it
+	out     holdout
 }
 
 // Split says what must not stand on both sides of a fold besides groups.
@@ -47,7 +50,11 @@ const (
 	ByGroup  Split = "group"
 	ByFamily Split = "family" // a malicious family is judged by a model that never saw it
 	BySource Split = "source" // likewise a source of malicious scripts
+	ByLoader Split = "loader" // as ByGroup, and of the well-known loaders a fifth is left out as well
 )
+
+// Splits lists the splits.
+var Splits = []Split{ByGroup, ByFamily, BySource, ByLoader}
 
 // key is what decides the fold of an example that may be judged.
 func (s Split) key(e *train.Example) string {
@@ -56,6 +63,8 @@ func (s Split) key(e *train.Example) string {
 		return "family " + e.Family
 	case s == BySource && e.Malicious:
 		return "source " + e.Source
+	case s == ByLoader && isLoader(e):
+		return e.Family
 	}
 	return "group " + e.Group
 }
@@ -120,22 +129,69 @@ func mix(name string, seed uint64) uint64 {
 	return h ^ h>>32
 }
 
+// isLoader reports whether an example is one of the imitated loaders.
+func isLoader(e *train.Example) bool {
+	return e.Set == "made" && strings.HasPrefix(e.Family, "loader-")
+}
+
+// assignLoaders puts the loaders into folds. Those that stand side by side in
+// the corpus are of one kind, and are left out together.
+func assignLoaders(examples []train.Example, folds map[string]int) {
+	var names []string
+	for i := range examples {
+		if e := &examples[i]; isLoader(e) && !slices.Contains(names, e.Family) {
+			names = append(names, e.Family)
+		}
+	}
+	for i, name := range names {
+		folds[name] = i * Folds / len(names)
+	}
+}
+
+// holdout says what keeps out of the training side of each fold. The zero
+// value holds nothing out.
+type holdout struct {
+	split  Split
+	folds  map[string]int         // by the split's key
+	judged [Folds]map[string]bool // groups
+}
+
+func newHoldout(examples []train.Example, split Split, seed uint64) holdout {
+	h := holdout{split: split, folds: assign(examples, split, seed)}
+	for f := range h.judged {
+		h.judged[f] = map[string]bool{}
+	}
+	for i := range examples {
+		if e := &examples[i]; !e.TrainOnly() {
+			h.judged[h.folds[split.key(e)]][e.Group] = true
+		}
+	}
+	if split == ByLoader {
+		assignLoaders(examples, h.folds)
+	}
+	return h
+}
+
+// trains reports whether the model of a fold learns from an example.
+func (h *holdout) trains(fold int, e *train.Example) bool {
+	f, ok := h.folds[h.split.key(e)]
+	return (!ok || f != fold) && !h.judged[fold][e.Group] && !h.judged[fold][e.Donor]
+}
+
 // CrossValidate trains Folds models, two at a time, and scores every script
 // that may be judged with the one that has seen nothing of its group. Rows that
 // only join the training side follow their group: they are left out of the
 // model that judges it.
 func CrossValidate(ctx context.Context, d *train.Dataset, learn Learner, split Split, seed uint64) (*Validation, error) {
-	folds := assign(d.Examples, split, seed)
-	v := &Validation{Scored: make([]Scored, 0, len(d.Examples))}
-	var judged [Folds]map[string]bool // groups
-	for f := range judged {
-		judged[f] = map[string]bool{}
-	}
+	v := &Validation{Scored: make([]Scored, 0, len(d.Examples)), out: newHoldout(d.Examples, split, seed)}
 	for i := range d.Examples {
-		if e := &d.Examples[i]; !e.TrainOnly() {
-			f := folds[split.key(e)]
-			judged[f][e.Group] = true
-			v.Scored = append(v.Scored, Scored{Example: e, Fold: f})
+		e := &d.Examples[i]
+		s := Scored{Example: e, Fold: v.out.folds[split.key(e)]}
+		switch {
+		case !e.TrainOnly():
+			v.Scored = append(v.Scored, s)
+		case split == ByLoader && isLoader(e):
+			v.Loaders = append(v.Loaders, s)
 		}
 	}
 	var workers sync.WaitGroup
@@ -144,24 +200,29 @@ func CrossValidate(ctx context.Context, d *train.Dataset, learn Learner, split S
 		workers.Go(func() {
 			limit <- struct{}{}
 			defer func() { <-limit }()
-			if ctx.Err() != nil {
-				return
-			}
-			var examples []*train.Example
-			for i := range d.Examples {
-				e := &d.Examples[i]
-				if f, ok := folds[split.key(e)]; (!ok || f != fold) && !judged[fold][e.Group] && !judged[fold][e.Donor] {
-					examples = append(examples, e)
-				}
-			}
-			v.Judges[fold] = learn(examples)
-			for i := range v.Scored {
-				if s := &v.Scored[i]; s.Fold == fold {
-					s.Logit = v.Judges[fold].Score(s.Example)
-				}
+			if ctx.Err() == nil {
+				v.judge(d, learn, fold)
 			}
 		})
 	}
 	workers.Wait()
 	return v, ctx.Err()
+}
+
+// judge trains the model of a fold and scores what is in it.
+func (v *Validation) judge(d *train.Dataset, learn Learner, fold int) {
+	var examples []*train.Example
+	for i := range d.Examples {
+		if e := &d.Examples[i]; v.out.trains(fold, e) {
+			examples = append(examples, e)
+		}
+	}
+	v.Judges[fold] = learn(examples)
+	for _, list := range [][]Scored{v.Scored, v.Loaders} {
+		for i := range list {
+			if s := &list[i]; s.Fold == fold {
+				s.Logit = v.Judges[fold].Score(s.Example)
+			}
+		}
+	}
 }

@@ -107,10 +107,7 @@ func choose(ctx context.Context, v *Validation, source train.Source, o EvasionOp
 	}
 	tie := func(i int) uint64 { return mix(v.Scored[i].Example.ID, o.Seed) }
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(tie(a), tie(b)) })
-	limits := make([][Folds]float64, 0, len(Rates)-1)
-	for _, rate := range Rates[1:] {
-		limits = append(limits, foldLimits(v.Scored, rate))
-	}
+	limits := allLimits(v.Scored)[1:]
 	wanted := map[string]int{} // the target's place
 	host := map[string]bool{}
 	seen := map[string]bool{}

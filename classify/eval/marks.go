@@ -198,16 +198,7 @@ func (v *Validation) Marks(ctx context.Context, source train.Source, rate float6
 		return Pointing{}, err
 	}
 	by := map[string]*Scored{}
-	var frozen [Folds]float64
-	for f := range frozen {
-		var benign []float64
-		for _, s := range v.Scored {
-			if !s.Example.Malicious && s.Fold != f {
-				benign = append(benign, s.Logit)
-			}
-		}
-		frozen[f] = threshold(benign, rate)
-	}
+	limits := foldLimits(v.Scored, rate)
 	for i := range v.Scored {
 		if s := &v.Scored[i]; marks[s.Example.ID].all != nil {
 			by[s.Example.ID] = s
@@ -225,7 +216,7 @@ func (v *Validation) Marks(ctx context.Context, source train.Source, rate float6
 	}
 	return compareMarks(func(row *corpus.Row) ([]classify.Reason, bool) {
 		s := by[row.ID]
-		if math.IsNaN(s.Logit) || s.Logit < frozen[s.Fold] {
+		if math.IsNaN(s.Logit) || s.Logit < limits[s.Fold] {
 			return nil, false
 		}
 		return v.Judges[s.Fold].Explain(normalize.Normalize([]byte(row.Text))), true

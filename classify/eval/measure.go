@@ -6,6 +6,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"kingsnake/classify"
 )
 
 // Rates are the false-positive rates at which recall is read: the threshold of
@@ -34,6 +36,8 @@ type Slice struct {
 	Name     string    `json:"name"`
 	Clusters int       `json:"clusters,omitempty"`
 	Recall   []float64 `json:"recall,omitempty"`
+	Low      []float64 `json:"low,omitempty"` // 95 % intervals of Recall, by resampling groups; only where there are enough
+	High     []float64 `json:"high,omitempty"`
 	Benign   int       `json:"benign,omitempty"`
 	Alarms   []int     `json:"alarms,omitempty"`
 }
@@ -43,8 +47,10 @@ type Figures struct {
 	ROC    float64 `json:"roc_auc"`
 	PR     float64 `json:"pr_auc"`
 	Points []Point `json:"points"`
-	// Slices, by "family", "kind", "evidence", "source" and "month" of malicious scripts
-	// and by "benign family" and "benign kind".
+	Curve  *Curve  `json:"curve,omitempty"`
+	// Slices, by "family", "kind", "evidence", "source" and "month" of malicious scripts,
+	// by "registry" (the Python index, and all other sources), and by "benign family" and
+	// "benign kind"; of both by "fold" and "benign fold".
 	Slices map[string][]Slice `json:"slices"`
 }
 
@@ -90,6 +96,28 @@ func foldLimits(scored []Scored, rate float64) (limits [Folds]float64) {
 	return limits
 }
 
+// frozen is the thresholds of each of Rates, by fold.
+type frozen [][Folds]float64
+
+func allLimits(scored []Scored) frozen {
+	limits := make(frozen, len(Rates))
+	for k, rate := range Rates {
+		limits[k] = foldLimits(scored, rate)
+	}
+	return limits
+}
+
+// call says what a script is called.
+func (f frozen) call(s *Scored) classify.Label {
+	switch {
+	case s.Logit >= f[2][s.Fold]:
+		return classify.Malicious
+	case s.Logit >= f[1][s.Fold]:
+		return classify.Suspicious
+	}
+	return classify.Benign
+}
+
 // Flagged says of each script whether it raises an alarm at rate, by a
 // threshold from the benign scores of the other folds.
 func Flagged(scored []Scored, rate float64) []bool {
@@ -105,7 +133,8 @@ func Flagged(scored []Scored, rate float64) []bool {
 func Measure(scored []Scored) Figures {
 	all := clusters(scored)
 	f := Figures{Slices: map[string][]Slice{}}
-	f.ROC, f.PR = curves(scored, all)
+	votes := castVotes(scored)
+	f.ROC, f.PR, f.Curve = rocAUC(votes), prAUC(votes), curve(votes)
 	flags := make([][]bool, len(Rates))
 	for k, rate := range Rates {
 		flags[k] = Flagged(scored, rate)
@@ -115,30 +144,17 @@ func Measure(scored []Scored) Figures {
 		"family":   func(s *Scored) string { return s.Example.Family },
 		"kind":     func(s *Scored) string { return s.Example.Kind },
 		"source":   func(s *Scored) string { return s.Example.Source },
+		"registry": func(s *Scored) string { return registry(s.Example.Source) },
 		"evidence": func(s *Scored) string { return fmt.Sprint(s.Example.Evidence) },
+		"fold":     func(s *Scored) string { return fmt.Sprint(s.Fold + 1) },
 		"month":    func(s *Scored) string { return cmp.Or(s.Example.Date, "unknown") },
 	} {
 		f.Slices[name] = recallBy(scored, all, flags, of)
 	}
 	f.Slices["benign family"] = alarmsBy(scored, flags, func(s *Scored) string { return s.Example.Family })
 	f.Slices["benign kind"] = alarmsBy(scored, flags, func(s *Scored) string { return s.Example.Kind })
+	f.Slices["benign fold"] = alarmsBy(scored, flags, func(s *Scored) string { return fmt.Sprint(s.Fold + 1) })
 	return f
-}
-
-// curves computes the areas, each cluster being worth one script.
-func curves(scored []Scored, all []cluster) (roc, pr float64) {
-	size := map[string]int{}
-	for _, c := range all {
-		size[c.name] = len(c.members)
-	}
-	votes := make([]vote, len(scored))
-	for i, s := range scored {
-		votes[i] = vote{s.Logit, s.Example.Malicious, 1}
-		if s.Example.Malicious {
-			votes[i].weight = 1 / float64(size[s.Example.Cluster])
-		}
-	}
-	return rocAUC(votes), prAUC(votes)
 }
 
 func share(c cluster, flagged []bool) float64 {
@@ -218,11 +234,26 @@ func bootstrap(draws []draw) (low, high float64, ok bool) {
 	return means[rounds*25/1000], means[rounds*975/1000], true
 }
 
+// pypi is the source of what was found in the Python package index: half of all
+// malicious clusters, so that it is also reported apart.
+const pypi = "pypi_malregistry"
+
+func registry(source string) string {
+	if source == pypi {
+		return pypi
+	}
+	return "all other sources"
+}
+
+// minGroups is how many groups a part needs for an interval to mean anything.
+const minGroups = 5
+
 // recallBy splits the recall; a cluster belongs to the part of its first
 // member. Parts are in falling order of size.
 func recallBy(scored []Scored, all []cluster, flags [][]bool, of func(*Scored) string) []Slice {
 	index := map[string]int{}
 	var parts []Slice
+	var draws [][][]draw // of each part and rate
 	for _, c := range all {
 		name := of(&scored[c.members[0]])
 		k, ok := index[name]
@@ -230,21 +261,38 @@ func recallBy(scored []Scored, all []cluster, flags [][]bool, of func(*Scored) s
 			k = len(parts)
 			index[name] = k
 			parts = append(parts, Slice{Name: name, Recall: make([]float64, len(flags))})
+			draws = append(draws, make([][]draw, len(flags)))
 		}
 		parts[k].Clusters++
 		for r, flagged := range flags {
-			parts[k].Recall[r] += share(c, flagged)
+			found := share(c, flagged)
+			parts[k].Recall[r] += found
+			draws[k][r] = append(draws[k][r], draw{c.group, found})
 		}
 	}
-	for _, p := range parts {
+	for k := range parts {
+		p := &parts[k]
 		for r := range p.Recall {
 			p.Recall[r] /= float64(p.Clusters)
+			if countGroups(draws[k][r]) < minGroups {
+				continue
+			}
+			low, high, _ := bootstrap(draws[k][r])
+			p.Low, p.High = append(p.Low, low), append(p.High, high)
 		}
 	}
 	slices.SortStableFunc(parts, func(a, b Slice) int {
 		return cmp.Or(cmp.Compare(b.Clusters, a.Clusters), cmp.Compare(a.Name, b.Name))
 	})
 	return parts
+}
+
+func countGroups(draws []draw) int {
+	groups := map[string]bool{}
+	for _, d := range draws {
+		groups[d.group] = true
+	}
+	return len(groups)
 }
 
 // alarmsBy splits the false alarms.

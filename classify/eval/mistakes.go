@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"kingsnake/classify"
 	"kingsnake/classify/corpus"
 	"kingsnake/classify/train"
 	"kingsnake/normalize"
@@ -12,14 +13,18 @@ import (
 
 // Mistake is a script that was judged badly. Its text is never kept.
 type Mistake struct {
-	ID        string   `json:"id"`
-	Malicious bool     `json:"malicious"`
-	Logit     float64  `json:"logit"`
-	Family    string   `json:"family"`
-	Kind      string   `json:"kind"`
-	Origin    string   `json:"origin"`
-	Evidence  int      `json:"evidence"` // -1 when the corpus does not say
-	Reasons   []string `json:"reasons"`
+	ID        string         `json:"id"`
+	Malicious bool           `json:"malicious"`
+	Logit     float64        `json:"logit"`
+	Called    classify.Label `json:"called"` // at the frozen thresholds
+	Family    string         `json:"family"`
+	Kind      string         `json:"kind"`
+	Origin    string         `json:"origin"`
+	Evidence  int            `json:"evidence"` // -1 when the corpus does not say
+	Reasons   []string       `json:"reasons"`
+	// Nearest are the nearest scripts of the same and of the other label that the
+	// model had learned from.
+	Nearest []Neighbor `json:"nearest,omitempty"`
 }
 
 // Worst returns the n benign scripts that score highest and the n malicious
@@ -33,16 +38,17 @@ func Worst(ctx context.Context, v *Validation, source train.Source, n int) (beni
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(v.Scored[a].Logit, v.Scored[b].Logit) })
 	seen := map[string]bool{}
 	fold := map[string]int{}
+	limits := allLimits(v.Scored)
 	for _, i := range order {
 		if e := v.Scored[i].Example; e.Malicious && len(malicious) < n && !seen[e.Cluster] {
 			seen[e.Cluster] = true
-			malicious = append(malicious, mistake(&v.Scored[i]))
+			malicious = append(malicious, mistake(&v.Scored[i], limits))
 			fold[e.ID] = v.Scored[i].Fold
 		}
 	}
 	for _, i := range slices.Backward(order) {
 		if e := v.Scored[i].Example; !e.Malicious && len(benign) < n {
-			benign = append(benign, mistake(&v.Scored[i]))
+			benign = append(benign, mistake(&v.Scored[i], limits))
 			fold[e.ID] = v.Scored[i].Fold
 		}
 	}
@@ -61,9 +67,9 @@ func Worst(ctx context.Context, v *Validation, source train.Source, n int) (beni
 	return benign, malicious, err
 }
 
-func mistake(s *Scored) Mistake {
+func mistake(s *Scored, limits frozen) Mistake {
 	e := s.Example
-	return Mistake{ID: e.ID, Malicious: e.Malicious, Logit: s.Logit, Family: e.Family, Kind: e.Kind, Origin: e.Origin, Evidence: e.Evidence}
+	return Mistake{ID: e.ID, Malicious: e.Malicious, Logit: s.Logit, Called: limits.call(s), Family: e.Family, Kind: e.Kind, Origin: e.Origin, Evidence: e.Evidence}
 }
 
 // explain gives up to three reasons in words, without what they quote.

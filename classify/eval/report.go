@@ -26,6 +26,18 @@ type Report struct {
 	KnownMalicious  int       `json:"known_malicious"`
 	BenignMistakes  []Mistake `json:"benign_mistakes,omitempty"`
 	MaliciousMissed []Mistake `json:"malicious_missed,omitempty"`
+	// Scores says how scores are spread.
+	Scores *Scores `json:"scores,omitempty"`
+	// Clusters says what is found of each cluster, and Alarms which benign scripts
+	// are flagged at 1e-3, so that two reports can be compared.
+	Clusters []Outcome `json:"clusters,omitempty"`
+	Alarms   []Alarm   `json:"alarms,omitempty"`
+	// Hard says how those benign scripts fare that look most like attacks.
+	Hard *HardNegatives `json:"hard_negatives,omitempty"`
+	// Loaders is there when loaders were left out.
+	Loaders *LoadersReport `json:"loaders,omitempty"`
+	// Progress is what changed since an earlier report, when one was given.
+	Progress *Progress `json:"progress,omitempty"`
 	// Evasion is what hiding loses, when that was measured.
 	Evasion []EvasionResult `json:"evasion,omitempty"`
 	// Marks says how well reasons point at lines, when that was measured.
@@ -57,11 +69,20 @@ func (r *Report) WriteText(w io.Writer) error {
 	if r.KnownGood != nil {
 		fmt.Fprintf(&b, "\nThe index of known files has %d of the benign scripts and %d of the malicious ones.\n", r.Known, r.KnownMalicious)
 	}
-	for _, name := range []string{"family", "kind", "evidence", "source", "month"} {
+	if r.Progress != nil {
+		r.Progress.write(&b)
+	}
+	if r.Loaders != nil {
+		r.Loaders.write(&b)
+	}
+	for _, name := range []string{"registry", "family", "kind", "evidence", "source", "month", "fold"} {
 		writeRecall(&b, name, r.Model.Slices[name])
 	}
-	for _, name := range []string{"benign family", "benign kind"} {
+	for _, name := range []string{"benign family", "benign kind", "benign fold"} {
 		writeAlarms(&b, name, r.Model.Slices[name])
+	}
+	if r.Hard != nil {
+		r.Hard.write(&b)
 	}
 	writeMistakes(&b, "Benign scripts that score highest", r.BenignMistakes)
 	writeMistakes(&b, "Malicious scripts that score lowest, one a cluster", r.MaliciousMissed)
@@ -124,9 +145,38 @@ func writeMistakes(b *strings.Builder, title string, list []Mistake) {
 	}
 	fmt.Fprintf(b, "\n%s:\n\n", title)
 	for _, m := range list {
-		fmt.Fprintf(b, "- %s %s %s, %.1f, evidence %d, %s: %s\n", m.ID[:min(12, len(m.ID))], m.Family, m.Kind, m.Logit, m.Evidence,
+		fmt.Fprintf(b, "- %s %s %s, %.1f, called %s, evidence %d, %s: %s\n", short(m.ID), cell(m.Family), cell(m.Kind), m.Logit, cell(string(m.Called)), m.Evidence,
 			cell(m.Origin), strings.Join(m.Reasons, " "))
+		for _, n := range m.Nearest {
+			n.write(b)
+		}
 	}
+}
+
+// write says which script is near, and what one of the two does and the other
+// does not.
+func (n *Neighbor) write(b *strings.Builder) {
+	is := "benign"
+	if n.Malicious {
+		is = "malicious"
+	}
+	fmt.Fprintf(b, "  - nearest %s: %s %s (%s), %.0f %% alike, %s", is, short(n.ID), cell(n.Family), cell(n.Set), 100*n.Similarity, cell(n.Origin))
+	if len(n.More) > 0 {
+		fmt.Fprintf(b, "; it also does: %s", cells(n.More))
+	}
+	if len(n.Less) > 0 {
+		fmt.Fprintf(b, "; it does not: %s", cells(n.Less))
+	}
+	fmt.Fprintln(b)
+}
+
+// cells makes a list of names fit for a line.
+func cells(names []string) string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = cell(name)
+	}
+	return strings.Join(quoted, " ")
 }
 
 // cell makes a name from the corpus fit for a table.

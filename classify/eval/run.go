@@ -31,7 +31,7 @@ func Evaluate(ctx context.Context, d *train.Dataset, source train.Source, o Opti
 	if err != nil {
 		return nil, nil, err
 	}
-	r := &Report{Split: o.Split, Seed: o.Seed, Model: Measure(v.Scored)}
+	r := &Report{Split: o.Split, Seed: o.Seed, Model: Measure(v.Scored), Loaders: v.MeasureLoaders()}
 	for _, s := range v.Scored {
 		if s.Example.Malicious {
 			r.Malicious++
@@ -40,9 +40,9 @@ func Evaluate(ctx context.Context, d *train.Dataset, source train.Source, o Opti
 		}
 	}
 	r.measureKnown(v.Scored)
-	r.Calibration, r.Thresholds = Freeze(v.Scored)
+	r.detail(v.Scored)
 	masked := r.Model
-	masked.Slices = nil
+	masked.Slices, masked.Curve = nil, nil
 	r.KindMasked = &masked
 	if o.Baseline {
 		say("cross-validation of the plain token model")
@@ -56,9 +56,27 @@ func Evaluate(ctx context.Context, d *train.Dataset, source train.Source, o Opti
 	}
 	if o.Worst > 0 {
 		say("reasons of the worst mistakes")
-		r.BenignMistakes, r.MaliciousMissed, err = Worst(ctx, v, source, o.Worst)
+		if r.BenignMistakes, r.MaliciousMissed, err = Worst(ctx, v, source, o.Worst); err != nil {
+			return nil, nil, err
+		}
+		say("nearest neighbors of the worst mistakes")
+		Nearest(d, v, r.BenignMistakes, r.MaliciousMissed)
 	}
-	return r, v, err
+	return r, v, nil
+}
+
+// detail says what came of each cluster and each benign script that is flagged,
+// and how scores are spread.
+func (r *Report) detail(scored []Scored) {
+	flags := make([][]bool, len(Rates))
+	for k, rate := range Rates {
+		flags[k] = Flagged(scored, rate)
+	}
+	r.Clusters = outcomes(clusters(scored), flags)
+	r.Alarms = alarms(scored, flags)
+	r.Hard = hardNegatives(r.Model.Slices["benign family"], r.Alarms)
+	r.Calibration, r.Thresholds = Freeze(scored)
+	r.Scores = spread(scored, r.Calibration)
 }
 
 // measureKnown measures once more, with what an index of known files has at the
@@ -79,6 +97,6 @@ func (r *Report) measureKnown(scored []Scored) {
 		return
 	}
 	f := Measure(lowered)
-	f.Slices = nil
+	f.Slices, f.Curve = nil, nil
 	r.KnownGood = &f
 }
