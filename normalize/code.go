@@ -29,6 +29,8 @@ const maxFailures = 4
 type frame struct {
 	before map[string]value
 	free   []string // names that stay bound: global and nonlocal ones
+	body   bool     // it is a function's, and not a loop's
+	gen    *given   // what a generator gave so far
 	result value    // what a function returns
 	outer  *frame
 }
@@ -159,10 +161,13 @@ func (p *peeler) callLambda(called value, args []value) (out value) {
 	p.calls++
 	if c.block {
 		p.quiet++
+		f.body = true
 		s := p.suite(int(c.at), p.suiteColumn(int(c.at)))
 		p.block(s)
 		p.quiet--
-		out = f.result
+		if out = f.result; f.gen != nil {
+			out = p.generated(f.gen, out)
+		}
 	} else {
 		p.i = int(c.at)
 		out = p.test()

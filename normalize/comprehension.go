@@ -59,8 +59,9 @@ func (p *peeler) gathered(g *gather, start int32) value {
 
 // comprehension reads what stands behind the element expression that starts at
 // token element: "for name in iterable", with more loops and conditions. It is
-// evaluated where that is possible.
-func (p *peeler) comprehension(element int) value {
+// evaluated where that is possible; before is the generator of random numbers
+// before the element was read.
+func (p *peeler) comprehension(element int, before twister) value {
 	clauses := p.i
 	iterable := p.readClause()
 	for p.isWord("for") || p.isWord("if") || p.isWord("in") || p.isAsyncFor() {
@@ -86,6 +87,7 @@ func (p *peeler) comprehension(element int) value {
 	f := p.pushFrame()
 	p.begin, p.again = element, true
 	p.i = element
+	p.u.random = before // it was read, and not evaluated
 	ok := p.calls <= maxCalls && p.clause(&g, clauses, element)
 	p.popFrame(f)
 	p.calls--

@@ -297,7 +297,7 @@ func (p *peeler) unary() value {
 			out.start, out.end = start, p.lastEnd()
 			return out
 		case p.isWord("yield"):
-			not = true
+			return p.yield()
 		case p.kind() == Name && string(p.toks[p.i].Bytes(p.src)) == "await":
 		default:
 			v := p.operand()

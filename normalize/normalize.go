@@ -81,7 +81,7 @@
 // for. It knows no generators, no exceptions, no inheritance and no random
 // numbers, so that what is keyed by one with a seed stays hidden; nor what the
 // machine must give: a password, an environment, an answer from the network.
-// Identifiers are folded for mathematical and full width letters alone. To add
+// Identifiers are folded where that makes ASCII of them. To add
 // a decoder, see docs/how-to-add-a-decoder.md.
 package normalize
 

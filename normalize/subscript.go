@@ -30,6 +30,8 @@ func (p *peeler) subscript(v value) value {
 	}
 	var out value
 	switch {
+	case colons == 0 && v.isList():
+		out = p.index(v, parts[0]) // reads one element
 	case !p.touch(v):
 	case colons == 0 && v.kind == function && parts[0].isText():
 		out = p.attribute(v, parts[0].data)
