@@ -249,12 +249,14 @@ type peeler struct {
 	loops   int // that are run
 
 	lastSplit lastSplit
-	itemsSet  int  // elements of names that were bound
-	extended  bool // a function went on behind a loop that was cut
-	aliases   bool // a function that makes text has another name
-	quiet     int  // above zero, nothing is reported but what is executed
-	muted     int  // above zero, nothing at all
-	again     bool // tokens are read again, and paid for
+	lastChars lastChars
+	kept      map[string]*source // texts that were evaluated
+	itemsSet  int                // elements of names that were bound
+	extended  bool               // a function went on behind a loop that was cut
+	aliases   bool               // a function that makes text has another name
+	quiet     int                // above zero, nothing is reported but what is executed
+	muted     int                // above zero, nothing at all
+	again     bool               // tokens are read again, and paid for
 
 	stepLimit int    // of u.steps, while this layer is read
 	frame     *frame // what a function or a loop changes in env
