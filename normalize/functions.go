@@ -181,7 +181,7 @@ func (p *peeler) chain(args []value) value {
 		p.use(arg)
 		p.pushAll(s)
 	}
-	return p.popList(base, args[0].start)
+	return p.popList(base, p.startAt())
 }
 
 // sorted is sorted(v) for numbers or texts.

@@ -66,7 +66,8 @@ func FuzzDecoders(f *testing.F) {
 	f.Add([]byte("x\x9c\xcbH\xcd\xc9\xc9\x07\x00\x06,\x02\x15"), int64(15))
 	f.Add([]byte("\xcbH\xcd\xc9\xc9\x07\x00"), int64(-15))
 	f.Add([]byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcbH\xcd\xc9\xc9\x07\x00\x86\xa6\x106\x05\x00\x00\x00"), int64(31))
-	for _, text := range []string{"nbswy3dp", "Xk~0{Zv", "<~87cURDZ~>", "begin 666 <data>\n%:&5L;&\\ \n \nend\n", "xK#0@zYbuD", "gAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="} {
+	for _, text := range []string{"nbswy3dp", "Xk~0{Zv", "<~87cURDZ~>", "begin 666 <data>\n%:&5L;&\\ \n \nend\n", "xK#0@zYbuD", "gAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==",
+		"cos\nsystem\n(S'true'\ntR.", "\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x02id\x85\x94R\x8c\x01a\x8c\x01b\x86h\x00\x87l."} {
 		f.Add([]byte(text), int64(1))
 	}
 	for _, packed := range []string{
