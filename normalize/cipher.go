@@ -20,6 +20,9 @@ const (
 
 // finishCiphers finishes the texts that a loop that was cut has begun.
 func (p *peeler) finishCiphers() {
+	if p.frame == nil {
+		return
+	}
 	var begun []string
 	for name := range p.frame.before {
 		if v := p.env[name]; v.isText() && len(v.data) >= minCipher {

@@ -1,7 +1,6 @@
 package normalize
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -40,60 +39,5 @@ func FuzzNormalize(f *testing.F) {
 	} {
 		f.Add([]byte(src))
 	}
-	f.Fuzz(func(t *testing.T, src []byte) {
-		text := Normalize(src)
-		checkText(t, src, text)
-		for _, note := range text.Notes {
-			if bytes.Contains([]byte(note), []byte("internal error")) {
-				t.Error(note)
-			}
-		}
-		again := Normalize(src)
-		if len(again.Layers) != len(text.Layers) {
-			t.Fatalf("got %d layers, then %d", len(text.Layers), len(again.Layers))
-		}
-		for i := range text.Layers {
-			if !bytes.Equal(text.Layers[i].Text, again.Layers[i].Text) || text.Layers[i].Transform != again.Layers[i].Transform {
-				t.Fatalf("layer %d differs between two runs", i)
-			}
-		}
-	})
-}
-
-func FuzzDecoders(f *testing.F) {
-	f.Add([]byte("aGVsbG8="), int64(0))
-	f.Add([]byte("68 65 6c6C6f"), int64(0))
-	f.Add([]byte("x\x9c\xcbH\xcd\xc9\xc9\x07\x00\x06,\x02\x15"), int64(15))
-	f.Add([]byte("\xcbH\xcd\xc9\xc9\x07\x00"), int64(-15))
-	f.Add([]byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcbH\xcd\xc9\xc9\x07\x00\x86\xa6\x106\x05\x00\x00\x00"), int64(31))
-	for _, text := range []string{"nbswy3dp", "Xk~0{Zv", "<~87cURDZ~>", "begin 666 <data>\n%:&5L;&\\ \n \nend\n", "xK#0@zYbuD", "gAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==",
-		"cos\nsystem\n(S'true'\ntR.", "\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x02id\x85\x94R\x8c\x01a\x8c\x01b\x86h\x00\x87l."} {
-		f.Add([]byte(text), int64(1))
-	}
-	for _, packed := range []string{
-		"QlpoOTFBWSZTWQQIDY4AAAGRAEAAAkSgACEgBmg1HKYOLuSKcKEgCBAbHA==",
-		"/Td6WFoAAATm1rRGAgAhARYAAAB0L+Wj4AAQAAtdADQZSe6N6U9+FeAAAABLiObaRIAHdgABJxG8J/OQH7bzfQEAAAAABFla",
-		"XQAAgAD//////////wA0GUnujelDkiyit//+39AA",
-	} {
-		data, _ := decodeBase64([]byte(packed), nil, 1000)
-		f.Add(data, int64(2))
-	}
-	f.Fuzz(func(t *testing.T, in []byte, option int64) {
-		for _, d := range decoders {
-			const limit = 1000
-			before := bytes.Clone(in)
-			key := in[:min(len(in), 44)]
-			out, ok := d.run(in, [][]byte{key, in}, []int64{option}, limit)
-			if len(out) > limit {
-				t.Errorf("%s made %d bytes of at most %d", d.name, len(out), limit)
-			}
-			if !bytes.Equal(in, before) {
-				t.Errorf("%s changed its input", d.name)
-			}
-			again, okAgain := d.run(in, [][]byte{key, in}, []int64{option}, limit)
-			if ok != okAgain || !bytes.Equal(out, again) {
-				t.Errorf("%s gave %q, then %q", d.name, out, again)
-			}
-		}
-	})
+	f.Fuzz(checkScript)
 }
