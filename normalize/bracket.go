@@ -8,7 +8,7 @@ func (p *peeler) group(closer byte) value {
 	if v, ok := p.intList(closer, start); ok {
 		return v
 	}
-	base, first, before := len(p.stack), p.i, p.u.random
+	base, first, before := len(p.stack), p.i, p.state()
 	commas := 0
 	for !p.closed() {
 		at := p.i

@@ -111,7 +111,7 @@ func (p *peeler) arguments() (base int) {
 		if p.is('*') || p.isOp("**") {
 			p.advance()
 		}
-		first, before := p.i, p.u.random
+		first, before := p.i, p.state()
 		v := p.test()
 		if p.is('=') && p.isTarget(first) {
 			p.advance()

@@ -7,6 +7,9 @@ type lastChars struct {
 	runes []rune // nil if it is ASCII
 }
 
+// minLastChars is the length of a text from which on its characters are kept.
+const minLastChars = 64
+
 // oneSliced says how such a character was made, as oneChar does.
 var oneSliced = &extra{steps: "slice", used: true}
 
@@ -15,6 +18,9 @@ func (p *peeler) charAt(v value, k int64) value {
 	last := &p.lastChars
 	if len(v.data) == 0 {
 		return value{}
+	}
+	if len(v.data) < minLastChars {
+		last = &lastChars{} // a key, between the characters of a long text
 	}
 	if len(last.data) != len(v.data) || &last.data[0] != &v.data[0] {
 		if !p.touch(v) {

@@ -33,12 +33,17 @@ type frame struct {
 	gen    *given   // what a generator gave so far
 	result value    // what a function returns
 	outer  *frame
+	level  int // frames around it
 }
 
 // pushFrame starts a frame.
 func (p *peeler) pushFrame() *frame {
-	p.frame = &frame{before: map[string]value{}, outer: p.frame}
-	return p.frame
+	f := &frame{before: map[string]value{}, outer: p.frame}
+	if f.outer != nil {
+		f.level = f.outer.level + 1
+	}
+	p.frame = f
+	return f
 }
 
 // popFrame ends the frame f and binds all names to what they were bound to before.

@@ -7,7 +7,7 @@ const maxDict = 1 << 12
 func (p *peeler) braces() value {
 	start := p.startAt()
 	p.advance()
-	base, first, before := len(p.stack), p.i, p.u.random
+	base, first, before := len(p.stack), p.i, p.state()
 	known := true
 	for n := 0; !p.closed(); n++ {
 		at := p.i

@@ -176,6 +176,9 @@ func (p *peeler) mayFormat(spans []Span) bool {
 // starts with one that is known.
 func (p *peeler) embedded(span Span, start, end int32) value {
 	word := p.src[span.Start:span.End]
+	if p.watching > 0 {
+		p.levels = ^uint64(0) // its names are not looked up one by one
+	}
 	n := 0
 	for n < len(word) && (byteClass[word[n]] == className || n > 0 && byteClass[word[n]] == classDigit) {
 		n++

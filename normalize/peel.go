@@ -251,6 +251,8 @@ type peeler struct {
 	lastSplit lastSplit
 	lastChars lastChars
 	kept      map[string]*source // texts that were evaluated
+	watching  int                // iterables whose names are noted
+	levels    uint64             // the levels of the frames that names were read from since
 	itemsSet  int                // elements of names that were bound
 	extended  bool               // a function went on behind a loop that was cut
 	aliases   bool               // a function that makes text has another name
