@@ -30,7 +30,7 @@ func (p *peeler) subscript(v value) value {
 	}
 	var out value
 	switch {
-	case colons == 0 && (v.isList() || v.kind == text && p.again):
+	case colons == 0 && (v.isList() || v.kind == bytesText || v.kind == text && p.again):
 		out = p.index(v, parts[0]) // reads one element
 	case !p.touch(v):
 	case colons == 0 && v.kind == function && parts[0].isText():
