@@ -276,6 +276,7 @@ func (p *peeler) run() {
 	}
 	p.i = -1
 	p.advance()
+	p.documentation()
 	for p.i < len(p.toks) {
 		p.endLoops()
 		p.statement()

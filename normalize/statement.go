@@ -373,6 +373,11 @@ func (p *peeler) importFrom() {
 	if p.is('(') {
 		p.advance()
 	}
+	if p.is('*') {
+		p.advance()
+		p.importAll(module)
+		return
+	}
 	for p.kind() == Name {
 		at := p.i
 		member := attribute(module, NameValue(p.src, p.toks[at]))
