@@ -35,6 +35,11 @@ func FuzzNormalize(f *testing.F) {
 		"b=bytearray(b'ab')\nb[0]^=1\nb.append(7)\nfor i in range(2): b[i]=b[i]^9; chr(1)\n", "x=eval('eval(\"1+1\")')\nexec('y=x')\nf'{x}{y!r}{x:>3}'",
 		"# coding: utf-7\n+AGkAbQ-", "\xff\xfea\x00", "a,(b,*c)=1,(2,3)\nx='a'<'b'<'c' is not None", "''.join(chr(a^b) for a,b in zip(b'abc',itertools.cycle(b'k')))",
 		"(12345678901234567890123).to_bytes(12,'big')\nstruct.pack('<IB',1,2)\n'ab'.translate(str.maketrans('a','b'))",
+		"'''aGVsbG8='''\nfrom base64 import *\nexec(b64decode(__doc__))", "a=[1,2]\nfor i in range(2): a[0],a[1]=a[1],a[0]; chr(a[i])\n",
+		"def f(x):\n yield from x\n yield chr(1),2\nexec(''.join(f('ab')))\nsetattr(__builtins__,'p',eval)\nglobals()['q']=p\nq('1')",
+		"import random\nrandom.seed('s')\nx=[random.choice('abc') for i in range(9)]\nrandom.shuffle(x)\nexec(''.join(x)*9)",
+		"''.join([y[0] for x in 'hello'*99 for y in [[b,a] for a,b in {'h':'i'}.items()] if x==y[1]])",
+		"struct.unpack('<2sBh',b'abcde')\nreduce(lambda a,b:a+b,'ab')\nsorted('ba')+list(filter(None,[1,0]))\n'a-b'.rpartition('-')",
 		"os.system('python -c \"a\\\"b\"')", "'é😀'[::-1].encode('latin-1')", "b'\\xff'.decode('latin-1')[::2]",
 	} {
 		f.Add([]byte(src))
