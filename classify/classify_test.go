@@ -49,6 +49,8 @@ func TestBehaviorsAreSeenThroughNamesImportsAndAssignments(t *testing.T) {
 		{"executing what was fetched", "import requests\nexec(requests.get(u).text)", []string{"exec.code", "http.get", "code.fetched"}},
 		{"texts in any case and with any slashes", `p = "C:\\Users\\x\\AppData\\Roaming\\Discord\\Local Storage\\LevelDB"`, []string{"steal.wallet", "steal.chat"}},
 		{"an address in a string", "u = 'http://192.0.2.9/x'", []string{"net.ipurl"}},
+		{"an address that is one number", "u = 'http://3405803783:8080/x'", []string{"net.ipurl"}},
+		{"an address with hexadecimal parts", "u = 'http://0xcb.0.0x71.7'", []string{"net.ipurl"}},
 		{"all of the environment", "import os\nd = dict(os.environ)", []string{"env.all"}},
 		{"Python 2 exec of a decoded text", "import base64\nexec base64.b64decode('eA==')", []string{"exec.code", "dec.base64"}},
 	} {
@@ -72,6 +74,8 @@ func TestNoBehaviorIsSeenWhereThereIsNone(t *testing.T) {
 		{"a database's connect", "db.connect(dsn)", "net.connect"},
 		{"loopback", "u = 'http://127.0.0.1:80/'", "net.ipurl"},
 		{"a version number", "v = '1.2.3.4.5'", "net.ipurl"},
+		{"a number that is an id", "u = 'http://1234/x'", "net.ipurl"},
+		{"a path that is a number", "u = 'https://example.com/3405803783'", "net.ipurl"},
 		{"a function of the script's own", "def system(x):\n  pass\nsystem(1)", "proc.shell"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

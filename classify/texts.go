@@ -3,6 +3,8 @@ package classify
 import (
 	"bytes"
 	"math/bits"
+	"strconv"
+	"strings"
 
 	"kingsnake/normalize"
 )
@@ -230,6 +232,9 @@ func hasAddress(text []byte) bool {
 		if c := text[i]; c < '0' || c > '9' || i > 0 && (text[i-1] == '.' || text[i-1] >= '0' && text[i-1] <= '9') {
 			continue
 		}
+		if i > 2 && string(text[i-3:i]) == "://" && numberHost(text[i:]) {
+			return true
+		}
 		if first, n, ok := address(text[i:]); ok {
 			before, after := byte(0), byte(0)
 			if i > 0 {
@@ -245,6 +250,27 @@ func hasAddress(text []byte) bool {
 		}
 	}
 	return false
+}
+
+// numberHost reports whether a URL goes on with an address that is written as
+// one number, or with hexadecimal or octal parts: 3405803783, 0xcb.0.0x71.7.
+func numberHost(s []byte) bool {
+	end := bytes.IndexAny(s, "/:?#")
+	if end < 0 {
+		end = len(s)
+	}
+	if end > 48 {
+		return false
+	}
+	parts := strings.Split(string(s[:end]), ".")
+	odd := len(parts) == 1 && end > 7 // small numbers are ids
+	for _, part := range parts {
+		if _, err := strconv.ParseUint(part, 0, 32); err != nil || len(parts) > 4 || strings.ContainsRune(part, '_') {
+			return false
+		}
+		odd = odd || len(parts) > 1 && len(part) > 1 && part[0] == '0'
+	}
+	return odd
 }
 
 // address reads four numbers up to 255 with points between, and returns the

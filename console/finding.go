@@ -42,7 +42,7 @@ type summaryPage struct {
 	Process  []processView
 	Env      []evidence
 	EnvNote  string
-	Seen     []evidence // addresses in the code
+	Seen     []fact // what can be looked for elsewhere, by kind
 	Reasons  []reasonView
 	Code     codeView
 	Layers   []layerView
@@ -423,16 +423,30 @@ func ancestry(p finding.Process) []processView {
 	return out
 }
 
-// indicators lists the addresses seen in the code. One that stands within
-// another is not repeated.
-func indicators(in finding.Indicators) []evidence {
-	var kept []string
-	for _, value := range slices.Concat(in.URLs, in.Domains, in.IPs) {
-		if !slices.ContainsFunc(kept, func(k string) bool { return strings.Contains(k, value) }) && len(kept) < finding.MaxIndicators {
-			kept = append(kept, value)
+// indicatorLabels are the headings of the kinds of indicators.
+var indicatorLabels = map[finding.Kind]string{
+	finding.URL: "URLs", finding.IP: "Addresses", finding.Port: "Ports", finding.Domain: "Domains", finding.Email: "E-mail addresses",
+	finding.Wallet: "Wallets", finding.Service: "Accounts", finding.Command: "Commands", finding.Path: "Files", finding.Registry: "Registry keys",
+}
+
+// indicators lists what was seen in the code by kind, in a form that no program
+// makes a link of. What stands within a URL or a port is not repeated.
+func indicators(in finding.Indicators) []fact {
+	var facts []fact
+	for _, kind := range finding.Kinds {
+		var values []string
+		for _, value := range in.Of(kind)[:min(len(in.Of(kind)), finding.MaxIndicators)] {
+			within := func(longer string) bool { return strings.Contains(longer, value) }
+			if (kind == finding.IP || kind == finding.Domain) && (slices.ContainsFunc(in.URLs, within) || slices.ContainsFunc(in.Ports, within)) {
+				continue
+			}
+			values = append(values, finding.Indicator{Kind: kind, Value: value}.Defanged())
+		}
+		if len(values) > 0 {
+			facts = append(facts, fact{Label: indicatorLabels[kind], List: shows(values)})
 		}
 	}
-	return shows(kept)
+	return facts
 }
 
 func shows(values []string) []evidence {

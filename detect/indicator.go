@@ -9,71 +9,12 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"kingsnake/finding"
 	"kingsnake/normalize"
-)
-
-// Kind says what an indicator is.
-type Kind string
-
-// The kinds of indicators.
-const (
-	IP      Kind = "ip"      // an address, not of this machine
-	Port    Kind = "port"    // that is connected to, with its address: "203.0.113.7:4444"
-	Domain  Kind = "domain"  // a name with a known ending
-	URL     Kind = "url"     //
-	Email   Kind = "email"   //
-	Wallet  Kind = "wallet"  // a bitcoin, ether or monero address whose checksum is right
-	Path    Kind = "path"    // a file that matters: a place to stay in, a secret, a dropped file
-	Command Kind = "command" // a line for a shell
-	Service Kind = "service" // an account at a chat service, without its secret: "discord webhook 123"
 )
 
 // maxIndicator bounds one indicator, in bytes.
 const maxIndicator = 512
-
-// Indicator is something that can be looked for elsewhere. Its value may be
-// dangerous to click: show it with [Indicator.Defanged].
-type Indicator struct {
-	Kind  Kind   `json:"kind"`
-	Value string `json:"value"`
-}
-
-// Defanged is the value in a form that no program makes a link of, and on one
-// line: hxxp://203[.]0[.]113[.]7/x.
-func (i Indicator) Defanged() string {
-	v := i.Value
-	switch i.Kind {
-	case URL:
-		scheme, rest, ok := strings.Cut(v, "://")
-		if !ok {
-			break
-		}
-		scheme = strings.Replace(strings.ToLower(scheme), "http", "hxxp", 1)
-		host, path := rest, ""
-		if k := strings.IndexAny(rest, "/?#"); k >= 0 {
-			host, path = rest[:k], rest[k:]
-		}
-		v = scheme + "://" + defang(host) + path
-	case IP, Port, Domain:
-		v = defang(v)
-	case Email:
-		v = strings.Replace(defang(v), "@", "[at]", 1)
-	}
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && !strconv.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, v)
-}
-
-func defang(host string) string {
-	host = strings.ReplaceAll(host, ".", "[.]")
-	if strings.Count(host, ":") > 1 && !strings.Contains(host, "[") { // IPv6
-		host = strings.ReplaceAll(host, ":", "[:]")
-	}
-	return host
-}
 
 // Bounds on what is read of one text.
 const (
@@ -94,7 +35,11 @@ var (
 	placeholder = regexp.MustCompile(`\[redacted:[^\]]*\]`)
 	webhook     = regexp.MustCompile(`(?i)discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/([0-9]{15,22})`)
 	telegram    = regexp.MustCompile(`(?i)api\.telegram\.org/(?:file/)?bot([0-9]{6,12})\b`)
-	slack       = regexp.MustCompile(`(?i)hooks\.slack\.com/(?:services|workflows)/(T[A-Z0-9]{6,12})\b`)
+	registry    = regexp.MustCompile(`(?i)\b[a-z_]{1,40}[\\/]+(?:[a-z0-9 ]{1,40}[\\/]+){0,7}(?:` +
+		`CurrentVersion[\\/]+(?:Run(?:Once|Services)?(?:Ex)?|Winlogon|Image File Execution Options|Policies[\\/]+(?:System|Explorer))|` +
+		`Windows Defender(?:[\\/]+[a-z -]{1,40}){0,2}|Session Manager|CurrentControlSet[\\/]+Services[\\/]+[a-z0-9_.-]{1,60}|` +
+		`ms-settings[\\/]+shell[\\/]+open[\\/]+command)\b`)
+	slack = regexp.MustCompile(`(?i)hooks\.slack\.com/(?:services|workflows)/(T[A-Z0-9]{6,12})\b`)
 )
 
 // text reads one text: addresses and URLs anywhere, the rest in strings.
@@ -133,14 +78,14 @@ func (c *collector) url(raw string) {
 	if err != nil || u.Hostname() == "" || strings.ContainsAny(u.Hostname(), "{}%$") {
 		return
 	}
-	c.add(URL, raw)
+	c.add(finding.URL, raw)
 	host := u.Hostname()
 	if a, ok := encodedIP(host); ok {
 		c.ip(a)
 	} else if a, err := netip.ParseAddr(host); err == nil {
 		c.ip(a)
 	} else if strings.Contains(host, ".") && !strings.Contains(host, "…") {
-		c.add(Domain, strings.ToLower(host))
+		c.add(finding.Domain, strings.ToLower(host))
 	}
 }
 
@@ -150,7 +95,7 @@ func (c *collector) ip(a netip.Addr) bool {
 	if !a.IsValid() || a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a.Is4() && (a.As4()[0] == 0 || a.As4()[0] >= 240) {
 		return false
 	}
-	c.add(IP, a.WithZone("").String())
+	c.add(finding.IP, a.WithZone("").String())
 	return true
 }
 
@@ -193,7 +138,7 @@ func (c *collector) addresses(text []byte) {
 		}
 		if p := portPattern.FindSubmatch(text[m[1]:min(len(text), m[1]+32)]); p != nil {
 			if port, err := strconv.Atoi(string(p[1])); err == nil && port > 0 && port < 1<<16 {
-				c.add(Port, netip.AddrPortFrom(a, uint16(port)).String())
+				c.add(finding.Port, netip.AddrPortFrom(a, uint16(port)).String())
 			}
 		}
 	}
@@ -247,19 +192,20 @@ func (c *collector) str(v []byte, in string) {
 	}
 	for _, m := range emailPattern.FindAll(v, maxPerText) {
 		if _, domain, ok := strings.Cut(string(m), "@"); ok && knownEnding(domain) {
-			c.add(Email, strings.ToLower(string(m)))
+			c.add(finding.Email, strings.ToLower(string(m)))
 		}
 	}
 	c.services(v)
 	c.names(v)
 	c.wallets(v)
+	c.keys(v)
 	if runsShell(in) || len(v) >= 8 && isCommand(string(v)) {
 		c.command(string(v))
 	}
 	for _, m := range pathPattern.FindAllIndex(v, maxPerText) {
 		p := strings.TrimRight(string(v[m[0]:m[1]]), ".,")
 		if (m[0] == 0 || strings.IndexByte(" \t'\"=>:(", v[m[0]-1]) >= 0) && matters(p) {
-			c.add(Path, p)
+			c.add(finding.Path, p)
 		}
 	}
 }
@@ -270,8 +216,18 @@ func (c *collector) services(v []byte) {
 		pattern *regexp.Regexp
 	}{{"discord webhook ", webhook}, {"telegram bot ", telegram}, {"slack webhook ", slack}} {
 		for _, m := range s.pattern.FindAllSubmatch(v, maxPerText) {
-			c.add(Service, s.what+string(m[1]))
+			c.add(finding.Service, s.what+string(m[1]))
 		}
+	}
+}
+
+// keys takes keys of the registry by which programs are started or watched.
+func (c *collector) keys(v []byte) {
+	if bytes.IndexByte(v, '\\') < 0 {
+		return
+	}
+	for _, m := range registry.FindAll(v, maxPerText) {
+		c.add(finding.Registry, strings.ReplaceAll(strings.TrimSpace(string(m)), `\\`, `\`))
 	}
 }
 
@@ -289,7 +245,7 @@ func (c *collector) names(v []byte) {
 		}
 		whole := m[0] == 0 && (m[1] == len(v) || v[m[1]] == ':' || v[m[1]] == '/')
 		if onion && len(name) >= 22 || whole && knownEnding(name) && !looksLikeCode(name) {
-			c.add(Domain, name)
+			c.add(finding.Domain, name)
 		}
 	}
 }
@@ -307,7 +263,7 @@ func (c *collector) command(v string) {
 		}
 		v += "…"
 	}
-	c.add(Command, v)
+	c.add(finding.Command, v)
 }
 
 // call is the dotted name before the bracket that a literal stands behind, or

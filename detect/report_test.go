@@ -169,6 +169,7 @@ w = "https://user:Xk29fj3kd02ldk3@files.example.com/x"
 		IPs:     []string{"198.51.100.9"},
 		Domains: []string{"payload.example.com", "files.example.com", "c2.example.net"},
 		URLs:    []string{"http://payload.example.com:8080/a.sh?x=1"},
+		Ports:   []string{"198.51.100.9:443"},
 	}
 	if strings.Contains(strings.Join(f.Indicators.URLs, " "), "Xk29fj3kd02ldk3") {
 		t.Errorf("a URL still holds its password: %q", f.Indicators.URLs)

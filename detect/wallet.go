@@ -6,6 +6,8 @@ import (
 	"math/big"
 	"regexp"
 	"strings"
+
+	"kingsnake/finding"
 )
 
 var (
@@ -23,7 +25,7 @@ func (c *collector) wallets(v []byte) {
 	}{{base58Pattern, bitcoin}, {bech32Pattern, bech32}, {etherPattern, ether}, {moneroPattern, monero}} {
 		for _, m := range w.pattern.FindAllIndex(v, maxPerText) {
 			if standsAlone(v, m[0], m[1]) && w.valid(string(v[m[0]:m[1]])) {
-				c.add(Wallet, string(v[m[0]:m[1]]))
+				c.add(finding.Wallet, string(v[m[0]:m[1]]))
 			}
 		}
 	}

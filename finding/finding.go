@@ -99,7 +99,7 @@ type Finding struct {
 	Process  Process  `json:"process"`
 	Workload Workload `json:"workload"`
 
-	// Indicators are addresses, domains and URLs seen in the layers.
+	// Indicators are what can be looked for elsewhere, seen in the layers.
 	Indicators Indicators `json:"indicators"`
 
 	// Sensor is the name of the sensor that saw it.
@@ -243,13 +243,6 @@ func (w Workload) Key(exe string) string {
 	default:
 		return fmt.Sprintf("host %q %q", w.Node, exe)
 	}
-}
-
-// Indicators are network names seen in the layers, each list without repeats.
-type Indicators struct {
-	IPs     []string `json:"ips,omitempty"`
-	Domains []string `json:"domains,omitempty"`
-	URLs    []string `json:"urls,omitempty"`
 }
 
 // NameOf derives a finding's name from what makes it the same finding: the

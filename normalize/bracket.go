@@ -8,13 +8,13 @@ func (p *peeler) group(closer byte) value {
 	if v, ok := p.intList(closer, start); ok {
 		return v
 	}
-	base, first := len(p.stack), p.i
+	base, first, before := len(p.stack), p.i, p.state()
 	commas := 0
 	for !p.closed() {
 		at := p.i
 		v := p.test()
 		if (p.isWord("for") || p.isAsyncFor()) && len(p.stack) == base {
-			v := p.comprehension(first)
+			v := p.comprehension(first, before)
 			p.close(closer)
 			v.start, v.end = start, p.lastEnd()
 			return v

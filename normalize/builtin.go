@@ -40,6 +40,8 @@ func (p *peeler) attribute(v value, name []byte) value {
 	switch string(name) {
 	case "__dict__", "__call__", "__getitem__":
 		return v
+	case "__name__":
+		return value{kind: text, data: []byte(lastName(symbolNames[v.num])), named: true, extra: &extra{used: true}}
 	}
 	out := attribute(v, name)
 	if v.kind == object && out.kind == function {
@@ -523,9 +525,10 @@ func (p *peeler) moreFunctions(name string, args []value) value {
 			p.report(first, true)
 		}
 		return value{}
-	case "functools.partial":
-		return value{}
 	default:
+		if v := p.callMore(name, args); v.known() {
+			return v
+		}
 		if k, ok := symbols[name+"()"]; ok && len(args) <= 8 {
 			for _, arg := range args {
 				p.use(arg)

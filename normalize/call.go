@@ -111,7 +111,7 @@ func (p *peeler) arguments() (base int) {
 		if p.is('*') || p.isOp("**") {
 			p.advance()
 		}
-		first := p.i
+		first, before := p.i, p.state()
 		v := p.test()
 		if p.is('=') && p.isTarget(first) {
 			p.advance()
@@ -119,7 +119,7 @@ func (p *peeler) arguments() (base int) {
 		}
 		if (p.isWord("for") || p.isAsyncFor()) && len(p.stack) == base {
 			start := v.start
-			v = p.comprehension(first)
+			v = p.comprehension(first, before)
 			v.start, v.end = start, p.lastEnd()
 		}
 		p.push(v)
@@ -169,7 +169,9 @@ func (p *peeler) lambda() value {
 		before[k] = p.env[key]
 		delete(p.env, key)
 	}
+	random := p.u.random
 	p.drop(p.test())
+	p.u.random = random
 	for k := len(names) - 1; k >= 0; k-- {
 		p.setLocal(string(NameValue(p.src, p.toks[names[k]])), before[k])
 	}

@@ -29,14 +29,21 @@ const maxFailures = 4
 type frame struct {
 	before map[string]value
 	free   []string // names that stay bound: global and nonlocal ones
+	body   bool     // it is a function's, and not a loop's
+	gen    *given   // what a generator gave so far
 	result value    // what a function returns
 	outer  *frame
+	level  int // frames around it
 }
 
 // pushFrame starts a frame.
 func (p *peeler) pushFrame() *frame {
-	p.frame = &frame{before: map[string]value{}, outer: p.frame}
-	return p.frame
+	f := &frame{before: map[string]value{}, outer: p.frame}
+	if f.outer != nil {
+		f.level = f.outer.level + 1
+	}
+	p.frame = f
+	return f
 }
 
 // popFrame ends the frame f and binds all names to what they were bound to before.
@@ -159,10 +166,13 @@ func (p *peeler) callLambda(called value, args []value) (out value) {
 	p.calls++
 	if c.block {
 		p.quiet++
+		f.body = true
 		s := p.suite(int(c.at), p.suiteColumn(int(c.at)))
 		p.block(s)
 		p.quiet--
-		out = f.result
+		if out = f.result; f.gen != nil {
+			out = p.generated(f.gen, out)
+		}
 	} else {
 		p.i = int(c.at)
 		out = p.test()

@@ -10,6 +10,8 @@ type gather struct {
 	ints  []int32
 	base  int
 	pairs bool // keys and values of a dictionary
+	once  map[int]onceRead
+	cut   cutLoop
 }
 
 // add adds one element.
@@ -59,8 +61,9 @@ func (p *peeler) gathered(g *gather, start int32) value {
 
 // comprehension reads what stands behind the element expression that starts at
 // token element: "for name in iterable", with more loops and conditions. It is
-// evaluated where that is possible.
-func (p *peeler) comprehension(element int) value {
+// evaluated where that is possible; before is the state before the element was
+// read.
+func (p *peeler) comprehension(element int, before readState) value {
 	clauses := p.i
 	iterable := p.readClause()
 	for p.isWord("for") || p.isWord("if") || p.isWord("in") || p.isAsyncFor() {
@@ -86,6 +89,7 @@ func (p *peeler) comprehension(element int) value {
 	f := p.pushFrame()
 	p.begin, p.again = element, true
 	p.i = element
+	p.u.random, p.levels = before.random, before.levels // it was read, and not evaluated
 	ok := p.calls <= maxCalls && p.clause(&g, clauses, element)
 	p.popFrame(f)
 	p.calls--
@@ -97,6 +101,7 @@ func (p *peeler) comprehension(element int) value {
 		return value{}
 	}
 	p.use(iterable)
+	p.substitute(&g)
 	v := p.gathered(&g, iterable.start)
 	if v.extra != nil {
 		v.extra.pieces = p.whole(iterable)
@@ -142,16 +147,21 @@ func (p *peeler) clause(g *gather, at, element int) bool {
 	if !p.isWord("in") {
 		return false
 	}
-	p.advance()
-	iterable := p.binary(1)
+	iterable := p.inner(g)
 	next := p.i
 	elements, ok := p.elements(iterable)
 	if !ok {
 		return false
 	}
+	if g.cut.clause == 0 {
+		g.cut.clause = next
+	}
 	for k := range elements.n {
-		if !p.step() {
-			return g.kind != unknown
+		if !p.step() || p.u.left() < maxMade/16 {
+			if next == g.cut.clause {
+				g.cut.of, g.cut.read = elements, k
+			}
+			return g.kind != unknown // what is left is for what is made of it
 		}
 		v := elements.at(k)
 		v.named = true

@@ -111,6 +111,12 @@ var decoders = []decoder{
 		decode: decodeMarshal,
 	},
 	{
+		name: "pickle",
+		calls: []string{"pickle.loads", "_pickle.loads", "cPickle.loads", "dill.loads", "cloudpickle.loads",
+			"pandas.read_pickle", "numpy.loads"},
+		decode: decodePickle,
+	},
+	{
 		name:   "rot13",
 		codecs: []string{"rot13", "rot_13"},
 		decode: decodeRot13,

@@ -7,7 +7,7 @@ const maxDict = 1 << 12
 func (p *peeler) braces() value {
 	start := p.startAt()
 	p.advance()
-	base, first := len(p.stack), p.i
+	base, first, before := len(p.stack), p.i, p.state()
 	known := true
 	for n := 0; !p.closed(); n++ {
 		at := p.i
@@ -18,7 +18,7 @@ func (p *peeler) braces() value {
 			item = p.test()
 		}
 		if (p.isWord("for") || p.isAsyncFor()) && n == 0 {
-			v := p.comprehension(first)
+			v := p.comprehension(first, before)
 			p.close('}')
 			if v.kind != dict {
 				p.drop(v)

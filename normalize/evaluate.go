@@ -30,14 +30,14 @@ func (p *peeler) runText(v value) {
 
 // readText reads a text in the stead of the layer's.
 func (p *peeler) readText(v value, read func()) {
-	if len(v.data) > maxEvaluated || p.calls >= maxCalls || p.nesting > maxExpression/2 || !p.step() ||
-		!p.u.spend(len(v.data)*4+overhead) {
+	if len(v.data) > maxEvaluated || p.calls >= maxCalls || p.nesting > maxExpression/2 || !p.step() {
 		return
 	}
 	to := p.here()
-	data := trimSpace(v.data)
-	s := &source{src: data, toks: lexUpTo(data, maxTextTokens)}
-	p.u.steps += len(s.toks)
+	s := p.lexed(v.data)
+	if s == nil {
+		return
+	}
 	site := p.spanHere()
 	if v.end > v.start && p.source == p.home {
 		site = Span{int(v.start), int(v.end)}
@@ -53,6 +53,33 @@ func (p *peeler) readText(v value, read func()) {
 	p.muted--
 	p.quiet--
 	p.back(to)
+}
+
+// The bounds of the texts that are kept with their tokens, as one in a loop is
+// evaluated again and again.
+const (
+	maxKept     = 64
+	maxKeptText = 512
+)
+
+// lexed gives a text and its tokens, or nil if a bound is reached.
+func (p *peeler) lexed(data []byte) *source {
+	if s := p.kept[string(data)]; s != nil {
+		return s
+	}
+	if !p.u.spend(min(len(data)*4, maxTextTokens*16) + overhead) {
+		return nil
+	}
+	text := trimSpace(data)
+	s := &source{src: text, toks: lexUpTo(text, maxTextTokens)}
+	p.u.steps += len(s.toks)
+	if len(data) <= maxKeptText && len(p.kept) < maxKept {
+		if p.kept == nil {
+			p.kept = map[string]*source{}
+		}
+		p.kept[string(data)] = s
+	}
+	return s
 }
 
 // brought makes a value that was evaluated in the text of v one of the text
@@ -149,6 +176,9 @@ func (p *peeler) mayFormat(spans []Span) bool {
 // starts with one that is known.
 func (p *peeler) embedded(span Span, start, end int32) value {
 	word := p.src[span.Start:span.End]
+	if p.watching > 0 {
+		p.levels = ^uint64(0) // its names are not looked up one by one
+	}
 	n := 0
 	for n < len(word) && (byteClass[word[n]] == className || n > 0 && byteClass[word[n]] == classDigit) {
 		n++

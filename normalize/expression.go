@@ -297,7 +297,7 @@ func (p *peeler) unary() value {
 			out.start, out.end = start, p.lastEnd()
 			return out
 		case p.isWord("yield"):
-			not = true
+			return p.yield()
 		case p.kind() == Name && string(p.toks[p.i].Bytes(p.src)) == "await":
 		default:
 			v := p.operand()
@@ -396,6 +396,9 @@ func (p *peeler) atom() value {
 // lookup gives the value of a name.
 func (p *peeler) lookup(t Token) value {
 	name := NameValue(p.src, t)
+	if p.watching > 0 {
+		p.noteRead(name)
+	}
 	if len(p.env) > 0 {
 		if v, ok := p.env[string(name)]; ok {
 			return v

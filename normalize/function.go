@@ -52,6 +52,9 @@ var symbolNames, symbols = func() (names []string, index map[string]int) {
 			addPath(name)
 		}
 	}
+	for _, name := range moreFunctionNames {
+		addPath(name)
+	}
 	for name := range constantTexts {
 		addPath(name[:strings.LastIndexByte(name, '.')])
 	}
@@ -141,7 +144,7 @@ func (p *peeler) callFunction(name string, args []value) value {
 	}
 	switch name {
 	case "exec", "eval", "compile":
-		return p.execute(name, first)
+		return p.execute(name, args)
 	case "os.system", "os.popen", "subprocess.Popen", "subprocess.run", "subprocess.call", "subprocess.check_call",
 		"subprocess.check_output", "subprocess.getoutput", "commands.getoutput":
 		p.shellLine(first)
@@ -206,8 +209,13 @@ func importPath(function string, path []byte) value {
 	return v
 }
 
-// execute reports the text that is executed.
-func (p *peeler) execute(name string, v value) value {
+// execute reports the text that is executed. One that is compiled to be
+// evaluated is not reported before it is.
+func (p *peeler) execute(name string, args []value) value {
+	v := args[0]
+	if name == "compile" && v.isText() && len(args) > 2 && string(args[2].data) == "eval" {
+		return v
+	}
 	if name == "eval" && v.isText() {
 		if out := p.evaluateText(v); out.known() {
 			p.use(v)
@@ -393,7 +401,7 @@ func (p *peeler) mapOver(f, iterable value) value {
 }
 
 // maxRange bounds the elements of a range. Texts are shorter than what tests
-// and simulations count to.
+// and simulations count to, but in a function that is run because it makes text.
 const maxRange = 1 << 14
 
 // rangeOf is range(to), range(from, to) or range(from, to, step).
@@ -416,7 +424,7 @@ func (p *peeler) rangeOf(args []value) value {
 		return value{}
 	}
 	n := max((to-from+step-step/max(step, -step))/step, 0)
-	if n > maxRange || !p.u.spend(4*int(n)) {
+	if n > maxRange && (p.calls == 0 || n > maxGathered) || !p.u.spend(4*int(n)) {
 		return value{}
 	}
 	ints := make([]int32, n)
@@ -509,7 +517,7 @@ func (p *peeler) method(v value, name string, args []value) value {
 	case name == "format" && v.isText():
 		return p.format(v, args)
 	}
-	return value{}
+	return p.moreMethods(v, name, args)
 }
 
 // strip is v.strip(cut), or of one side only.
@@ -536,25 +544,13 @@ func (p *peeler) strip(v value, name string, args []value) value {
 
 // split is v.split() or v.split(separator).
 func (p *peeler) split(v value, args []value) value {
-	var parts [][]byte
 	switch {
 	case len(args) == 0:
-		parts = bytes.Fields(v.data)
+		return p.splitOnce(v, nil)
 	case len(args) == 1 && args[0].isText() && len(args[0].data) > 0:
-		parts = bytes.SplitN(v.data, args[0].data, maxStack)
-	default:
-		return value{}
+		return p.splitOnce(v, args[0].data)
 	}
-	if !p.u.spend(24 * len(parts)) {
-		return value{}
-	}
-	p.use(v)
-	start, end := p.hull(v)
-	base := len(p.stack)
-	for _, part := range parts {
-		p.push(value{kind: v.kind, data: part[:len(part):len(part)], start: start, end: end, named: true})
-	}
-	return p.popList(base, v.start)
+	return p.moreMethods(v, "split", args)
 }
 
 // format is v.format(args) for fields without formats.

@@ -189,9 +189,9 @@ func namedChar(name []byte) rune {
 
 // NameValue returns the identifier that a name token means. Python reads an
 // identifier in its compatibility form, so that letters of other shapes, such
-// as mathematical bold or full width ones, are the plain letters; these two
-// blocks are folded here. For all other tokens it is their spelling. The result
-// may alias text.
+// as mathematical bold or full width ones, superscripts and ligatures, are the
+// plain letters; whatever becomes ASCII by that is folded here. For all other
+// tokens it is their spelling. The result may alias text.
 func NameValue(text []byte, t Token) []byte {
 	name := t.Bytes(text)
 	if t.Kind != Name || t.Flags&NonASCII == 0 {
@@ -200,46 +200,12 @@ func NameValue(text []byte, t Token) []byte {
 	out := make([]byte, 0, len(name))
 	for i := 0; i < len(name); {
 		r, n := utf8.DecodeRune(name[i:])
-		if plain := foldLetter(r); plain != r {
-			out = utf8.AppendRune(out, plain)
-		} else {
+		if r == utf8.RuneError {
 			out = append(out, name[i:i+n]...)
+		} else {
+			out = appendFolded(out, r)
 		}
 		i += n
 	}
 	return out
-}
-
-// foldLetter gives the ASCII letter or digit that r is a variant of, or r. The
-// blocks are those of the Unicode Character Database: full width forms, and
-// Mathematical Alphanumeric Symbols, which are the alphabet in 13 styles, then
-// Greek, then the digits in five styles. The letters that the mathematical
-// block leaves out stand in Letterlike Symbols.
-func foldLetter(r rune) rune {
-	switch {
-	case r < 0x2100:
-		return r
-	case r >= 0xff10 && r <= 0xff19, r >= 0xff21 && r <= 0xff3a, r >= 0xff41 && r <= 0xff5a, r == 0xff3f:
-		return r - 0xfee0
-	case r >= 0x1d400 && r <= 0x1d6a3:
-		k := (r - 0x1d400) % 52
-		if k < 26 {
-			return 'A' + k
-		}
-		return 'a' + k - 26
-	case r >= 0x1d7ce && r <= 0x1d7ff:
-		return '0' + (r-0x1d7ce)%10
-	}
-	letterlike := [...]struct{ from, to rune }{
-		{0x2102, 'C'}, {0x210a, 'g'}, {0x210b, 'H'}, {0x210c, 'H'}, {0x210d, 'H'}, {0x210e, 'h'},
-		{0x2110, 'I'}, {0x2111, 'I'}, {0x2112, 'L'}, {0x2113, 'l'}, {0x2115, 'N'}, {0x2119, 'P'},
-		{0x211a, 'Q'}, {0x211b, 'R'}, {0x211c, 'R'}, {0x211d, 'R'}, {0x2124, 'Z'}, {0x2128, 'Z'},
-		{0x212c, 'B'}, {0x212d, 'C'}, {0x212f, 'e'}, {0x2130, 'E'}, {0x2131, 'F'}, {0x2133, 'M'}, {0x2134, 'o'},
-	}
-	for _, l := range letterlike {
-		if l.from == r {
-			return l.to
-		}
-	}
-	return r
 }

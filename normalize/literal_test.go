@@ -48,6 +48,7 @@ func TestNameValue(t *testing.T) {
 		{"letters that stand elsewhere are folded", "ℯ𝓍ℯ𝒸", "exec"},
 		{"full width letters and digits are folded", "ｅｘｅｃ２", "exec2"},
 		{"mathematical digits are folded", "x𝟙𝟘", "x10"},
+		{"ligatures, superscripts and numerals are folded", "eˣﬁⅸ", "exfiix"},
 		{"other alphabets stay", "имя", "имя"},
 		{"bytes that are no UTF-8 stay", "caf\xe9", "caf\xe9"},
 	}

@@ -56,7 +56,11 @@
 // A function that is called with what is known, and a loop over what is known,
 // is run as well, if it looks as if it made text: statement by statement, with
 // both sides of a condition that is not known, and no longer than it makes
-// something. This is no proof of what a program does. A belief that is wrong
+// something. A generator is run to its end and gives a list; what is drawn from
+// random follows from a seed in the script. A loop that deciphers and is cut is
+// finished, where its beginning is what a simple cipher or a table makes of a
+// text at hand. What a name means outside of a function does not change by what
+// the function binds it to. This is no proof of what a program does. A belief that is wrong
 // costs a layer that holds text from the script all the same.
 //
 // # The way back
@@ -78,10 +82,9 @@
 //
 // It runs no code, opens no files (not even the script's own, through
 // __file__), and does not judge what it finds: that is what package classify is
-// for. It knows no generators, no exceptions, no inheritance and no random
-// numbers, so that what is keyed by one with a seed stays hidden; nor what the
+// for. It knows no exceptions and no inheritance; nor what the
 // machine must give: a password, an environment, an answer from the network.
-// Identifiers are folded for mathematical and full width letters alone. To add
+// Identifiers are folded where that makes ASCII of them. To add
 // a decoder, see docs/how-to-add-a-decoder.md.
 package normalize
 

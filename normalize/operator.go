@@ -107,6 +107,8 @@ func (p *peeler) compare(op string, left, right value) value {
 		if left.kind != right.kind {
 			order = 1
 		}
+	case left.isText() && right.kind == integer || left.kind == integer && right.isText():
+		ok, order = op == "==" || op == "!=", 1
 	case left.kind == function && right.kind == function:
 		order = cmp.Compare(left.num, right.num)
 		ok = op == "==" || op == "!=" || op == "is" || op == "is not"

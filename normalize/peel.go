@@ -45,7 +45,9 @@ type unpacker struct {
 	steps  int              // tokens evaluated again
 	read   int              // bytes read by operations on values
 
-	names map[int]map[string]value // what layers pass on to those in them
+	names  map[int]map[string]value // what layers pass on to those in them
+	random twister                  // the generator of random numbers
+	drawn  map[int]twister          // what it was where a layer is executed
 }
 
 // note adds a note. The first of each format is kept, and the others counted:
@@ -193,6 +195,7 @@ func (u *unpacker) peel(i int) {
 	home := &source{src: u.layers[i].Text, toks: u.layers[i].Tokens}
 	p := peeler{u: u, layer: i, home: home, source: home, env: u.inherit(i)}
 	p.stepLimit = u.steps + (maxSteps-u.steps)/2
+	u.randomFor(i)
 	p.run()
 	u.bequeath(i, p.env)
 	u.forget()
@@ -245,12 +248,17 @@ type peeler struct {
 	calls   int // of functions of the script
 	loops   int // that are run
 
-	itemsSet int  // elements of names that were bound
-	extended bool // a function went on behind a loop that was cut
-	aliases  bool // a function that makes text has another name
-	quiet    int  // above zero, nothing is reported but what is executed
-	muted    int  // above zero, nothing at all
-	again    bool // tokens are read again, and paid for
+	lastSplit lastSplit
+	lastChars lastChars
+	kept      map[string]*source // texts that were evaluated
+	watching  int                // iterables whose names are noted
+	levels    uint64             // the levels of the frames that names were read from since
+	itemsSet  int                // elements of names that were bound
+	extended  bool               // a function went on behind a loop that was cut
+	aliases   bool               // a function that makes text has another name
+	quiet     int                // above zero, nothing is reported but what is executed
+	muted     int                // above zero, nothing at all
+	again     bool               // tokens are read again, and paid for
 
 	stepLimit int    // of u.steps, while this layer is read
 	frame     *frame // what a function or a loop changes in env
@@ -268,6 +276,7 @@ func (p *peeler) run() {
 	}
 	p.i = -1
 	p.advance()
+	p.documentation()
 	for p.i < len(p.toks) {
 		p.endLoops()
 		p.statement()
@@ -341,6 +350,7 @@ func (p *peeler) addLayer(v value, steps string, executed bool) {
 	})
 	if k > 0 && executed {
 		p.u.layers[k].Executed = true
+		p.u.keepRandom(k)
 	}
 	if k > p.layer {
 		p.spendLiterals(v)

@@ -265,6 +265,7 @@ func (p *peeler) goOn() signal {
 	}
 	p.extended = true
 	p.stepLimit = p.u.steps + 4*reserve
+	p.finishCiphers()
 	return fell
 }
 
@@ -365,9 +366,12 @@ func (p *peeler) unpack(from, to int, v value) {
 		if known && k < elements.n {
 			item = elements.at(k)
 		}
-		if t.single {
+		switch {
+		case t.single:
 			p.setLocal(string(NameValue(p.src, p.toks[t.start])), item)
-		} else {
+		case t.start == t.end:
+			p.assignPlace(t.from, t.end, item)
+		default:
 			p.unpack(t.start, t.end, item)
 		}
 		t, ok = p.nextTarget(t.next, to)
@@ -378,6 +382,7 @@ func (p *peeler) unpack(from, to int, v value) {
 type target struct {
 	start, end, next int
 	single           bool
+	from             int // where it starts, if it is neither
 }
 
 // nextTarget reads one target.
@@ -389,7 +394,7 @@ func (p *peeler) nextTarget(from, to int) (t target, ok bool) {
 		return target{}, false
 	}
 	if p.toks[from].Kind == Name && (from+1 >= to || p.src[p.toks[from+1].Start] == ',') {
-		t = target{from, from + 1, from + 1, true}
+		t = target{start: from, end: from + 1, next: from + 1, single: true}
 		for t.next < to && p.src[p.toks[t.next].Start] == ',' {
 			t.next++
 		}
@@ -419,9 +424,9 @@ func (p *peeler) nextTarget(from, to int) (t target, ok bool) {
 // name is no target that counts here.
 func (p *peeler) bracketed(from, to, next int) target {
 	if c := p.src[p.toks[from].Start]; (c == '(' || c == '[') && to-from > 2 {
-		return target{from + 1, to - 1, next, false}
+		return target{start: from + 1, end: to - 1, next: next}
 	}
-	return target{to, to, next, false}
+	return target{start: to, end: to, next: next, from: from}
 }
 
 // commaBetween reports whether a comma stands between two tokens, outside of
@@ -444,8 +449,9 @@ func (p *peeler) commaBetween(from, to int) bool {
 
 // loopResult is what a loop made, to be bound where the loop ends.
 type loopResult struct {
-	end   int
-	names map[string]value
+	end      int
+	names    map[string]value
+	restored bool // they are what they were before a function with parameters of these names
 }
 
 // maxLoopResults bounds the loops in loops that are remembered.
@@ -506,10 +512,16 @@ func same(a, b value) bool {
 // endLoops binds what the loops made that end before the token to be read next.
 func (p *peeler) endLoops() {
 	for n := len(p.results); n > 0 && p.results[n-1].end <= p.i; n = len(p.results) {
-		names := p.results[n-1].names
+		names, restored := p.results[n-1].names, p.results[n-1].restored
 		p.results = p.results[:n-1]
 		for _, name := range slices.Sorted(maps.Keys(names)) {
 			v := names[name]
+			if restored {
+				if v.known() {
+					p.setLocal(name, v)
+				}
+				continue
+			}
 			v.named = false
 			p.bindName(name, v)
 		}

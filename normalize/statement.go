@@ -32,7 +32,10 @@ func (p *peeler) statement() {
 		case "class":
 			p.classHead()
 			return
-		case "if", "return", "assert", "raise", "with", "try", "finally", "del", "global", "pass", "break", "continue":
+		case "global":
+			p.globals()
+			return
+		case "if", "return", "assert", "raise", "with", "try", "finally", "del", "pass", "break", "continue":
 			p.advance()
 			return
 		}
@@ -197,6 +200,8 @@ func (p *peeler) assign(t suite, item itemPlace, v value) bool {
 	case p.commaBetween(t.start, t.end):
 		p.unpack(t.start, t.end, v)
 		return false
+	case n == 6 && p.src[p.toks[t.start+1].Start] == '(':
+		return p.assignGlobal(t.start, v)
 	case !p.isPlace(t, item):
 		return false
 	case item.end == t.end && item.name == t.start:
@@ -216,6 +221,9 @@ func (p *peeler) assign(t suite, item itemPlace, v value) bool {
 // bind binds the name at token at to v, or forgets what it was bound to.
 func (p *peeler) bind(at int, v value) {
 	name := NameValue(p.src, p.toks[at])
+	if len(p.results) > 0 {
+		p.keepOuter(string(name))
+	}
 	if !v.known() && p.frame == nil {
 		if p.i >= p.maybe || p.again {
 			delete(p.env, string(name))
@@ -365,6 +373,11 @@ func (p *peeler) importFrom() {
 	if p.is('(') {
 		p.advance()
 	}
+	if p.is('*') {
+		p.advance()
+		p.importAll(module)
+		return
+	}
 	for p.kind() == Name {
 		at := p.i
 		member := attribute(module, NameValue(p.src, p.toks[at]))
@@ -433,6 +446,7 @@ func (p *peeler) define() {
 				block: block, method: method}}}
 		}
 		p.i = here
+		p.enterBody(names, here)
 	}
 	p.bind(at, f)
 }

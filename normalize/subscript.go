@@ -30,6 +30,8 @@ func (p *peeler) subscript(v value) value {
 	}
 	var out value
 	switch {
+	case colons == 0 && (v.isList() || v.kind == bytesText || v.kind == text && p.again):
+		out = p.index(v, parts[0]) // reads one element
 	case !p.touch(v):
 	case colons == 0 && v.kind == function && parts[0].isText():
 		out = p.attribute(v, parts[0].data)
@@ -50,6 +52,9 @@ func (p *peeler) subscript(v value) value {
 
 // index is v[i].
 func (p *peeler) index(v, i value) value {
+	if v.kind == text && p.again && i.kind == integer {
+		return p.charAt(v, i.num)
+	}
 	n := v.length()
 	if i.kind != integer || n < 0 || v.kind == dict {
 		return value{}

@@ -120,7 +120,8 @@ func checkVerdict(f finding.Finding, _ time.Time) error {
 			return err
 		}
 	}
-	for _, list := range [][]string{f.Indicators.IPs, f.Indicators.Domains, f.Indicators.URLs} {
+	for _, kind := range finding.Kinds {
+		list := f.Indicators.Of(kind)
 		if len(list) > finding.MaxIndicators {
 			return tooLong("indicators", len(list), finding.MaxIndicators)
 		}
