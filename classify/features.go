@@ -40,9 +40,12 @@ func (x *extraction) view() Features {
 	return Features{x.features, x.marks, x.shown, x.imported, x.peeled, x.blocks}
 }
 
-// All lists the features of all blocks: one that stands in several as often.
-// The caller must not change them.
-func (f *Features) All() []uint32 { return f.features }
+// Set lists the features, each once, in rising order.
+func (f *Features) Set() []uint32 {
+	set := clone(f.features)
+	slices.Sort(set)
+	return slices.Compact(set)
+}
 
 // Size is how many features a script has: a measure of the work of judging it.
 func (f *Features) Size() int { return len(f.features) }

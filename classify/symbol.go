@@ -122,7 +122,11 @@ func BehaviorCount() int { return len(behaviors) }
 // order of the table of behaviors.
 func (f *Features) Behaviors() []string {
 	var buffer [behaviorMax]uint8
-	members := f.all.members(buffer[:0])
+	var all behaviorSet
+	for i := range f.blocks {
+		all.union(f.blocks[i].does)
+	}
+	members := all.members(buffer[:0])
 	ids := make([]string, len(members))
 	for i, m := range members {
 		ids[i] = behaviors[m].id

@@ -47,6 +47,7 @@ func Nearest(d *train.Dataset, v *Validation, mistakes ...[]Mistake) {
 type query struct {
 	mistake *Mistake
 	scored  *Scored
+	set     []uint32 // of its features
 	best    [2]*train.Example
 	nearest [2]float64
 }
@@ -57,7 +58,8 @@ func (v *Validation) scan(d *train.Dataset, queries []query) {
 	filter := make([]bool, 1<<filterBits)
 	who := map[uint32]uint64{} // bit i: query i has the feature
 	for i := range queries {
-		for _, f := range queries[i].scored.Example.Features.Whole() {
+		queries[i].set = queries[i].scored.Example.Features.Set()
+		for _, f := range queries[i].set {
 			filter[f&(1<<filterBits-1)] = true
 			who[f] |= 1 << i
 		}
@@ -65,7 +67,8 @@ func (v *Validation) scan(d *train.Dataset, queries []query) {
 	for i := range d.Examples {
 		e := &d.Examples[i]
 		var shared [64]int
-		for _, f := range e.Features.Whole() {
+		set := e.Features.Set()
+		for _, f := range set {
 			if !filter[f&(1<<filterBits-1)] {
 				continue
 			}
@@ -75,20 +78,20 @@ func (v *Validation) scan(d *train.Dataset, queries []query) {
 		}
 		for k := range queries {
 			if shared[k] > 0 && v.out.trains(queries[k].scored.Fold, e) {
-				queries[k].offer(e, shared[k])
+				queries[k].offer(e, len(set), shared[k])
 			}
 		}
 	}
 }
 
-// offer takes an example that shares features, if it is nearer than what there
-// is.
-func (q *query) offer(e *train.Example, shared int) {
+// offer takes an example that shares some of its features, if it is nearer than
+// what there is.
+func (q *query) offer(e *train.Example, features, shared int) {
 	own := q.scored.Example
 	if e == own {
 		return
 	}
-	all := len(own.Features.Whole()) + len(e.Features.Whole()) - shared
+	all := len(q.set) + features - shared
 	near, side := float64(shared)/float64(all), 0
 	if e.Malicious != own.Malicious {
 		side = 1

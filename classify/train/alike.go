@@ -2,7 +2,6 @@ package train
 
 import (
 	"math"
-	"slices"
 )
 
 // Near-duplicates share this much of their features (Jaccard index).
@@ -78,7 +77,7 @@ func firstAlike(examples []Example) []int {
 	buckets := map[bucket]int{}
 	features := make([][]uint32, len(examples))
 	for i := range examples {
-		features[i] = slices.Compact(slices.Sorted(slices.Values(examples[i].Features.All())))
+		features[i] = examples[i].Features.Set()
 		s := sketch(features[i])
 		for band := range bands {
 			b := bucket{band: band}
