@@ -47,6 +47,7 @@ type explainer struct {
 	sites    map[int][]site // by behavior, in order
 	bases    []int32        // of each layer's tokens
 	read     int            // tokens looked at for values and flows
+	clauses  *clauses       // what statements say, once something is followed
 
 	// By layer, once asked for.
 	bound     map[int]map[string][]binding
