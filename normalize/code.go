@@ -72,7 +72,40 @@ func (p *peeler) setLocal(name string, v value) {
 		}
 	}
 	v.named = true
+	p.ever.add(name)
 	p.env[name] = v
+}
+
+// nameSet tells most names that are not in it from those that are: most names
+// of a script are bound to nothing that is known.
+type nameSet [64]uint64
+
+// nameBit is the bit of a name, with a point in front for attributes.
+func nameBit[T string | []byte](name T, attribute bool) (word, bit uint32) {
+	n := len(name)
+	if n == 0 {
+		return 0, 0
+	}
+	h := uint32(name[0]) + uint32(name[n/2])*67 + uint32(name[n-1])*523 + uint32(n)*1201
+	if attribute {
+		h += 2113
+	}
+	return h >> 6 & 63, h & 63
+}
+
+func (s *nameSet) add(name string) {
+	attribute := name != "" && name[0] == '.'
+	if attribute {
+		name = name[1:]
+	}
+	word, bit := nameBit(name, attribute)
+	s[word] |= 1 << bit
+}
+
+// has reports whether a name may be in the set.
+func (s *nameSet) has(name []byte, attribute bool) bool {
+	word, bit := nameBit(name, attribute)
+	return s[word]>>bit&1 == 1
 }
 
 // place is the state of reading, to come back to.

@@ -32,8 +32,7 @@ func (p *peeler) is(c byte) bool {
 	if p.i >= len(p.toks) {
 		return false
 	}
-	t := p.toks[p.i]
-	return t.Kind == Op && t.End-t.Start == 1 && p.src[t.Start] == c
+	return p.toks[p.i].code == c
 }
 
 // isOp reports whether the token to be read next is the operator op.
@@ -96,8 +95,10 @@ func (p *peeler) test() value {
 		p.giveUp()
 		return value{}
 	}
+	if v, ok := p.leaf(); ok {
+		return v
+	}
 	p.nesting++
-	defer func() { p.nesting-- }()
 	start := p.i
 	v := p.binary(1)
 	if p.isOp(":=") && p.isTarget(start) {
@@ -105,12 +106,44 @@ func (p *peeler) test() value {
 		v = p.test()
 		p.bind(start, v)
 		v.named = true
-		return v
+	} else if p.isWord("if") {
+		v = p.conditional(v)
 	}
-	if p.isWord("if") {
-		return p.conditional(v)
-	}
+	p.nesting--
 	return v
+}
+
+// leaf reads an expression of one token, as most are. It reads nothing when
+// the next one may be of another kind.
+func (p *peeler) leaf() (v value, ok bool) {
+	if p.i+1 >= len(p.toks) {
+		return value{}, false
+	}
+	t := p.toks[p.i]
+	switch next := p.toks[p.i+1]; next.code {
+	case ',', ')', ']', '}', ':', '=':
+	default:
+		if next.Kind != Newline {
+			return value{}, false
+		}
+	}
+	switch t.Kind {
+	case Name:
+		if t.End-t.Start == 5 && string(t.Bytes(p.src)) == "await" {
+			return value{}, false
+		}
+	case Number, String:
+	default:
+		return value{}, false
+	}
+	if t.Flags&First != 0 && p.i > p.begin {
+		return value{}, false
+	}
+	p.lastName = -1
+	if t.Kind == Name {
+		p.lastName = p.i
+	}
+	return p.atom(), true
 }
 
 // conditional reads what stands behind v: "if condition else otherwise".
@@ -166,63 +199,33 @@ func (p *peeler) giveUp() {
 	}
 }
 
+// operators are the binary operators by their codes, with how strongly they
+// bind.
+var operators = [256]struct {
+	op       string
+	strength int
+}{
+	wordOr: {"or", 1}, wordAnd: {"and", 2},
+	wordIn: {"in", comparison}, wordIs: {"is", comparison}, wordNot: {"not", comparison},
+	'<': {"<", comparison}, '>': {">", comparison}, opLessEqual: {"<=", comparison}, opMoreEqual: {">=", comparison},
+	opEqual: {"==", comparison}, opUnequal: {"!=", comparison},
+	'|': {"|", 5}, '^': {"^", 6}, '&': {"&", 7}, opShiftLeft: {"<<", 8}, opShiftRight: {">>", 8},
+	'+': {"+", 9}, '-': {"-", 9}, '*': {"*", 10}, '%': {"%", 10}, opWholeDivide: {"//", 10}, '/': {"/", 10},
+	'@': {"/", 10}, opPower: {"**", 12},
+}
+
 // operator gives the binary operator to be read next and how strongly it
 // binds; zero when there is none.
 func (p *peeler) operator() (op string, strength int) {
-	t := p.toks[p.i]
-	word := t.Bytes(p.src)
-	if t.Kind == Keyword {
-		switch string(word) {
-		case "or":
-			return "or", 1
-		case "and":
-			return "and", 2
-		case "in", "is", "not":
-			return string(word), comparison
-		}
-		return "", 0
-	}
-	switch string(word) {
-	case "<", ">", "<=", ">=", "==", "!=":
-		return string(word), comparison
-	case "<>":
-		return "!=", comparison
-	case "|":
-		return "|", 5
-	case "^":
-		return "^", 6
-	case "&":
-		return "&", 7
-	case "<<":
-		return "<<", 8
-	case ">>":
-		return ">>", 8
-	case "+":
-		return "+", 9
-	case "-":
-		return "-", 9
-	case "*":
-		return "*", 10
-	case "%":
-		return "%", 10
-	case "//":
-		return "//", 10
-	case "/", "@":
-		return "/", 10
-	case "**":
-		return "**", 12
-	}
-	return "", 0
+	o := &operators[p.toks[p.i].code]
+	return o.op, o.strength
 }
 
 // binary reads operands joined by operators that bind at least so strongly.
 func (p *peeler) binary(strength int) value {
-	start := p.startAt()
+	first := p.i
 	left := p.unary()
 	for p.i < len(p.toks) {
-		if k := p.toks[p.i].Kind; k != Op && k != Keyword {
-			break
-		}
 		op, s := p.operator()
 		if s < strength || s == 0 {
 			break
@@ -236,7 +239,7 @@ func (p *peeler) binary(strength int) value {
 		} else {
 			left = p.binaryOp(op, left, p.binary(s+1))
 		}
-		left.start, left.end = start, p.lastEnd()
+		left.start, left.end = p.at(p.toks[first]).start, p.lastEnd()
 	}
 	return left
 }
@@ -279,13 +282,13 @@ func (p *peeler) unary() value {
 	signs := 0
 	negate, invert, not := false, false, false
 	for p.i < len(p.toks) {
-		switch {
-		case p.is('-'):
+		switch p.toks[p.i].code {
+		case '-':
 			negate = !negate
-		case p.is('~'):
+		case '~':
 			invert = !invert
-		case p.is('+'):
-		case p.isWord("not"):
+		case '+':
+		case wordNot:
 			p.advance()
 			v := p.binary(comparison)
 			truth, known := v.truth()
@@ -296,10 +299,12 @@ func (p *peeler) unary() value {
 			out := truthValue(!truth)
 			out.start, out.end = start, p.lastEnd()
 			return out
-		case p.isWord("yield"):
+		case wordYield:
 			not = true
-		case p.kind() == Name && string(p.toks[p.i].Bytes(p.src)) == "await":
 		default:
+			if t := p.toks[p.i]; t.Kind == Name && string(t.Bytes(p.src)) == "await" {
+				break
+			}
 			v := p.operand()
 			if signs == 0 {
 				return v
@@ -396,7 +401,7 @@ func (p *peeler) atom() value {
 // lookup gives the value of a name.
 func (p *peeler) lookup(t Token) value {
 	name := NameValue(p.src, t)
-	if len(p.env) > 0 {
+	if p.ever.has(name, false) {
 		if v, ok := p.env[string(name)]; ok {
 			return v
 		}

@@ -86,8 +86,14 @@ func (l *lexer) emit(kind TokenKind, end int, flags TokenFlags) {
 		// Twice is enough: the first estimate is one token for four bytes.
 		l.tokens = slices.Grow(l.tokens, max(min(len(l.tokens), l.limit-len(l.tokens)), 1))
 	}
-	l.tokens = append(l.tokens, Token{int32(l.pos), int32(end), kind, flags})
+	l.tokens = append(l.tokens, Token{Start: int32(l.pos), End: int32(end), Kind: kind, Flags: flags})
 	l.pos = end
+}
+
+// emitCode is emit for an operator or a keyword.
+func (l *lexer) emitCode(kind TokenKind, end int, code uint8) {
+	l.emit(kind, end, 0)
+	l.tokens[len(l.tokens)-1].code = code
 }
 
 // The classes of bytes, by what a token that starts with one is.
@@ -192,14 +198,15 @@ func (l *lexer) name() {
 		l.emit(Name, i, NonASCII)
 		return
 	}
-	if !keyword(word) {
+	code := keyword(word)
+	if code == 0 {
 		l.emit(Name, i, 0)
 		return
 	}
-	if l.depth > 0 && l.lineStart && startsStatement(word) {
+	if l.depth > 0 && l.lineStart && startsStatement(code) {
 		l.depth, l.atStart = 0, true
 	}
-	l.emit(Keyword, i, 0)
+	l.emitCode(Keyword, i, code)
 }
 
 // op reads an operator, the longest that fits, or a number that starts with
@@ -245,7 +252,10 @@ func (l *lexer) op(c byte) {
 			n = 2
 		}
 	}
-	l.emit(Op, i+n, 0)
+	if n > 1 {
+		c = operatorCode(src[i : i+n])
+	}
+	l.emitCode(Op, i+n, c)
 }
 
 // backslash passes a line continuation, or takes the backslash as garbage.
@@ -264,7 +274,7 @@ func (l *lexer) backslash() {
 func (l *lexer) other() {
 	src, i := l.src, l.pos
 	if src[i] == '!' && i+1 < len(src) && src[i+1] == '=' {
-		l.emit(Op, i+2, 0)
+		l.emitCode(Op, i+2, opUnequal)
 		return
 	}
 	for i++; i < len(src) && byteClass[src[i]] == classOther && src[i] != '!'; i++ {

@@ -192,6 +192,9 @@ func (u *unpacker) peel(i int) {
 	}()
 	home := &source{src: u.layers[i].Text, toks: u.layers[i].Tokens}
 	p := peeler{u: u, layer: i, home: home, source: home, env: u.inherit(i)}
+	for name := range p.env {
+		p.ever.add(name)
+	}
 	p.stepLimit = u.steps + (maxSteps-u.steps)/2
 	p.run()
 	u.bequeath(i, p.env)
@@ -235,6 +238,7 @@ type peeler struct {
 	begin   int     // the token that the statement starts at
 
 	env       map[string]value
+	ever      nameSet        // names that env has or had
 	bound     []value        // values bound to names, to be reported if not used
 	stack     []value        // arguments and elements being read
 	spent     map[int32]bool // starts of literals that were decoded

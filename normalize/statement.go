@@ -91,7 +91,7 @@ func (p *peeler) assignment() {
 		if !bound {
 			p.drop(v)
 		}
-	case p.augmented() != "":
+	case p.isAugmented():
 		op := p.augmented()
 		target := suite{start, p.i}
 		p.advance()
@@ -143,6 +143,11 @@ func (p *peeler) isTarget(at int) bool {
 	alone := p.i == here
 	p.i = here
 	return alone
+}
+
+// isAugmented reports whether an augmented assignment is to be read next.
+func (p *peeler) isAugmented() bool {
+	return p.i < len(p.toks) && p.toks[p.i].code == otherOp && p.augmented() != ""
 }
 
 // augmented gives the operator of the augmented assignment to be read next, or
@@ -206,7 +211,9 @@ func (p *peeler) assign(t suite, item itemPlace, v value) bool {
 	var scratch [64]byte
 	name := append(append(scratch[:0], '.'), NameValue(p.src, p.toks[t.start+2])...)
 	if !v.known() && p.frame == nil {
-		delete(p.env, string(name))
+		if p.ever.has(name[1:], true) {
+			delete(p.env, string(name))
+		}
 		return true
 	}
 	p.bindName(string(name), v)
@@ -217,7 +224,7 @@ func (p *peeler) assign(t suite, item itemPlace, v value) bool {
 func (p *peeler) bind(at int, v value) {
 	name := NameValue(p.src, p.toks[at])
 	if !v.known() && p.frame == nil {
-		if p.i >= p.maybe || p.again {
+		if (p.i >= p.maybe || p.again) && p.ever.has(name, false) {
 			delete(p.env, string(name))
 		}
 		return
