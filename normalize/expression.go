@@ -1,6 +1,9 @@
 package normalize
 
-import "strconv"
+import (
+	"bytes"
+	"strconv"
+)
 
 // maxExpression bounds how deep expressions nest; what is deeper is passed by.
 const maxExpression = 100
@@ -224,7 +227,12 @@ func (p *peeler) operator() (op string, strength int) {
 // binary reads operands joined by operators that bind at least so strongly.
 func (p *peeler) binary(strength int) value {
 	first := p.i
-	left := p.unary()
+	var left value
+	if p.signed() {
+		left = p.unary()
+	} else {
+		left = p.operand()
+	}
 	for p.i < len(p.toks) {
 		op, s := p.operator()
 		if s < strength || s == 0 {
@@ -275,6 +283,19 @@ func (p *peeler) compared(op string, left value) value {
 
 // comparison is how strongly comparisons bind.
 const comparison = 4
+
+// signed reports whether an operand with a sign is to be read next, or none.
+func (p *peeler) signed() bool {
+	if p.i >= len(p.toks) {
+		return true
+	}
+	t := p.toks[p.i]
+	switch t.code {
+	case '-', '~', '+', wordNot, wordYield:
+		return true
+	}
+	return t.Kind == Name && t.End-t.Start == 5 && string(t.Bytes(p.src)) == "await"
+}
 
 // unary reads an operand with its signs.
 func (p *peeler) unary() value {
@@ -414,17 +435,33 @@ func (p *peeler) lookup(t Token) value {
 
 // parseInt reads an integer literal.
 func parseInt(s []byte) (int64, bool) {
+	if len(s) < 18 && s[0] != '0' {
+		if n, ok := parseDecimal(s); ok {
+			return n, true
+		}
+	}
 	if n := len(s); n > 1 && s[n-1]|0x20 == 'l' {
 		s = s[:n-1]
 	}
 	if len(s) == 1 && s[0] >= '0' && s[0] <= '9' {
 		return int64(s[0] - '0'), true
 	}
-	if len(s) > 70 {
+	if len(s) > 70 || bytes.IndexByte(s, '.') >= 0 {
 		return 0, false
 	}
 	n, err := strconv.ParseInt(string(s), 0, 64)
 	return n, err == nil
+}
+
+// parseDecimal reads a number of nothing but digits.
+func parseDecimal(s []byte) (n int64, ok bool) {
+	for _, c := range s {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
 }
 
 // strings reads string literals that stand side by side, which are one.

@@ -75,8 +75,8 @@ func (l *lexer) skipToTail(n int) {
 	l.depth, l.atStart, l.lineStart = 0, true, true
 }
 
-// emit adds the token [l.pos, end) and moves behind it.
-func (l *lexer) emit(kind TokenKind, end int, flags TokenFlags) {
+// add adds the token [l.pos, end) and moves behind it.
+func (l *lexer) add(kind TokenKind, end int, flags TokenFlags, code uint8) {
 	if l.atStart && kind != Comment {
 		flags |= First
 		l.atStart = false
@@ -86,15 +86,12 @@ func (l *lexer) emit(kind TokenKind, end int, flags TokenFlags) {
 		// Twice is enough: the first estimate is one token for four bytes.
 		l.tokens = slices.Grow(l.tokens, max(min(len(l.tokens), l.limit-len(l.tokens)), 1))
 	}
-	l.tokens = append(l.tokens, Token{Start: int32(l.pos), End: int32(end), Kind: kind, Flags: flags})
+	l.tokens = append(l.tokens, Token{int32(l.pos), int32(end), kind, flags, code})
 	l.pos = end
 }
 
-// emitCode is emit for an operator or a keyword.
-func (l *lexer) emitCode(kind TokenKind, end int, code uint8) {
-	l.emit(kind, end, 0)
-	l.tokens[len(l.tokens)-1].code = code
-}
+// emit adds a token that is no operator and no keyword.
+func (l *lexer) emit(kind TokenKind, end int, flags TokenFlags) { l.add(kind, end, flags, 0) }
 
 // The classes of bytes, by what a token that starts with one is.
 const (
@@ -206,7 +203,7 @@ func (l *lexer) name() {
 	if l.depth > 0 && l.lineStart && startsStatement(code) {
 		l.depth, l.atStart = 0, true
 	}
-	l.emitCode(Keyword, i, code)
+	l.add(Keyword, i, 0, code)
 }
 
 // op reads an operator, the longest that fits, or a number that starts with
@@ -255,7 +252,7 @@ func (l *lexer) op(c byte) {
 	if n > 1 {
 		c = operatorCode(src[i : i+n])
 	}
-	l.emitCode(Op, i+n, c)
+	l.add(Op, i+n, 0, c)
 }
 
 // backslash passes a line continuation, or takes the backslash as garbage.
@@ -274,7 +271,7 @@ func (l *lexer) backslash() {
 func (l *lexer) other() {
 	src, i := l.src, l.pos
 	if src[i] == '!' && i+1 < len(src) && src[i+1] == '=' {
-		l.emitCode(Op, i+2, opUnequal)
+		l.add(Op, i+2, 0, opUnequal)
 		return
 	}
 	for i++; i < len(src) && byteClass[src[i]] == classOther && src[i] != '!'; i++ {
