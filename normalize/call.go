@@ -97,8 +97,10 @@ func (p *peeler) written(method []byte) {
 
 // dropAll drops all of a list of values.
 func (p *peeler) dropAll(values []value) {
-	for _, v := range values {
-		p.drop(v)
+	for i := range values {
+		if v := &values[i]; v.isText() || v.kind == list {
+			p.drop(*v)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"maps"
 	"slices"
+	"sync"
 )
 
 // The bounds of one Normalize. Each is noted when it is reached.
@@ -138,10 +139,9 @@ const (
 	maxInheritedText = 64 << 10 // bytes of all of them
 )
 
-// inherit gives the names that a layer starts with: those that the one it was
-// found in had bound at its end.
-func (u *unpacker) inherit(i int) map[string]value {
-	env := map[string]value{}
+// inherit adds the names to env that layer i starts with: those that the one it
+// was found in had bound at its end.
+func (u *unpacker) inherit(i int, env map[string]value) map[string]value {
 	if l := &u.layers[i]; l.Executed {
 		maps.Copy(env, u.names[l.Parent])
 	}
@@ -191,7 +191,8 @@ func (u *unpacker) peel(i int) {
 		}
 	}()
 	home := &source{src: u.layers[i].Text, toks: u.layers[i].Tokens}
-	p := peeler{u: u, layer: i, home: home, source: home, env: u.inherit(i)}
+	room := rooms.Get().(*room)
+	p := peeler{u: u, layer: i, home: home, source: home, env: u.inherit(i, room.env), stack: room.stack[:0]}
 	for name := range p.env {
 		p.ever.add(name)
 	}
@@ -201,7 +202,21 @@ func (u *unpacker) peel(i int) {
 	u.forget()
 	slices.SortStableFunc(p.constants, func(a, b Constant) int { return a.Span.Start - b.Span.Start })
 	u.layers[i].Constants = p.constants
+	if len(p.env) <= 256 && cap(p.stack) <= 256 {
+		clear(p.env)
+		room.stack = p.stack[:cap(p.stack)]
+		clear(room.stack)
+		rooms.Put(room)
+	}
 }
+
+// room is what reading one layer needs and the next one can use again.
+type room struct {
+	env   map[string]value
+	stack []value
+}
+
+var rooms = sync.Pool{New: func() any { return &room{env: map[string]value{}} }}
 
 // add adds a layer unless its text is there already, in which case the layer
 // that has it is given back. It is -1 when a bound is reached.
