@@ -80,6 +80,7 @@ type extraction struct {
 	all       behaviorSet
 
 	table      []slot // which features were seen, open addressing
+	spare      []slot // what the table grows into next
 	used       int
 	generation int32 // slots of earlier blocks than this are empty
 	block      int32
@@ -107,7 +108,14 @@ type slot struct {
 
 var hashHidden = hashBytes("hidden")
 
-var extractions = sync.Pool{New: func() any { return &extraction{table: make([]slot, 1<<13), block: 1} }}
+var extractions = sync.Pool{New: func() any { return &extraction{table: make([]slot, minTable), block: 1} }}
+
+// The sizes of the table of a script's features at its beginning, and of those
+// that are kept for other scripts: a small script is quicker in a small table.
+const (
+	minTable = 1 << 13
+	maxTable = 1 << 16
+)
 
 // extract reads the features of text. The result belongs to a pool; the caller
 // gives it back with release.
@@ -135,15 +143,18 @@ func (x *extraction) release() {
 }
 
 func (x *extraction) reset() {
-	if x.block > 1<<30 || len(x.table) > 1<<16 {
-		x.table = make([]slot, 1<<13)
-		x.block = 1
+	if x.block > 1<<30 || cap(x.table) > maxTable {
+		x.table, x.block = make([]slot, minTable), 1
+		x.spare = nil
+	}
+	if cap(x.spare) > maxTable {
+		x.spare = nil
 	}
 	*x = extraction{
 		features: x.features[:0], places: x.places[:0], blockEnd: x.blockEnd[:0], marks: x.marks[:0],
 		markPlace: x.markPlace[:0], markEnd: x.markEnd[:0], does: x.does[:0], newLayer: x.newLayer[:0],
 		seen: x.seen[:0], whole: x.whole[:0], wholeAt: x.wholeAt[:0], wholeMark: x.wholeMark[:0],
-		imported: x.imported[:0], table: x.table, block: x.block + 1, generation: x.block + 1,
+		imported: x.imported[:0], table: x.table[:minTable], spare: x.spare, block: x.block + 1, generation: x.block + 1,
 	}
 }
 
@@ -176,7 +187,10 @@ func (x *extraction) feature(group uint32, h uint64, place int32) {
 
 func (x *extraction) grow() {
 	old := x.table
-	x.table = make([]slot, 4*len(old))
+	if cap(x.spare) < 4*len(old) {
+		x.spare = make([]slot, 4*len(old))
+	}
+	x.table, x.spare = x.spare[:4*len(old)], old
 	mask := uint32(len(x.table) - 1)
 	for _, s := range old {
 		if s.block < x.generation {
@@ -188,6 +202,7 @@ func (x *extraction) grow() {
 		}
 		x.table[i] = s
 	}
+	clear(old)
 }
 
 // mark notes a hashed mark at a token.

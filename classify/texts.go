@@ -194,6 +194,35 @@ func (w *walker) textWords(text []byte, place int32) {
 	}
 }
 
+// textParts says what textClass counts for each byte: letters, digits,
+// hexadecimal digits and spaces, then dots, slashes, backslashes and all else,
+// each in 16 bits.
+var textParts = func() (t [256][2]uint64) {
+	for c := range t {
+		plain, signs := uint64(0), uint64(0)
+		switch {
+		case c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F':
+			plain = 1 | 1<<32
+		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
+			plain = 1
+		case c >= '0' && c <= '9':
+			plain = 1<<16 | 1<<32
+		case c == ' ' || c == '\n' || c == '\t':
+			plain = 1 << 48
+		case c == '.':
+			signs = 1
+		case c == '/':
+			signs = 1 << 16
+		case c == '\\':
+			signs = 1 << 32
+		default:
+			signs = 1 << 48
+		}
+		t[c] = [2]uint64{plain, signs}
+	}
+	return t
+}()
+
 // textClass is the token that stands for a string: its size and what it is
 // made of.
 func textClass(text []byte) uint64 {
@@ -201,29 +230,15 @@ func textClass(text []byte) uint64 {
 		return join(hashShort, hashBytes(text))
 	}
 	head := text[:min(len(text), 512)]
-	var letters, digits, spaces, dots, slashes, hex, escapes, other int
+	var plain, signs uint64
 	for _, c := range head {
-		switch {
-		case c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F':
-			letters++
-			hex++
-		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
-			letters++
-		case c >= '0' && c <= '9':
-			digits++
-			hex++
-		case c == ' ' || c == '\n' || c == '\t':
-			spaces++
-		case c == '.':
-			dots++
-		case c == '/':
-			slashes++
-		case c == '\\':
-			escapes++
-		default:
-			other++
-		}
+		plain += textParts[c][0]
+		signs += textParts[c][1]
 	}
+	part := func(sum uint64, k int) int { return int(sum >> (16 * k) & 0xffff) }
+	letters, digits, hex, spaces := part(plain, 0), part(plain, 1), part(plain, 2), part(plain, 3)
+	dots, slashes, escapes := part(signs, 0), part(signs, 1), part(signs, 2)
+	other := part(signs, 3)
 	n := len(head)
 	kind := uint64(0)
 	switch {
