@@ -12,6 +12,9 @@ import (
 // so that no input can take more than a bounded time.
 const (
 	maxTokens      = 400_000 // over all layers
+	maxFeatures    = 1 << 21 // over all blocks, each once a block
+	maxWhole       = 1 << 19 // different features
+	maxMarks       = 1 << 19 // of each kind
 	maxStringWords = 96      // pieces taken from one string
 	maxStringScan  = 16 << 10
 	blockTokens    = 64 // in a block
@@ -115,6 +118,7 @@ var extractions = sync.Pool{New: func() any { return &extraction{table: make([]s
 const (
 	minTable = 1 << 13
 	maxTable = 1 << 16
+	maxKept  = 1 << 19 // features of an extraction that is kept
 )
 
 // extract reads the features of text. The result belongs to a pool; the caller
@@ -137,7 +141,7 @@ func extract(text normalize.Text) *extraction {
 }
 
 func (x *extraction) release() {
-	if cap(x.features) < 1<<22 {
+	if cap(x.features) <= maxKept {
 		extractions.Put(x)
 	}
 }
@@ -165,6 +169,9 @@ func (x *extraction) feature(group uint32, h uint64, place int32) {
 	for i := (f * 0x9e3779b1) >> 7 & mask; ; i = (i + 1) & mask {
 		s := &x.table[i]
 		if s.block < x.generation {
+			if len(x.whole) >= maxWhole {
+				break // it counts in its block all the same
+			}
 			*s = slot{f, x.block}
 			x.whole = append(x.whole, f)
 			x.wholeAt = append(x.wholeAt, place)
@@ -181,16 +188,37 @@ func (x *extraction) feature(group uint32, h uint64, place int32) {
 			break
 		}
 	}
+	if len(x.features) == cap(x.features) {
+		if len(x.features) >= maxFeatures {
+			return
+		}
+		x.features, x.places = roomFor(x.features), roomFor(x.places)
+	}
 	x.features = append(x.features, f)
 	x.places = append(x.places, place)
 }
 
+// roomFor doubles the room of a list of features. Its last growth is to all
+// that it may ever have, so that little is copied and thrown away.
+func roomFor[T any](list []T) []T {
+	n := max(2*cap(list), 1<<12)
+	if n > maxFeatures/4 {
+		n = maxFeatures
+	}
+	return append(make([]T, 0, n), list...)
+}
+
+// grow makes the table larger: four times at first, twice when it is large.
 func (x *extraction) grow() {
 	old := x.table
-	if cap(x.spare) < 4*len(old) {
-		x.spare = make([]slot, 4*len(old))
+	n := 4 * len(old)
+	if n > 8*maxTable {
+		n = 2 * len(old)
 	}
-	x.table, x.spare = x.spare[:4*len(old)], old
+	if cap(x.spare) < n {
+		x.spare = make([]slot, n)
+	}
+	x.table, x.spare = x.spare[:n], old
 	mask := uint32(len(x.table) - 1)
 	for _, s := range old {
 		if s.block < x.generation {
@@ -207,6 +235,9 @@ func (x *extraction) grow() {
 
 // mark notes a hashed mark at a token.
 func (x *extraction) mark(h uint64, place int32) {
+	if len(x.marks) >= maxMarks {
+		return
+	}
 	x.marks = append(x.marks, hashMark(h))
 	x.markPlace = append(x.markPlace, place)
 }
@@ -218,7 +249,7 @@ func (x *extraction) behave(b int, layer int, place int32) {
 	if len(x.seen) < 1<<16 {
 		x.seen = append(x.seen, sighting{uint8(b), uint16(layer), place})
 	}
-	if layer > 0 {
+	if layer > 0 && len(x.wholeMark) < maxMarks {
 		x.wholeMark = append(x.wholeMark, hashMark(join(hashHidden, uint64(b))))
 	}
 }
