@@ -89,18 +89,7 @@ func TestHostileScriptsNeedLittleMemory(t *testing.T) {
 	}
 	const size = 8 << 20
 	const bound = 48 << 20
-	tables := NewTables[int8]()
-	for i := range tables.WholeMark { // everything is a reason
-		tables.WholeMark[i] = 0.1
-	}
-	for i := range tables.Whole {
-		tables.Whole[i] = 1
-	}
-	tables.WholeUnit = 0.001
-	m, err := New(tables, Calibration{Slope: 1}, Thresholds{Suspicious: 0.1, Malicious: 0.2})
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := weighty(t)
 	for _, h := range hostiles {
 		src := []byte(h.make(size))
 		src = src[:min(len(src), size)]
