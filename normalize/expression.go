@@ -135,7 +135,11 @@ func (p *peeler) leaf() (v value, ok bool) {
 		if t.End-t.Start == 5 && string(t.Bytes(p.src)) == "await" {
 			return value{}, false
 		}
-	case Number, String:
+	case String:
+		if t.Flags&Format != 0 { // has expressions of its own, which nest deeper
+			return value{}, false
+		}
+	case Number:
 	default:
 		return value{}, false
 	}
