@@ -27,38 +27,88 @@ const maxFailures = 4
 // frame holds what names were bound to before a function or a loop bound them
 // anew.
 type frame struct {
-	before map[string]value
-	free   []string // names that stay bound: global and nonlocal ones
-	result value    // what a function returns
+	before []boundName
+	places map[string]int // in before, once there are many
+	free   []string       // names that stay bound: global and nonlocal ones
+	result value          // what a function returns
 	outer  *frame
+}
+
+// boundName is a name and what it is bound to.
+type boundName struct {
+	name  string
+	value value
+}
+
+// fewNames is how many names of a frame are looked through one by one.
+const fewNames = 12
+
+// has reports whether the frame holds what name was bound to.
+func (f *frame) has(name string) bool {
+	if f.places != nil {
+		_, ok := f.places[name]
+		return ok
+	}
+	for i := range f.before {
+		if f.before[i].name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// keep notes what name was bound to.
+func (f *frame) keep(name string, v value) {
+	f.before = append(f.before, boundName{name, v})
+	switch {
+	case f.places != nil:
+		f.places[name] = len(f.before) - 1
+	case len(f.before) > fewNames:
+		f.places = map[string]int{}
+		for i := range f.before {
+			f.places[f.before[i].name] = i
+		}
+	}
 }
 
 // pushFrame starts a frame.
 func (p *peeler) pushFrame() *frame {
-	p.frame = &frame{before: map[string]value{}, outer: p.frame}
-	return p.frame
+	f := p.idle
+	if f == nil {
+		f = &frame{}
+	}
+	p.idle = nil
+	f.outer = p.frame
+	p.frame = f
+	return f
 }
 
-// popFrame ends the frame f and binds all names to what they were bound to before.
+// popFrame ends the frame f, which must not be used any more, and binds all
+// names to what they were bound to before.
 func (p *peeler) popFrame(f *frame) {
 	p.frame = f.outer
-	for name, v := range f.before {
+	for i := range f.before {
+		b := &f.before[i]
 		free := false
 		for _, other := range f.free {
-			free = free || other == name
+			free = free || other == b.name
 		}
-		if free {
-			continue
+		if !free {
+			p.setLocal(b.name, b.value)
 		}
-		p.setLocal(name, v)
+	}
+	if len(f.before) <= fewNames {
+		clear(f.before)
+		*f = frame{before: f.before[:0]}
+		p.idle = f
 	}
 }
 
 // setLocal binds a name, or unbinds it where v is not known.
 func (p *peeler) setLocal(name string, v value) {
 	if p.frame != nil {
-		if _, ok := p.frame.before[name]; !ok {
-			p.frame.before[name] = p.env[name]
+		if !p.frame.has(name) {
+			p.frame.keep(name, p.env[name])
 		}
 	}
 	if !v.known() {

@@ -149,13 +149,18 @@ func (p *peeler) clause(g *gather, at, element int) bool {
 	if !ok {
 		return false
 	}
+	name := p.soleTarget(targets, end)
 	for k := range elements.n {
 		if !p.step() {
 			return g.kind != unknown
 		}
 		v := elements.at(k)
 		v.named = true
-		p.unpack(targets, end, v)
+		if name != "" {
+			p.setLocal(name, v)
+		} else {
+			p.unpack(targets, end, v)
+		}
 		if !p.clause(g, next, element) {
 			return false
 		}

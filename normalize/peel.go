@@ -273,6 +273,7 @@ type peeler struct {
 
 	stepLimit int    // of u.steps, while this layer is read
 	frame     *frame // what a function or a loop changes in env
+	idle      *frame // to be used again
 	results   []loopResult
 	maybe     int       // the token up to which names are bound in one of several branches
 	class     suite     // the body of the class that is read
