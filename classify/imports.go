@@ -139,6 +139,28 @@ func (w *walker) bind(name uint64, s symbol) {
 	w.bindTo(name, v)
 }
 
+// known is what a name is bound to.
+func (w *walker) known(name uint64) (v value, ok bool) {
+	if !w.ever.has(name) {
+		return value{}, false
+	}
+	v, ok = w.env[name]
+	return v, ok
+}
+
+// bindTo lets a name stand for v.
+func (w *walker) bindTo(name uint64, v value) {
+	w.ever.add(name)
+	w.env[name] = v
+}
+
+// forget lets a name stand for nothing.
+func (w *walker) forget(name uint64) {
+	if w.ever.has(name) {
+		delete(w.env, name)
+	}
+}
+
 // The functions whose result is known from a string they are given.
 var (
 	symImport       = parseSymbol("__import__")

@@ -234,28 +234,6 @@ func (w *walker) resolve(raw uint64) (v value, spelled bool) {
 	return nothing, false
 }
 
-// known is what a name is bound to.
-func (w *walker) known(name uint64) (v value, ok bool) {
-	if !w.ever.has(name) {
-		return value{}, false
-	}
-	v, ok = w.env[name]
-	return v, ok
-}
-
-// bindTo lets a name stand for v.
-func (w *walker) bindTo(name uint64, v value) {
-	w.ever.add(name)
-	w.env[name] = v
-}
-
-// forget lets a name stand for nothing.
-func (w *walker) forget(name uint64) {
-	if w.ever.has(name) {
-		delete(w.env, name)
-	}
-}
-
 // chain follows ".name" after an expression that ends at token i.
 func (w *walker) chain(i int, v value, raw uint64, first int) int {
 	for w.isOp(i+1, '.') && w.kind(i+2) == normalize.Name || w.isOp(i+1, '.') && w.kind(i+2) == normalize.Keyword {
