@@ -11,6 +11,8 @@ import (
 // so that no input can take more than a bounded time.
 const (
 	maxTokens      = 400_000 // over all layers
+	maxFeatures    = 1 << 21 // over all blocks, each once a block
+	maxMarks       = 1 << 19 // of each kind
 	maxStringWords = 96      // pieces taken from one string
 	maxStringScan  = 16 << 10
 	blockTokens    = 64 // in a block
@@ -112,6 +114,9 @@ const slots = 1 << 12
 
 var extractions = sync.Pool{New: func() any { return &extraction{table: make([]slot, slots), number: 1} }}
 
+// maxKept is the most features of an extraction that is kept for other scripts.
+const maxKept = 1 << 19
+
 // extract reads the features of text. The result belongs to a pool; the caller
 // gives it back with release.
 func extract(text normalize.Text) *extraction {
@@ -137,7 +142,7 @@ func extract(text normalize.Text) *extraction {
 }
 
 func (x *extraction) release() {
-	if cap(x.features) < 1<<22 {
+	if cap(x.features) <= maxKept {
 		extractions.Put(x)
 	}
 }
@@ -169,12 +174,31 @@ func (x *extraction) feature(group uint32, h uint64, place int32) {
 		}
 		i = (i + 1) % slots
 	}
+	if len(x.features) == cap(x.features) {
+		if len(x.features) >= maxFeatures {
+			return
+		}
+		x.features, x.places = roomFor(x.features), roomFor(x.places)
+	}
 	x.features = append(x.features, f)
 	x.places = append(x.places, place)
 }
 
+// roomFor doubles the room of a list of features. Its last growth is to all
+// that it may ever have, so that little is copied and thrown away.
+func roomFor[T any](list []T) []T {
+	n := max(2*cap(list), 1<<12)
+	if n > maxFeatures/4 {
+		n = maxFeatures
+	}
+	return append(make([]T, 0, n), list...)
+}
+
 // mark notes a hashed mark at a token.
 func (x *extraction) mark(h uint64, place int32) {
+	if len(x.marks) >= maxMarks {
+		return
+	}
 	x.marks = append(x.marks, hashMark(h))
 	x.markPlace = append(x.markPlace, place)
 }

@@ -25,7 +25,7 @@ func (w *walker) keyword(i int) int {
 		w.x.current.shape.definitions++
 	case "as":
 		if w.kind(i+1) == normalize.Name && w.last.sym != 0 && len(w.env) < maxEnv {
-			w.env[hashBytes(w.bytes(i+1))] = w.last
+			w.bindTo(hashBytes(w.bytes(i+1)), w.last)
 		}
 	}
 	w.token(h, i)
@@ -37,7 +37,7 @@ func (w *walker) keyword(i int) int {
 // follows it.
 func (w *walker) module(i int) (s symbol, first uint64, next int) {
 	for w.isOp(i, '.') || w.is(i, "...") { // relative
-		w.token(hashBytes("."), i)
+		w.token(hashPoint, i)
 		i++
 	}
 	for w.kind(i) == normalize.Name {
@@ -98,7 +98,7 @@ func (w *walker) importsFrom(i int) int {
 		if s != 0 && len(w.stars) < 8 {
 			w.stars = append(w.stars, s)
 		}
-		w.token(hashBytes("*"), i)
+		w.token(hashStar, i)
 		return i + 1
 	}
 	if w.isOp(i, '(') {
@@ -136,7 +136,29 @@ func (w *walker) bind(name uint64, s symbol) {
 	}
 	v := w.lookup(s, nothing)
 	v.imported = true
+	w.bindTo(name, v)
+}
+
+// known is what a name is bound to.
+func (w *walker) known(name uint64) (v value, ok bool) {
+	if !w.ever.has(name) {
+		return value{}, false
+	}
+	v, ok = w.env[name]
+	return v, ok
+}
+
+// bindTo lets a name stand for v.
+func (w *walker) bindTo(name uint64, v value) {
+	w.ever.add(name)
 	w.env[name] = v
+}
+
+// forget lets a name stand for nothing.
+func (w *walker) forget(name uint64) {
+	if w.ever.has(name) {
+		delete(w.env, name)
+	}
 }
 
 // The functions whose result is known from a string they are given.
@@ -145,6 +167,7 @@ var (
 	symImportModule = parseSymbol("importlib.import_module")
 	symGetattr      = parseSymbol("getattr")
 	symExec         = parseSymbol("exec")
+	symConnect      = parseSymbol("?.connect")
 )
 
 // result is what a call returns.

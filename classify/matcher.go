@@ -14,6 +14,7 @@ type matcher struct {
 	next  []uint16 // state × class → state
 	found []int16  // behavior that ends in a state, or noBehavior
 	more  []uint16 // nearest shorter state with a behavior, 0 for none
+	ends  []bool   // a behavior ends in a state or in a shorter one
 }
 
 // fold is the byte that a matcher reads for c.
@@ -26,6 +27,14 @@ func fold(c byte) byte {
 	}
 	return c
 }
+
+// folded is fold of every byte.
+var folded = func() (t [256]byte) {
+	for c := range t {
+		t[c] = fold(byte(c))
+	}
+	return t
+}()
 
 func newMatcher(patterns []pattern) *matcher {
 	m := &matcher{width: 1} // class 0 is every byte that no pattern has
@@ -53,6 +62,10 @@ func newMatcher(patterns []pattern) *matcher {
 		m.found[s] = int16(p.behavior)
 	}
 	m.link()
+	m.ends = make([]bool, len(m.found))
+	for s := range m.ends {
+		m.ends[s] = s != 0 && (m.found[s] != noBehavior || m.more[s] != 0)
+	}
 	return m
 }
 
@@ -95,19 +108,16 @@ func (m *matcher) link() {
 
 // each calls yield with the behavior of every pattern in text.
 func (m *matcher) each(text []byte, yield func(behavior int)) {
-	s := uint16(0)
-	slash := false
+	s, before := uint16(0), uint8(0)
+	slash := m.class['/']
 	for _, c := range text {
-		if c == '/' || c == '\\' {
-			if slash {
-				continue
-			}
-			slash = true
-		} else {
-			slash = false
+		class := m.class[c]
+		if class == slash && before == slash && slash != 0 {
+			continue
 		}
-		s = m.next[int(s)*m.width+int(m.class[c])]
-		if s == 0 {
+		before = class
+		s = m.next[int(s)*m.width+int(class)]
+		if !m.ends[s] {
 			continue
 		}
 		for t := s; t != 0; t = m.more[t] {

@@ -14,15 +14,16 @@ import (
 
 // Bounds on the reasons of a verdict.
 const (
-	maxReasons = 6
-	maxSpans   = 8
-	maxQuote   = 80  // characters of a script quoted in a reason
-	maxPlaces  = 512 // statements looked at for one reason
-	maxSpan    = 400 // bytes: a longer statement is marked by its beginning
-	minWeight  = 0.1 // of a reason that is worth saying, in log-odds
-	maxSites   = 3   // statements shown for one behavior
-	enough     = 0.3 // of the heaviest statement's weight, to be shown as well
-	maxLines   = 4   // a statement of more lines is marked by one of them
+	maxReasons  = 6
+	maxSpans    = 8
+	maxQuote    = 80      // characters of a script quoted in a reason
+	maxPlaces   = 512     // statements looked at for one reason
+	maxSegments = 1 << 17 // statements that are told apart; the rest of a layer is one
+	maxSpan     = 400     // bytes: a longer statement is marked by its beginning
+	minWeight   = 0.1     // of a reason that is worth saying, in log-odds
+	maxSites    = 3       // statements shown for one behavior
+	enough      = 0.3     // of the heaviest statement's weight, to be shown as well
+	maxLines    = 4       // a statement of more lines is marked by one of them
 )
 
 // segment is a statement of a layer: tokens [from, to), counted through all
@@ -47,6 +48,7 @@ type explainer struct {
 	sites    map[int][]site // by behavior, in order
 	bases    []int32        // of each layer's tokens
 	read     int            // tokens looked at for values and flows
+	clauses  *clauses       // what statements say, once something is followed
 
 	// By layer, once asked for.
 	bound     map[int]map[string][]binding
@@ -100,7 +102,7 @@ func (e *explainer) cut() {
 		open := true
 		for k, t := range l.Tokens {
 			at := base + int32(k)
-			if t.Flags&normalize.First != 0 || open || k == 0 {
+			if (t.Flags&normalize.First != 0 || open) && len(e.segments) < maxSegments || k == 0 {
 				e.segments = append(e.segments, segment{layer: i, from: at})
 				e.starts = append(e.starts, at)
 			}

@@ -98,16 +98,10 @@ func (s *shape) name(word []byte) {
 	}
 	alike, digits, upper := 0, 0, 0
 	for _, c := range word {
-		switch {
-		case c == 'l' || c == 'I' || c == '1' || c == 'O' || c == '0' || c == 'o':
-			alike++
-		}
-		if c >= '0' && c <= '9' {
-			digits++
-		}
-		if c >= 'A' && c <= 'Z' {
-			upper++
-		}
+		kind := byteKinds[c]
+		upper += int(kind & upperKind >> 1)
+		digits += int(kind & digitKind >> 2)
+		alike += int(kind & alikeKind >> 3)
 	}
 	if alike*10 >= len(word)*9 || digits*3 >= len(word) && digits >= 3 || len(word) >= 12 && upper*3 >= len(word) && upper*3 <= 2*len(word) {
 		s.oddNames++

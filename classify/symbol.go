@@ -1,6 +1,9 @@
 package classify
 
-import "strings"
+import (
+	"math/bits"
+	"strings"
+)
 
 // symbol is the hash of a dotted name such as "socket.socket().connect". Zero
 // means that nothing is known.
@@ -73,30 +76,75 @@ const noBehavior = -1
 
 // lexicon finds behaviors by symbol, by text and by id.
 type lexicon struct {
-	bySymbol map[symbol]int
-	builtins map[uint64]bool
+	bySymbol hashTable
+	builtins hashTable
 	byID     map[string]int
 	texts    *matcher
+
+	connect, address int // behaviors that more than names and texts show
 }
+
+// behavior finds the behavior of a symbol.
+func (l *lexicon) behavior(s symbol) (b int, ok bool) { return l.bySymbol.get(uint64(s)) }
+
+// hashTable is a map from hashes, which are not zero, that is never changed
+// after it is built. Looking for what is not there takes one read, mostly.
+type hashTable struct {
+	keys   []uint64 // at the place of their lowest bits or behind it
+	values []int16
+}
+
+func newHashTable(m map[uint64]int) hashTable {
+	t := hashTable{make([]uint64, 2<<bits.Len(uint(len(m)))), make([]int16, 2<<bits.Len(uint(len(m))))}
+	for key, value := range m {
+		i := t.find(key)
+		t.keys[i], t.values[i] = key, int16(value)
+	}
+	return t
+}
+
+// find gives the place of a key, or the empty place where it would be.
+func (t *hashTable) find(key uint64) int {
+	mask := len(t.keys) - 1
+	i := int(key) & mask
+	for t.keys[i] != key && t.keys[i] != 0 {
+		i = (i + 1) & mask
+	}
+	return i
+}
+
+func (t *hashTable) get(key uint64) (value int, ok bool) {
+	i := t.find(key)
+	return int(t.values[i]), t.keys[i] != 0
+}
+
+// hashSet tells most hashes that are not in it from those that are.
+type hashSet [64]uint64
+
+func (s *hashSet) add(h uint64)      { s[h>>6&63] |= 1 << (h & 63) }
+func (s *hashSet) has(h uint64) bool { return s[h>>6&63]>>(h&63)&1 == 1 }
 
 // words is the one lexicon; it is never changed after it is built.
 var words = newLexicon()
 
 func newLexicon() *lexicon {
-	l := &lexicon{bySymbol: map[symbol]int{}, builtins: map[uint64]bool{}, byID: map[string]int{}}
+	l := &lexicon{byID: map[string]int{}}
+	symbols, builtins := map[uint64]int{}, map[uint64]int{}
 	var patterns []pattern
 	for i, b := range behaviors {
 		l.byID[b.id] = i
 		for _, name := range b.names {
-			l.bySymbol[parseSymbol(name)] = i
+			symbols[uint64(parseSymbol(name))] = i
 		}
 		for _, text := range b.texts {
 			patterns = append(patterns, pattern{text, i})
 		}
 	}
 	for name := range strings.FieldsSeq(builtinNames) {
-		l.builtins[hashBytes(name)] = true
+		builtins[hashBytes(name)] = 1
 	}
+	l.bySymbol, l.builtins = newHashTable(symbols), newHashTable(builtins)
+	l.connect, l.address = l.byID["net.connect"], l.byID["net.ipurl"]
 	l.texts = newMatcher(patterns)
 	return l
 }

@@ -10,40 +10,72 @@ import (
 )
 
 // ownName adds the words of a name that the script chose or used: "sendData"
-// and "send_data" both give "send" and "data".
-func (w *walker) ownName(word []byte, i int) {
-	if len(word) > 64 {
-		word = word[:64]
+// and "send_data" both give "send" and "data". raw is the hash of the name.
+func (w *walker) ownName(name []byte, raw uint64, i int) {
+	if len(name) > 64 {
+		name = name[:64]
+		raw = hashBytes(name)
 	}
-	w.x.current.shape.name(word)
+	w.x.current.shape.name(name)
 	p := w.place(i)
-	h, n := uint64(hashStart), 0
-	flush := func() {
-		if n >= 2 {
-			w.x.feature(groupNames, finish(h), p)
-		}
-		h, n = hashStart, 0
+	one := true // word, all of it
+	for _, c := range name {
+		one = one && byteKinds[c]&lowerKind != 0
 	}
-	lower := false
-	for _, c := range word {
-		switch {
-		case c >= 'A' && c <= 'Z':
-			if lower {
-				flush()
-			}
-			c, lower = c+'a'-'A', false
-		case c >= 'a' && c <= 'z' || c >= 0x80:
-			lower = true
-		default: // digits and underscores end a word
-			flush()
-			lower = false
-			continue
+	if one {
+		if len(name) >= 2 {
+			w.x.feature(groupNames, raw, p)
 		}
-		h = (h ^ uint64(c)) * hashPrime
+		return
+	}
+	h, n := uint64(hashStart), 0
+	lower := false
+	for _, c := range name {
+		kind := byteKinds[c]
+		if kind&lowerKind == 0 && (kind&upperKind == 0 || lower) { // the end of a word
+			if n >= 2 {
+				w.x.feature(groupNames, finish(h), p)
+			}
+			h, n = hashStart, 0
+			if kind&upperKind == 0 { // digits and underscores are part of none
+				lower = false
+				continue
+			}
+		}
+		lower = kind&lowerKind != 0
+		h = (h ^ uint64(fold(c))) * hashPrime
 		n++
 	}
-	flush()
+	if n >= 2 {
+		w.x.feature(groupNames, finish(h), p)
+	}
 }
+
+// The kinds of bytes in names and texts.
+const (
+	lowerKind uint8 = 1 << iota // a small letter, or above 127
+	upperKind
+	digitKind
+	alikeKind // looks like another one
+)
+
+// byteKinds are the kinds of every byte.
+var byteKinds = func() (t [256]uint8) {
+	for c := range t {
+		switch {
+		case c >= 'a' && c <= 'z' || c >= 0x80:
+			t[c] = lowerKind
+		case c >= 'A' && c <= 'Z':
+			t[c] = upperKind
+		case c >= '0' && c <= '9':
+			t[c] = digitKind
+		}
+	}
+	for _, c := range "lI1O0o" {
+		t[c] |= alikeKind
+	}
+	return t
+}()
 
 // body is a string token without its prefix and quotes.
 func body(word []byte) []byte {
@@ -71,7 +103,7 @@ func (w *walker) str(i int) {
 	w.statement = false
 	w.x.current.shape.text(text)
 	if alone && len(w.frames) == 0 { // documentation: what it says is not done
-		w.token(hashBytes("DOCUMENTATION"), i)
+		w.token(hashDocument, i)
 		return
 	}
 	if len(w.frames) > 0 && len(text) <= 128 {
@@ -120,7 +152,7 @@ func (w *walker) pieces(text []byte, place int32, sym symbol) value {
 		w.x.behave(b, w.layerIndex, place)
 	})
 	if hasAddress(text) {
-		b := words.byID["net.ipurl"]
+		b := words.address
 		if v.behavior == noBehavior {
 			v.behavior = int16(b)
 		}
@@ -140,9 +172,9 @@ func (w *walker) textWords(text []byte, place int32) {
 	for i := 0; i <= len(text) && count < maxStringWords; i++ {
 		c := byte(' ')
 		if i < len(text) {
-			c = fold(text[i])
+			c = folded[text[i]]
 		}
-		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c >= 0x80 {
+		if byteKinds[c]&(lowerKind|digitKind) != 0 || c == '_' {
 			h = (h ^ uint64(c)) * hashPrime
 			n++
 			letters = letters || c > '9'
@@ -164,36 +196,51 @@ func (w *walker) textWords(text []byte, place int32) {
 	}
 }
 
+// textParts says what textClass counts for each byte: letters, digits,
+// hexadecimal digits and spaces, then dots, slashes, backslashes and all else,
+// each in 16 bits.
+var textParts = func() (t [256][2]uint64) {
+	for c := range t {
+		plain, signs := uint64(0), uint64(0)
+		switch {
+		case c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F':
+			plain = 1 | 1<<32
+		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
+			plain = 1
+		case c >= '0' && c <= '9':
+			plain = 1<<16 | 1<<32
+		case c == ' ' || c == '\n' || c == '\t':
+			plain = 1 << 48
+		case c == '.':
+			signs = 1
+		case c == '/':
+			signs = 1 << 16
+		case c == '\\':
+			signs = 1 << 32
+		default:
+			signs = 1 << 48
+		}
+		t[c] = [2]uint64{plain, signs}
+	}
+	return t
+}()
+
 // textClass is the token that stands for a string: its size and what it is
 // made of.
 func textClass(text []byte) uint64 {
 	if len(text) <= 2 {
-		return join(hashBytes("SHORT"), hashBytes(text))
+		return join(hashShort, hashBytes(text))
 	}
 	head := text[:min(len(text), 512)]
-	var letters, digits, spaces, dots, slashes, hex, escapes, other int
+	var plain, signs uint64
 	for _, c := range head {
-		switch {
-		case c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F':
-			letters++
-			hex++
-		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
-			letters++
-		case c >= '0' && c <= '9':
-			digits++
-			hex++
-		case c == ' ' || c == '\n' || c == '\t':
-			spaces++
-		case c == '.':
-			dots++
-		case c == '/':
-			slashes++
-		case c == '\\':
-			escapes++
-		default:
-			other++
-		}
+		plain += textParts[c][0]
+		signs += textParts[c][1]
 	}
+	part := func(sum uint64, k int) int { return int(sum >> (16 * k) & 0xffff) }
+	letters, digits, hex, spaces := part(plain, 0), part(plain, 1), part(plain, 2), part(plain, 3)
+	dots, slashes, escapes := part(signs, 0), part(signs, 1), part(signs, 2)
+	other := part(signs, 3)
 	n := len(head)
 	kind := uint64(0)
 	switch {
@@ -222,12 +269,15 @@ func textClass(text []byte) uint64 {
 	case slashes > 0:
 		kind = 12
 	}
-	return join(hashBytes("TEXT"), kind<<8|uint64(bits.Len(uint(len(text)))/2))
+	return join(hashText, kind<<8|uint64(bits.Len(uint(len(text)))/2))
 }
 
 // hasAddress reports whether text holds an IPv4 address that stands for a
 // machine elsewhere: not loopback, not a wildcard, and no version number.
 func hasAddress(text []byte) bool {
+	if bytes.IndexByte(text, '.') < 0 {
+		return false
+	}
 	for i := 0; i < len(text); i++ {
 		if c := text[i]; c < '0' || c > '9' || i > 0 && (text[i-1] == '.' || text[i-1] >= '0' && text[i-1] <= '9') {
 			continue

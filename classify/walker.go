@@ -41,6 +41,7 @@ type walker struct {
 	fixed      int32 // place of the string around an embedded expression
 
 	env     map[uint64]value // by the hash of a dotted name as written
+	ever    *hashSet         // of names that env has or had
 	stars   []symbol         // modules imported with a star
 	frames  []frame
 	last    value     // the expression that ended last
@@ -59,12 +60,13 @@ const (
 	maxEnv    = 1 << 15
 )
 
-var walkers = sync.Pool{New: func() any { return &walker{env: map[uint64]value{}} }}
+var walkers = sync.Pool{New: func() any { return &walker{env: map[uint64]value{}, ever: &hashSet{}} }}
 
 // layer reads one layer into x, whose first token is at place base.
 func (w *walker) layer(x *extraction, l *normalize.Layer, index int, base int32) {
 	clear(w.env)
-	*w = walker{env: w.env, stars: w.stars[:0], frames: w.frames[:0], constants: w.constants[:0], x: x, layerIndex: index,
+	*w.ever = hashSet{}
+	*w = walker{env: w.env, ever: w.ever, stars: w.stars[:0], frames: w.frames[:0], constants: w.constants[:0], x: x, layerIndex: index,
 		src: l.Text, toks: l.Tokens, base: base, last: nothing, statement: true}
 	w.constants = append(w.constants[:0], l.Constants...)
 	slices.SortFunc(w.constants, func(a, b normalize.Constant) int { return cmp.Compare(a.Span.End, b.Span.End) })
@@ -79,7 +81,9 @@ func (w *walker) walk() {
 	for i := 0; i < len(w.toks) && w.x.tokens < maxTokens; {
 		t := w.toks[i]
 		if w.depth == 0 {
-			w.constant(i)
+			if len(w.constants) > 0 {
+				w.constant(i)
+			}
 			if t.Flags&normalize.First != 0 {
 				w.newStatement(len(w.frames) > 0)
 			}
@@ -100,7 +104,7 @@ func (w *walker) walk() {
 		case normalize.Comment, normalize.Newline:
 			i++
 		default:
-			w.token(hashBytes("other"), i)
+			w.token(hashOther, i)
 			i++
 		}
 	}
@@ -155,7 +159,7 @@ func (w *walker) is(i int, s string) bool {
 }
 
 func (w *walker) isOp(i int, c byte) bool {
-	return i < len(w.toks) && w.toks[i].Kind == normalize.Op && w.src[w.toks[i].Start] == c && w.toks[i].End == w.toks[i].Start+1
+	return i < len(w.toks) && w.toks[i].IsOp(c)
 }
 
 func (w *walker) kind(i int) normalize.TokenKind {
@@ -172,13 +176,22 @@ var (
 	hashDefined  = hashBytes("DEFINED")
 	hashImport   = hashBytes("import")
 	hashFrom     = hashBytes("from")
+	hashClass    = hashBytes("class")
+	hashOther    = hashBytes("other")
+	hashHex      = hashBytes("HEX")
+	hashNumber   = hashBytes("NUMBER")
+	hashDocument = hashBytes("DOCUMENTATION")
+	hashShort    = hashBytes("SHORT")
+	hashText     = hashBytes("TEXT")
+	hashPoint    = hashBytes(".")
+	hashStar     = hashBytes("*")
 )
 
 // name reads a dotted name that starts at token i and returns what follows it.
 func (w *walker) name(i int) int {
 	word := w.bytes(i)
 	raw := hashBytes(word)
-	w.ownName(word, i)
+	w.ownName(word, raw, i)
 	if w.afterDef != 0 {
 		return w.defined(i, raw)
 	}
@@ -204,15 +217,15 @@ func (w *walker) name(i int) int {
 // resolve finds what a bare name stands for. It is spelled when the name means
 // something by itself: an import or a builtin.
 func (w *walker) resolve(raw uint64) (v value, spelled bool) {
-	if v, ok := w.env[raw]; ok {
+	if v, ok := w.known(raw); ok {
 		return v, v.imported
 	}
-	if words.builtins[raw] {
+	if _, ok := words.builtins.get(raw); ok {
 		return w.lookup(symbol(raw), value{}), true
 	}
 	for _, star := range w.stars {
 		s := star.attr(raw)
-		if b, ok := words.bySymbol[s]; ok {
+		if b, ok := words.behavior(s); ok {
 			return value{sym: s, behavior: int16(b)}, true
 		}
 	}
@@ -227,8 +240,8 @@ func (w *walker) chain(i int, v value, raw uint64, first int) int {
 		attr := hashBytes(word)
 		raw = join(raw, attr)
 		w.token(join(attr, 1), i)
-		w.ownName(word, i)
-		if known, ok := w.env[raw]; ok {
+		w.ownName(word, attr, i)
+		if known, ok := w.known(raw); ok {
 			v = known
 			continue
 		}
@@ -251,8 +264,8 @@ func (w *walker) member(v value, attr uint64) value {
 		return w.lookup(unknown.attr(attr), nothing)
 	}
 	s := v.sym.attr(attr)
-	if _, ok := words.bySymbol[s]; !ok && !v.imported {
-		if b, ok := words.bySymbol[unknown.attr(attr)]; ok {
+	if _, ok := words.behavior(s); !ok && !v.imported {
+		if b, ok := words.behavior(unknown.attr(attr)); ok {
 			return value{sym: s, behavior: int16(b)}
 		}
 	}
@@ -262,7 +275,7 @@ func (w *walker) member(v value, attr uint64) value {
 // lookup is the value of a symbol. One without a behavior of its own has that
 // of the value it was taken from.
 func (w *walker) lookup(s symbol, from value) value {
-	if b, ok := words.bySymbol[s]; ok {
+	if b, ok := words.behavior(s); ok {
 		return value{sym: s, behavior: int16(b)}
 	}
 	if from.sym == 0 {
@@ -300,7 +313,7 @@ func (w *walker) flows(v value, place int32) {
 		if n == 0 {
 			edge := f.sym.from(v.sym)
 			w.x.feature(groupCalls, uint64(edge), place)
-			if b, ok := words.bySymbol[edge]; ok {
+			if b, ok := words.behavior(edge); ok {
 				w.x.behave(b, w.layerIndex, place)
 			}
 		}
@@ -318,7 +331,7 @@ func (w *walker) assign(v value) {
 	}
 	for _, target := range w.targets {
 		if target != 0 {
-			w.env[target] = v
+			w.bindTo(target, v)
 		}
 	}
 }
@@ -347,7 +360,7 @@ func (w *walker) assignment(i int) {
 	w.targets = targets
 	if w.isOp(i, '=') {
 		for _, target := range targets {
-			delete(w.env, target)
+			w.forget(target)
 		}
 	}
 }
@@ -356,10 +369,10 @@ func (w *walker) assignment(i int) {
 func (w *walker) defined(i int, raw uint64) int {
 	w.token(hashDefined, i)
 	w.last = nothing
-	if w.afterDef == hashBytes("class") {
+	if w.afterDef == hashClass {
 		w.last = value{sym: classSym, behavior: noBehavior}
 	} else {
-		delete(w.env, raw)
+		w.forget(raw)
 	}
 	w.afterDef = 0
 	return i + 1
@@ -387,9 +400,9 @@ func (w *walker) number(i int) {
 	case len(word) <= 3:
 		w.token(hashBytes(word), i)
 	case bytes.HasPrefix(word, []byte("0x")) || bytes.HasPrefix(word, []byte("0X")):
-		w.token(hashBytes("HEX")+uint64(min(len(word), 12)), i)
+		w.token(hashHex+uint64(min(len(word), 12)), i)
 	default:
-		w.token(hashBytes("NUMBER")+uint64(min(len(word), 12)), i)
+		w.token(hashNumber+uint64(min(len(word), 12)), i)
 	}
 	if len(word) >= 3 && len(word) <= 12 {
 		w.x.feature(groupTexts, join(hashBytes(word), 5), w.place(i))
@@ -466,8 +479,8 @@ func (w *walker) called(v value, i int) {
 	if v.behavior != noBehavior {
 		w.x.behave(int(v.behavior), w.layerIndex, w.place(max(i-1, 0)))
 	}
-	if v.sym == unknown.attr(hashBytes("connect")) && w.isOp(i+1, '(') {
-		w.x.behave(words.byID["net.connect"], w.layerIndex, p) // a host and a port
+	if v.sym == symConnect && w.isOp(i+1, '(') {
+		w.x.behave(words.connect, w.layerIndex, p) // a host and a port
 	}
 }
 

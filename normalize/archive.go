@@ -35,8 +35,10 @@ var (
 func isArchive(data []byte) bool {
 	const tail = 1<<16 + 22
 	end := data[max(len(data)-tail, 0):]
-	i := bytes.LastIndex(end, zipEnd)
-	return i >= 0 && len(end)-i >= 22
+	if !bytes.Contains(end, zipEnd) { // much quicker than LastIndex, for most
+		return false
+	}
+	return len(end)-bytes.LastIndex(end, zipEnd) >= 22
 }
 
 // container takes the script apart when it is no text: compiled code, or an

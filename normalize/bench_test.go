@@ -2,6 +2,10 @@ package normalize
 
 import (
 	"bytes"
+	"encoding/base64"
+	"fmt"
+	"hash/maphash"
+	"strings"
 	"testing"
 )
 
@@ -29,24 +33,73 @@ class Thing(object):
 	return bytes.Repeat([]byte(unit), n/len(unit)+1)[:n]
 }
 
+// kinds are scripts of about n bytes that keep different parts busy.
+var kinds = []struct {
+	name string
+	make func(n int) []byte
+}{
+	{"code", sample},
+	{"tables", func(n int) []byte { // names with texts and numbers, as in data files
+		return []byte(fillWith(n, func(b *strings.Builder, k int) {
+			fmt.Fprintf(b, "TABLE_%d = {'name': 'entry %d', \"size\": %d, 'parts': [1, 2, 0x%x, 4.5], 'path': '/usr/share/%d'}\n", k, k, k*7, k, k)
+		}))
+	}},
+	{"hidden", func(n int) []byte { // layers, and a loop that makes one
+		inner := "import os\nprint(os.name)\n" + fill("x = [i for i in range(3)]\n", n/4)
+		coded := base64.StdEncoding.EncodeToString([]byte(inner))
+		return []byte("import base64\nexec(base64.b64decode('" + coded + "'))\nkey = 7\ns = ''\nfor c in [" +
+			fill("104, 110, 99, ", n/4) + "]:\n    s += chr(c ^ key)\nexec(s)\n" + string(sample(n/4)))
+	}},
+}
+
+// fillWith writes until there are n bytes.
+func fillWith(n int, write func(b *strings.Builder, k int)) string {
+	var b strings.Builder
+	for k := 0; b.Len() < n; k++ {
+		write(&b, k)
+	}
+	return b.String()
+}
+
 func BenchmarkLex(b *testing.B) { benchmark(b, func(src []byte) { Lex(src) }) }
 
 func BenchmarkNormalize(b *testing.B) { benchmark(b, func(src []byte) { Normalize(src) }) }
 
-// benchmark runs f over ordinary code of two sizes.
+// BenchmarkEvaluate measures the evaluator on the script alone, lexed before:
+// what Normalize does besides is lexing, and the same for the layers found.
+func BenchmarkEvaluate(b *testing.B) {
+	benchmarkOf(b, func(src []byte) func() {
+		tokens := Lex(src)
+		return func() {
+			u := unpacker{seed: maphash.MakeSeed(), seen: map[uint64][]int{}}
+			u.add(Layer{Transform: "original", Text: src, Parent: -1, Tokens: tokens})
+			u.peel(0)
+		}
+	})
+}
+
+// benchmark runs f over scripts of two sizes and of all kinds.
 func benchmark(b *testing.B, f func(src []byte)) {
+	benchmarkOf(b, func(src []byte) func() { return func() { f(src) } })
+}
+
+// benchmarkOf runs what prepare makes of scripts of two sizes and of all kinds.
+func benchmarkOf(b *testing.B, prepare func(src []byte) func()) {
 	for _, size := range []struct {
 		name string
 		n    int
 	}{{"4KiB", 4 << 10}, {"256KiB", 256 << 10}} {
-		b.Run(size.name, func(b *testing.B) {
-			src := sample(size.n)
-			b.SetBytes(int64(len(src)))
-			b.ReportAllocs()
-			for b.Loop() {
-				f(src)
-			}
-		})
+		for _, kind := range kinds {
+			b.Run(size.name+"/"+kind.name, func(b *testing.B) {
+				src := kind.make(size.n)
+				f := prepare(src)
+				b.SetBytes(int64(len(src)))
+				b.ReportAllocs()
+				for b.Loop() {
+					f()
+				}
+			})
+		}
 	}
 }
 

@@ -53,11 +53,13 @@ func (p *peeler) member(v value) value {
 		p.stack = p.stack[:base]
 		return out
 	case unknown, settled:
-		if len(p.env) > 0 {
+		if p.ever.has(name, true) {
 			var scratch [64]byte
 			if v, ok := p.env[string(append(append(scratch[:0], '.'), name...))]; ok {
 				return v
 			}
+		}
+		if p.ever.has(name, false) {
 			if f, ok := p.env[string(name)]; ok && f.kind == lambda && f.extra.code.method {
 				return f
 			}
@@ -95,8 +97,10 @@ func (p *peeler) written(method []byte) {
 
 // dropAll drops all of a list of values.
 func (p *peeler) dropAll(values []value) {
-	for _, v := range values {
-		p.drop(v)
+	for i := range values {
+		if v := &values[i]; v.isText() || v.kind == list {
+			p.drop(*v)
+		}
 	}
 }
 

@@ -24,7 +24,8 @@ func (p *peeler) finishCiphers() {
 		return
 	}
 	var begun []string
-	for name := range p.frame.before {
+	for i := range p.frame.before {
+		name := p.frame.before[i].name
 		if v := p.env[name]; v.isText() && len(v.data) >= minCipher {
 			begun = append(begun, name)
 		}

@@ -27,45 +27,93 @@ const maxFailures = 4
 // frame holds what names were bound to before a function or a loop bound them
 // anew.
 type frame struct {
-	before map[string]value
-	free   []string // names that stay bound: global and nonlocal ones
-	body   bool     // it is a function's, and not a loop's
-	gen    *given   // what a generator gave so far
-	result value    // what a function returns
+	before []boundName
+	places map[string]int // in before, once there are many
+	free   []string       // names that stay bound: global and nonlocal ones
+	body   bool           // it is a function's, and not a loop's
+	gen    *given         // what a generator gave so far
+	result value          // what a function returns
 	outer  *frame
 	level  int // frames around it
 }
 
+// boundName is a name and what it is bound to.
+type boundName struct {
+	name  string
+	value value
+}
+
+// fewNames is how many names of a frame are looked through one by one.
+const fewNames = 12
+
+// has reports whether the frame holds what name was bound to.
+func (f *frame) has(name string) bool {
+	if f.places != nil {
+		_, ok := f.places[name]
+		return ok
+	}
+	for i := range f.before {
+		if f.before[i].name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// keep notes what name was bound to.
+func (f *frame) keep(name string, v value) {
+	f.before = append(f.before, boundName{name, v})
+	switch {
+	case f.places != nil:
+		f.places[name] = len(f.before) - 1
+	case len(f.before) > fewNames:
+		f.places = map[string]int{}
+		for i := range f.before {
+			f.places[f.before[i].name] = i
+		}
+	}
+}
+
 // pushFrame starts a frame.
 func (p *peeler) pushFrame() *frame {
-	f := &frame{before: map[string]value{}, outer: p.frame}
-	if f.outer != nil {
+	f := p.idle
+	if f == nil {
+		f = &frame{}
+	}
+	p.idle = nil
+	if f.outer = p.frame; f.outer != nil {
 		f.level = f.outer.level + 1
 	}
 	p.frame = f
 	return f
 }
 
-// popFrame ends the frame f and binds all names to what they were bound to before.
+// popFrame ends the frame f, which must not be used any more, and binds all
+// names to what they were bound to before.
 func (p *peeler) popFrame(f *frame) {
 	p.frame = f.outer
-	for name, v := range f.before {
+	for i := range f.before {
+		b := &f.before[i]
 		free := false
 		for _, other := range f.free {
-			free = free || other == name
+			free = free || other == b.name
 		}
-		if free {
-			continue
+		if !free {
+			p.setLocal(b.name, b.value)
 		}
-		p.setLocal(name, v)
+	}
+	if len(f.before) <= fewNames {
+		clear(f.before)
+		*f = frame{before: f.before[:0]}
+		p.idle = f
 	}
 }
 
 // setLocal binds a name, or unbinds it where v is not known.
 func (p *peeler) setLocal(name string, v value) {
 	if p.frame != nil {
-		if _, ok := p.frame.before[name]; !ok {
-			p.frame.before[name] = p.env[name]
+		if !p.frame.has(name) {
+			p.frame.keep(name, p.env[name])
 		}
 	}
 	if !v.known() {
@@ -79,7 +127,40 @@ func (p *peeler) setLocal(name string, v value) {
 		}
 	}
 	v.named = true
+	p.ever.add(name)
 	p.env[name] = v
+}
+
+// nameSet tells most names that are not in it from those that are: most names
+// of a script are bound to nothing that is known.
+type nameSet [64]uint64
+
+// nameBit is the bit of a name, with a point in front for attributes.
+func nameBit[T string | []byte](name T, attribute bool) (word, bit uint32) {
+	n := len(name)
+	if n == 0 {
+		return 0, 0
+	}
+	h := uint32(name[0]) + uint32(name[n/2])*67 + uint32(name[n-1])*523 + uint32(n)*1201
+	if attribute {
+		h += 2113
+	}
+	return h >> 6 & 63, h & 63
+}
+
+func (s *nameSet) add(name string) {
+	attribute := name != "" && name[0] == '.'
+	if attribute {
+		name = name[1:]
+	}
+	word, bit := nameBit(name, attribute)
+	s[word] |= 1 << bit
+}
+
+// has reports whether a name may be in the set.
+func (s *nameSet) has(name []byte, attribute bool) bool {
+	word, bit := nameBit(name, attribute)
+	return s[word]>>bit&1 == 1
 }
 
 // place is the state of reading, to come back to.

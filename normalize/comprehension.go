@@ -156,6 +156,7 @@ func (p *peeler) clause(g *gather, at, element int) bool {
 	if g.cut.clause == 0 {
 		g.cut.clause = next
 	}
+	name := p.soleTarget(targets, end)
 	for k := range elements.n {
 		if !p.step() || p.u.left() < maxMade/16 {
 			if next == g.cut.clause {
@@ -165,7 +166,11 @@ func (p *peeler) clause(g *gather, at, element int) bool {
 		}
 		v := elements.at(k)
 		v.named = true
-		p.unpack(targets, end, v)
+		if name != "" {
+			p.setLocal(name, v)
+		} else {
+			p.unpack(targets, end, v)
+		}
 		if !p.clause(g, next, element) {
 			return false
 		}

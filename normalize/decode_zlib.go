@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"io"
+	"sync"
 )
 
 // decodeZlib decompresses as zlib.decompress does: the first option is the
@@ -21,12 +22,30 @@ func decodeZlib(in []byte, options []int64, limit int) ([]byte, bool) {
 			return decodeGzip(in, nil, limit)
 		}
 	}
-	r, err := zlib.NewReader(bytes.NewReader(in))
+	r := inflaters.Get().(*inflater)
+	defer inflaters.Put(r)
+	defer r.src.Reset(nil)
+	r.src.Reset(in)
+	var err error
+	if r.zlib == nil {
+		r.zlib, err = zlib.NewReader(&r.src)
+	} else {
+		err = r.zlib.(zlib.Resetter).Reset(&r.src, nil)
+	}
 	if err != nil {
 		return nil, false
 	}
-	return readUpTo(r, limit)
+	return readUpTo(r.zlib, limit)
 }
+
+// inflater is a reader of zlib data, with a window and tables of some 80 KiB,
+// that is used again: guesses are many, and most come to nothing.
+type inflater struct {
+	src  bytes.Reader
+	zlib io.ReadCloser
+}
+
+var inflaters = sync.Pool{New: func() any { return &inflater{} }}
 
 // inflate decompresses data without a header.
 func inflate(in []byte, limit int) ([]byte, bool) {

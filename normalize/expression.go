@@ -1,7 +1,5 @@
 package normalize
 
-import "strconv"
-
 // maxExpression bounds how deep expressions nest; what is deeper is passed by.
 const maxExpression = 100
 
@@ -32,8 +30,7 @@ func (p *peeler) is(c byte) bool {
 	if p.i >= len(p.toks) {
 		return false
 	}
-	t := p.toks[p.i]
-	return t.Kind == Op && t.End-t.Start == 1 && p.src[t.Start] == c
+	return p.toks[p.i].code == c
 }
 
 // isOp reports whether the token to be read next is the operator op.
@@ -96,8 +93,10 @@ func (p *peeler) test() value {
 		p.giveUp()
 		return value{}
 	}
+	if v, ok := p.leaf(); ok {
+		return v
+	}
 	p.nesting++
-	defer func() { p.nesting-- }()
 	start := p.i
 	v := p.binary(1)
 	if p.isOp(":=") && p.isTarget(start) {
@@ -105,12 +104,48 @@ func (p *peeler) test() value {
 		v = p.test()
 		p.bind(start, v)
 		v.named = true
-		return v
+	} else if p.isWord("if") {
+		v = p.conditional(v)
 	}
-	if p.isWord("if") {
-		return p.conditional(v)
-	}
+	p.nesting--
 	return v
+}
+
+// leaf reads an expression of one token, as most are. It reads nothing when
+// the next one may be of another kind.
+func (p *peeler) leaf() (v value, ok bool) {
+	if p.i+1 >= len(p.toks) {
+		return value{}, false
+	}
+	t := p.toks[p.i]
+	switch next := p.toks[p.i+1]; next.code {
+	case ',', ')', ']', '}', ':', '=':
+	default:
+		if next.Kind != Newline {
+			return value{}, false
+		}
+	}
+	switch t.Kind {
+	case Name:
+		if t.End-t.Start == 5 && string(t.Bytes(p.src)) == "await" {
+			return value{}, false
+		}
+	case String:
+		if t.Flags&Format != 0 { // has expressions of its own, which nest deeper
+			return value{}, false
+		}
+	case Number:
+	default:
+		return value{}, false
+	}
+	if t.Flags&First != 0 && p.i > p.begin {
+		return value{}, false
+	}
+	p.lastName = -1
+	if t.Kind == Name {
+		p.lastName = p.i
+	}
+	return p.atom(), true
 }
 
 // conditional reads what stands behind v: "if condition else otherwise".
@@ -166,63 +201,38 @@ func (p *peeler) giveUp() {
 	}
 }
 
+// operators are the binary operators by their codes, with how strongly they
+// bind.
+var operators = [256]struct {
+	op       string
+	strength int
+}{
+	wordOr: {"or", 1}, wordAnd: {"and", 2},
+	wordIn: {"in", comparison}, wordIs: {"is", comparison}, wordNot: {"not", comparison},
+	'<': {"<", comparison}, '>': {">", comparison}, opLessEqual: {"<=", comparison}, opMoreEqual: {">=", comparison},
+	opEqual: {"==", comparison}, opUnequal: {"!=", comparison},
+	'|': {"|", 5}, '^': {"^", 6}, '&': {"&", 7}, opShiftLeft: {"<<", 8}, opShiftRight: {">>", 8},
+	'+': {"+", 9}, '-': {"-", 9}, '*': {"*", 10}, '%': {"%", 10}, opWholeDivide: {"//", 10}, '/': {"/", 10},
+	'@': {"/", 10}, opPower: {"**", 12},
+}
+
 // operator gives the binary operator to be read next and how strongly it
 // binds; zero when there is none.
 func (p *peeler) operator() (op string, strength int) {
-	t := p.toks[p.i]
-	word := t.Bytes(p.src)
-	if t.Kind == Keyword {
-		switch string(word) {
-		case "or":
-			return "or", 1
-		case "and":
-			return "and", 2
-		case "in", "is", "not":
-			return string(word), comparison
-		}
-		return "", 0
-	}
-	switch string(word) {
-	case "<", ">", "<=", ">=", "==", "!=":
-		return string(word), comparison
-	case "<>":
-		return "!=", comparison
-	case "|":
-		return "|", 5
-	case "^":
-		return "^", 6
-	case "&":
-		return "&", 7
-	case "<<":
-		return "<<", 8
-	case ">>":
-		return ">>", 8
-	case "+":
-		return "+", 9
-	case "-":
-		return "-", 9
-	case "*":
-		return "*", 10
-	case "%":
-		return "%", 10
-	case "//":
-		return "//", 10
-	case "/", "@":
-		return "/", 10
-	case "**":
-		return "**", 12
-	}
-	return "", 0
+	o := &operators[p.toks[p.i].code]
+	return o.op, o.strength
 }
 
 // binary reads operands joined by operators that bind at least so strongly.
 func (p *peeler) binary(strength int) value {
-	start := p.startAt()
-	left := p.unary()
+	first := p.i
+	var left value
+	if p.signed() {
+		left = p.unary()
+	} else {
+		left = p.operand()
+	}
 	for p.i < len(p.toks) {
-		if k := p.toks[p.i].Kind; k != Op && k != Keyword {
-			break
-		}
 		op, s := p.operator()
 		if s < strength || s == 0 {
 			break
@@ -236,7 +246,7 @@ func (p *peeler) binary(strength int) value {
 		} else {
 			left = p.binaryOp(op, left, p.binary(s+1))
 		}
-		left.start, left.end = start, p.lastEnd()
+		left.start, left.end = p.at(p.toks[first]).start, p.lastEnd()
 	}
 	return left
 }
@@ -273,19 +283,32 @@ func (p *peeler) compared(op string, left value) value {
 // comparison is how strongly comparisons bind.
 const comparison = 4
 
+// signed reports whether an operand with a sign is to be read next, or none.
+func (p *peeler) signed() bool {
+	if p.i >= len(p.toks) {
+		return true
+	}
+	t := p.toks[p.i]
+	switch t.code {
+	case '-', '~', '+', wordNot, wordYield:
+		return true
+	}
+	return t.Kind == Name && t.End-t.Start == 5 && string(t.Bytes(p.src)) == "await"
+}
+
 // unary reads an operand with its signs.
 func (p *peeler) unary() value {
 	start := p.startAt()
 	signs := 0
 	negate, invert, not := false, false, false
 	for p.i < len(p.toks) {
-		switch {
-		case p.is('-'):
+		switch p.toks[p.i].code {
+		case '-':
 			negate = !negate
-		case p.is('~'):
+		case '~':
 			invert = !invert
-		case p.is('+'):
-		case p.isWord("not"):
+		case '+':
+		case wordNot:
 			p.advance()
 			v := p.binary(comparison)
 			truth, known := v.truth()
@@ -296,10 +319,12 @@ func (p *peeler) unary() value {
 			out := truthValue(!truth)
 			out.start, out.end = start, p.lastEnd()
 			return out
-		case p.isWord("yield"):
+		case wordYield:
 			return p.yield()
-		case p.kind() == Name && string(p.toks[p.i].Bytes(p.src)) == "await":
 		default:
+			if t := p.toks[p.i]; t.Kind == Name && string(t.Bytes(p.src)) == "await" {
+				break
+			}
 			v := p.operand()
 			if signs == 0 {
 				return v
@@ -399,7 +424,7 @@ func (p *peeler) lookup(t Token) value {
 	if p.watching > 0 {
 		p.noteRead(name)
 	}
-	if len(p.env) > 0 {
+	if p.ever.has(name, false) {
 		if v, ok := p.env[string(name)]; ok {
 			return v
 		}
@@ -408,21 +433,6 @@ func (p *peeler) lookup(t Token) value {
 	at := p.at(t)
 	v.start, v.end = at.start, at.end
 	return v
-}
-
-// parseInt reads an integer literal.
-func parseInt(s []byte) (int64, bool) {
-	if n := len(s); n > 1 && s[n-1]|0x20 == 'l' {
-		s = s[:n-1]
-	}
-	if len(s) == 1 && s[0] >= '0' && s[0] <= '9' {
-		return int64(s[0] - '0'), true
-	}
-	if len(s) > 70 {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(string(s), 0, 64)
-	return n, err == nil
 }
 
 // strings reads string literals that stand side by side, which are one.

@@ -17,7 +17,7 @@ var moreFunctionNames = []string{
 // callMore calls a function over several values, or one of random.
 func (p *peeler) callMore(name string, args []value) value {
 	first := args[0]
-	if operator, ok := operators[name]; ok && len(args) == 2 {
+	if operator, ok := operatorFunctions[name]; ok && len(args) == 2 {
 		return p.binaryOp(operator, first, args[1])
 	}
 	switch name {
@@ -77,8 +77,8 @@ func (p *peeler) callMore(name string, args []value) value {
 	return value{}
 }
 
-// operators are the functions that do what an operator does.
-var operators = map[string]string{
+// operatorFunctions are the functions that do what an operator does.
+var operatorFunctions = map[string]string{
 	"operator.add": "+", "operator.sub": "-", "operator.mul": "*", "operator.or_": "|", "operator.and_": "&", "operator.mod": "%",
 }
 

@@ -47,7 +47,7 @@ func (p *peeler) inner(g *gather) value {
 // noteRead notes the frame that a name is bound in.
 func (p *peeler) noteRead(name []byte) {
 	for f := p.frame; f != nil; f = f.outer {
-		if _, ok := f.before[string(name)]; ok {
+		if f.has(string(name)) {
 			p.levels |= 1 << min(f.level, 63)
 			return
 		}

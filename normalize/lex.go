@@ -75,8 +75,8 @@ func (l *lexer) skipToTail(n int) {
 	l.depth, l.atStart, l.lineStart = 0, true, true
 }
 
-// emit adds the token [l.pos, end) and moves behind it.
-func (l *lexer) emit(kind TokenKind, end int, flags TokenFlags) {
+// add adds the token [l.pos, end) and moves behind it.
+func (l *lexer) add(kind TokenKind, end int, flags TokenFlags, code uint8) {
 	if l.atStart && kind != Comment {
 		flags |= First
 		l.atStart = false
@@ -86,9 +86,12 @@ func (l *lexer) emit(kind TokenKind, end int, flags TokenFlags) {
 		// Twice is enough: the first estimate is one token for four bytes.
 		l.tokens = slices.Grow(l.tokens, max(min(len(l.tokens), l.limit-len(l.tokens)), 1))
 	}
-	l.tokens = append(l.tokens, Token{int32(l.pos), int32(end), kind, flags})
+	l.tokens = append(l.tokens, Token{int32(l.pos), int32(end), kind, flags, code})
 	l.pos = end
 }
+
+// emit adds a token that is no operator and no keyword.
+func (l *lexer) emit(kind TokenKind, end int, flags TokenFlags) { l.add(kind, end, flags, 0) }
 
 // The classes of bytes, by what a token that starts with one is.
 const (
@@ -192,14 +195,15 @@ func (l *lexer) name() {
 		l.emit(Name, i, NonASCII)
 		return
 	}
-	if !keyword(word) {
+	code := keyword(word)
+	if code == 0 {
 		l.emit(Name, i, 0)
 		return
 	}
-	if l.depth > 0 && l.lineStart && startsStatement(word) {
+	if l.depth > 0 && l.lineStart && startsStatement(code) {
 		l.depth, l.atStart = 0, true
 	}
-	l.emit(Keyword, i, 0)
+	l.add(Keyword, i, 0, code)
 }
 
 // op reads an operator, the longest that fits, or a number that starts with
@@ -245,7 +249,10 @@ func (l *lexer) op(c byte) {
 			n = 2
 		}
 	}
-	l.emit(Op, i+n, 0)
+	if n > 1 {
+		c = operatorCode(src[i : i+n])
+	}
+	l.add(Op, i+n, 0, c)
 }
 
 // backslash passes a line continuation, or takes the backslash as garbage.
@@ -264,7 +271,7 @@ func (l *lexer) backslash() {
 func (l *lexer) other() {
 	src, i := l.src, l.pos
 	if src[i] == '!' && i+1 < len(src) && src[i+1] == '=' {
-		l.emit(Op, i+2, 0)
+		l.add(Op, i+2, 0, opUnequal)
 		return
 	}
 	for i++; i < len(src) && byteClass[src[i]] == classOther && src[i] != '!'; i++ {

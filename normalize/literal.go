@@ -2,6 +2,7 @@ package normalize
 
 import (
 	"bytes"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -38,6 +39,37 @@ func StringValue(text []byte, t Token) (value []byte, ok bool) {
 		i += n
 	}
 	return out, true
+}
+
+// parseInt reads an integer literal.
+func parseInt(s []byte) (int64, bool) {
+	if len(s) < 18 && s[0] != '0' {
+		if n, ok := parseDecimal(s); ok {
+			return n, true
+		}
+	}
+	if n := len(s); n > 1 && s[n-1]|0x20 == 'l' {
+		s = s[:n-1]
+	}
+	if len(s) == 1 && s[0] >= '0' && s[0] <= '9' {
+		return int64(s[0] - '0'), true
+	}
+	if len(s) > 70 || bytes.IndexByte(s, '.') >= 0 {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(string(s), 0, 64)
+	return n, err == nil
+}
+
+// parseDecimal reads a number of nothing but digits.
+func parseDecimal(s []byte) (n int64, ok bool) {
+	for _, c := range s {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
 }
 
 // stringPieces maps the value of a string token, as StringValue gives it, to

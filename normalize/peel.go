@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"maps"
 	"slices"
+	"sync"
 )
 
 // The bounds of one Normalize. Each is noted when it is reached.
@@ -140,10 +141,9 @@ const (
 	maxInheritedText = 64 << 10 // bytes of all of them
 )
 
-// inherit gives the names that a layer starts with: those that the one it was
-// found in had bound at its end.
-func (u *unpacker) inherit(i int) map[string]value {
-	env := map[string]value{}
+// inherit adds the names to env that layer i starts with: those that the one it
+// was found in had bound at its end.
+func (u *unpacker) inherit(i int, env map[string]value) map[string]value {
 	if l := &u.layers[i]; l.Executed {
 		maps.Copy(env, u.names[l.Parent])
 	}
@@ -193,7 +193,11 @@ func (u *unpacker) peel(i int) {
 		}
 	}()
 	home := &source{src: u.layers[i].Text, toks: u.layers[i].Tokens}
-	p := peeler{u: u, layer: i, home: home, source: home, env: u.inherit(i)}
+	room := rooms.Get().(*room)
+	p := peeler{u: u, layer: i, home: home, source: home, env: u.inherit(i, room.env), stack: room.stack[:0]}
+	for name := range p.env {
+		p.ever.add(name)
+	}
 	p.stepLimit = u.steps + (maxSteps-u.steps)/2
 	u.randomFor(i)
 	p.run()
@@ -201,7 +205,21 @@ func (u *unpacker) peel(i int) {
 	u.forget()
 	slices.SortStableFunc(p.constants, func(a, b Constant) int { return a.Span.Start - b.Span.Start })
 	u.layers[i].Constants = p.constants
+	if len(p.env) <= 256 && cap(p.stack) <= 256 {
+		clear(p.env)
+		room.stack = p.stack[:cap(p.stack)]
+		clear(room.stack)
+		rooms.Put(room)
+	}
 }
+
+// room is what reading one layer needs and the next one can use again.
+type room struct {
+	env   map[string]value
+	stack []value
+}
+
+var rooms = sync.Pool{New: func() any { return &room{env: map[string]value{}} }}
 
 // add adds a layer unless its text is there already, in which case the layer
 // that has it is given back. It is -1 when a bound is reached.
@@ -238,6 +256,7 @@ type peeler struct {
 	begin   int     // the token that the statement starts at
 
 	env       map[string]value
+	ever      nameSet        // names that env has or had
 	bound     []value        // values bound to names, to be reported if not used
 	stack     []value        // arguments and elements being read
 	spent     map[int32]bool // starts of literals that were decoded
@@ -262,6 +281,7 @@ type peeler struct {
 
 	stepLimit int    // of u.steps, while this layer is read
 	frame     *frame // what a function or a loop changes in env
+	idle      *frame // to be used again
 	results   []loopResult
 	maybe     int       // the token up to which names are bound in one of several branches
 	class     suite     // the body of the class that is read

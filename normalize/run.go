@@ -230,13 +230,18 @@ func (p *peeler) runFor() signal {
 	p.loops++
 	defer func() { p.loops-- }()
 	made := 0
+	name := p.soleTarget(targets, end)
 	for k := range elements.n {
 		if !p.progress(k, &made) {
 			return gaveUp
 		}
 		v := elements.at(k)
 		v.named = true
-		p.unpack(targets, end, v)
+		if name != "" {
+			p.setLocal(name, v)
+		} else {
+			p.unpack(targets, end, v)
+		}
 		switch how := p.block(s); how {
 		case broke:
 			p.i = s.end
@@ -321,8 +326,8 @@ func (p *peeler) progress(k int, made *int) bool {
 		return true
 	}
 	n := p.itemsSet
-	for name := range p.frame.before {
-		if v, ok := p.env[name]; ok && (v.isText() || v.isList()) {
+	for i := range p.frame.before {
+		if v, ok := p.env[p.frame.before[i].name]; ok && (v.isText() || v.isList()) {
 			n += v.length()
 		}
 	}
@@ -343,6 +348,14 @@ func (p *peeler) leaves(s suite) bool {
 		}
 	}
 	return false
+}
+
+// soleTarget is the name that stands alone between two tokens, or "".
+func (p *peeler) soleTarget(from, to int) string {
+	if t, ok := p.nextTarget(from, to); ok && t.next >= to && t.single {
+		return string(NameValue(p.src, p.toks[t.start]))
+	}
+	return ""
 }
 
 // unpack binds the targets between the tokens from and to: a name, or names
@@ -485,15 +498,16 @@ func (p *peeler) tryLoop(at int, colon int) {
 	p.calls--
 	p.quiet--
 	result := loopResult{end: s.end}
-	for name, before := range f.before {
-		v, ok := p.env[name]
-		if !ok || !(v.isText() || v.isList() || v.kind == dict) || same(v, before) {
+	for i := range f.before {
+		b := &f.before[i]
+		v, ok := p.env[b.name]
+		if !ok || !(v.isText() || v.isList() || v.kind == dict) || same(v, b.value) {
 			continue
 		}
 		if result.names == nil {
 			result.names = map[string]value{}
 		}
-		result.names[name] = v
+		result.names[b.name] = v
 	}
 	f.free = nil
 	p.popFrame(f)

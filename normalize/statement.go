@@ -94,7 +94,7 @@ func (p *peeler) assignment() {
 		if !bound {
 			p.drop(v)
 		}
-	case p.augmented() != "":
+	case p.isAugmented():
 		op := p.augmented()
 		target := suite{start, p.i}
 		p.advance()
@@ -146,6 +146,11 @@ func (p *peeler) isTarget(at int) bool {
 	alone := p.i == here
 	p.i = here
 	return alone
+}
+
+// isAugmented reports whether an augmented assignment is to be read next.
+func (p *peeler) isAugmented() bool {
+	return p.i < len(p.toks) && p.toks[p.i].code == otherOp && p.augmented() != ""
 }
 
 // augmented gives the operator of the augmented assignment to be read next, or
@@ -211,7 +216,9 @@ func (p *peeler) assign(t suite, item itemPlace, v value) bool {
 	var scratch [64]byte
 	name := append(append(scratch[:0], '.'), NameValue(p.src, p.toks[t.start+2])...)
 	if !v.known() && p.frame == nil {
-		delete(p.env, string(name))
+		if p.ever.has(name[1:], true) {
+			delete(p.env, string(name))
+		}
 		return true
 	}
 	p.bindName(string(name), v)
@@ -225,7 +232,7 @@ func (p *peeler) bind(at int, v value) {
 		p.keepOuter(string(name))
 	}
 	if !v.known() && p.frame == nil {
-		if p.i >= p.maybe || p.again {
+		if (p.i >= p.maybe || p.again) && p.ever.has(name, false) {
 			delete(p.env, string(name))
 		}
 		return

@@ -7,7 +7,11 @@ type Token struct {
 	Start, End int32
 	Kind       TokenKind
 	Flags      TokenFlags
+	code       uint8 // which operator or keyword it is; 0 for all else
 }
+
+// IsOp reports whether the token is the operator c, of one byte.
+func (t Token) IsOp(c byte) bool { return t.code == c }
 
 // Span is the token's place in its text.
 func (t Token) Span() Span { return Span{int(t.Start), int(t.End)} }
@@ -75,49 +79,111 @@ const (
 	First                           // the first token of a logical line
 )
 
-// keyword reports whether a name is a keyword in the sense of [Keyword].
-func keyword(word []byte) bool {
-	switch len(word) {
-	case 2:
-		switch string(word) {
-		case "if", "in", "is", "or", "as":
-			return true
-		}
-	case 3:
-		switch string(word) {
-		case "def", "for", "and", "not", "try", "del":
-			return true
-		}
-	case 4:
-		switch string(word) {
-		case "from", "else", "elif", "with", "None", "True", "pass":
-			return true
-		}
-	case 5:
-		switch string(word) {
-		case "class", "False", "raise", "while", "break", "yield":
-			return true
-		}
-	case 6:
-		switch string(word) {
-		case "import", "return", "except", "lambda", "assert", "global":
-			return true
-		}
-	case 7:
-		return string(word) == "finally"
-	case 8:
-		return string(word) == "continue"
+// The codes of keywords and of the operators of more than one byte. An operator
+// of one byte, which is ASCII, is its own code. The keywords from wordDef to
+// wordElif can only stand at the start of a statement.
+const (
+	otherOp uint8 = 0x80 + iota
+	opEqual
+	opUnequal
+	opLessEqual
+	opMoreEqual
+	opShiftLeft
+	opShiftRight
+	opWholeDivide
+	opPower
+	wordDef
+	wordClass
+	wordImport
+	wordReturn
+	wordTry
+	wordExcept
+	wordFinally
+	wordWhile
+	wordWith
+	wordRaise
+	wordPass
+	wordBreak
+	wordContinue
+	wordDel
+	wordGlobal
+	wordAssert
+	wordElif
+	wordIf
+	wordIn
+	wordIs
+	wordOr
+	wordAs
+	wordFor
+	wordAnd
+	wordNot
+	wordFrom
+	wordElse
+	wordNone
+	wordTrue
+	wordFalse
+	wordYield
+	wordLambda
+)
+
+// keywords are the keywords in the sense of [Keyword], in the order of their
+// codes from wordDef on.
+var keywords = [...]string{
+	"def", "class", "import", "return", "try", "except", "finally", "while", "with", "raise", "pass", "break",
+	"continue", "del", "global", "assert", "elif", "if", "in", "is", "or", "as", "for", "and", "not", "from",
+	"else", "None", "True", "False", "yield", "lambda",
+}
+
+// keywordSlots finds the code of a keyword by its slot.
+var keywordSlots = func() (t [128]uint8) {
+	for i, word := range keywords {
+		t[keywordSlot([]byte(word))] = wordDef + uint8(i)
 	}
-	return false
+	return t
+}()
+
+// keywordSlot is a number below 128 that no two keywords have in common. The
+// word must have at least two bytes.
+func keywordSlot(word []byte) uint8 {
+	n := len(word)
+	return (word[0] + word[1] + 9*word[n-1] + 5*uint8(n)) & 127
+}
+
+// keyword gives the code of a keyword; 0 for other words.
+func keyword(word []byte) uint8 {
+	if len(word) < 2 {
+		return 0
+	}
+	code := keywordSlots[keywordSlot(word)]
+	if code == 0 || string(word) != keywords[code-wordDef] {
+		return 0
+	}
+	return code
 }
 
 // startsStatement reports whether a keyword can only stand at the start of a
 // statement, so that a bracket still open before it was never closed.
-func startsStatement(word []byte) bool {
-	switch string(word) {
-	case "def", "class", "import", "return", "try", "except", "finally", "while", "with",
-		"raise", "pass", "break", "continue", "del", "global", "assert", "elif":
-		return true
+func startsStatement(code uint8) bool { return code >= wordDef && code <= wordElif }
+
+// operatorCode gives the code of an operator of more than one byte.
+func operatorCode(op []byte) uint8 {
+	switch string(op) {
+	case "==":
+		return opEqual
+	case "!=", "<>":
+		return opUnequal
+	case "<=":
+		return opLessEqual
+	case ">=":
+		return opMoreEqual
+	case "<<":
+		return opShiftLeft
+	case ">>":
+		return opShiftRight
+	case "//":
+		return opWholeDivide
+	case "**":
+		return opPower
 	}
-	return false
+	return otherOp
 }
