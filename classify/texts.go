@@ -275,7 +275,7 @@ func textClass(text []byte) uint64 {
 // hasAddress reports whether text holds an IPv4 address that stands for a
 // machine elsewhere: not loopback, not a wildcard, and no version number.
 func hasAddress(text []byte) bool {
-	if bytes.IndexByte(text, '.') < 0 {
+	if bytes.IndexByte(text, '.') < 0 && !bytes.Contains(text, []byte("://")) {
 		return false
 	}
 	for i := 0; i < len(text); i++ {
