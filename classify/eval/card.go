@@ -26,7 +26,7 @@ const weaknesses = `
 - The corpus is heavy on packages of the Python index and on stealers for Windows, and thin on malicious command lines and standard input. What attackers do in containers comes from imitations written for this repository and from made variations, which are in no figure above.
 - Modules of remote-control frameworks that show no attack by themselves are often missed, and so are scripts whose harm is in where data goes, not in how.
 - Data is followed through imports, simple assignments, calls and their results; not through functions of the script's own, containers, or control flow.
-- Only windows of some 256 tokens and the script as a whole are weighed: behavior spread thinly over a large file is seen less well, and a short hostile piece among much honest code of another's often drops below the thresholds (a third of such cases, in the suite of evasions).
+- Only the six blocks of some 64 tokens that weigh most, one window of four, and the script's behaviors and shape are weighed: behavior spread thinly over a large file is seen less well, and a short hostile piece among much honest code of another's can still drop below the thresholds (see the suite of evasions).
 - What a runtime decrypts with a key that is not in the script is not seen, and a wrapper of that kind is not malicious by itself.
 - Many of the repository's own imitations were written with an eye on what earlier models missed in the same corpus: expect a little less than the figures elsewhere.
 - Some 2 % of the malicious labels of the corpus are wrong and more are arguable, mostly pieces of frameworks; recall can not reach one.
@@ -40,7 +40,7 @@ func (c *Card) Write(w io.Writer) error {
 	th := c.Model.Thresholds()
 	fmt.Fprintf(&b, "# The embedded model\n\nWritten by `kingsnake train`; do not edit.\n\n")
 	fmt.Fprintf(&b, "| | |\n|---|---|\n| Date | %s |\n| Hash (SHA-256) | `%s` |\n| Size | %d bytes |\n", c.Date.UTC().Format(time.DateOnly), c.Model.Hash(), c.Size)
-	fmt.Fprintf(&b, "| Form | linear, over the script as a whole and over its windows, of which the highest counts; 8-bit weights |\n")
+	fmt.Fprintf(&b, "| Form | linear, over the core of a script, which is the blocks that weigh most, over its windows, of which the highest counts, and over the marks of the script as a whole; 8-bit weights |\n")
 	fmt.Fprintf(&b, "| Reads | sequences of 1 to 3 tokens, calls after imports and assignments, words in strings and names, %d behaviors and their pairs, the script's shape; over all layers |\n", classify.BehaviorCount())
 	fmt.Fprintf(&b, "| Learner | FTRL-proximal, %d epochs, seed %d, rates %g and %g, L1 %g, L2 %g, a malicious cluster weighs %g benign scripts; names hidden with chance %g and words in strings with %g |\n",
 		c.Settings.Epochs, c.Settings.Seed, c.Settings.Rate, c.Settings.MarkRate, c.Settings.L1, c.Settings.L2, c.Settings.Positive, c.Settings.HideNames, c.Settings.HideTexts)
