@@ -117,7 +117,7 @@ var extractions = sync.Pool{New: func() any { return &extraction{table: make([]s
 // that are kept for other scripts: a small script is quicker in a small table.
 const (
 	minTable = 1 << 13
-	maxTable = 1 << 16
+	maxTable = 1 << 17
 	maxKept  = 1 << 19 // features of an extraction that is kept
 )
 
@@ -212,7 +212,7 @@ func roomFor[T any](list []T) []T {
 func (x *extraction) grow() {
 	old := x.table
 	n := 4 * len(old)
-	if n > 8*maxTable {
+	if n > 4*maxTable {
 		n = 2 * len(old)
 	}
 	if cap(x.spare) < n {
