@@ -26,13 +26,22 @@ func StringValue(text []byte, t Token) (value []byte, ok bool) {
 	}
 	out := make([]byte, 0, len(body))
 	for i := 0; i < len(body); {
-		if n := bytes.IndexByte(body[i:], '\\'); n != 0 {
+		if body[i] != '\\' {
+			n := bytes.IndexByte(body[i:], '\\')
 			if n < 0 {
 				n = len(body) - i
 			}
 			out = append(out, body[i:i+n]...)
 			i += n
 			continue
+		}
+		// Most escapes of long literals are these.
+		if i+4 <= len(body) && body[i+1] == 'x' {
+			if c := hexDigits[body[i+2]]<<4 | hexDigits[body[i+3]]; c < 0x80 {
+				out = append(out, byte(c))
+				i += 4
+				continue
+			}
 		}
 		var n int
 		out, n = appendEscape(out, body[i:], t.Flags&Bytes != 0)
@@ -160,6 +169,17 @@ func appendHex(out, s []byte, digits int, isBytes bool) ([]byte, int) {
 	}
 	return appendChar(out, v, isBytes), 2 + digits
 }
+
+// hexDigits gives the values of hexadecimal digits, and 256 for other bytes.
+var hexDigits = func() (t [256]int) {
+	for c := range t {
+		t[c] = 256
+		if isHex(byte(c)) {
+			t[c] = hexDigit(byte(c))
+		}
+	}
+	return t
+}()
 
 // hexDigit is the value of a hexadecimal digit.
 func hexDigit(c byte) int {
