@@ -101,11 +101,10 @@ func (w *walker) str(i int) {
 	text := body(w.bytes(i))
 	alone := w.statement && w.kind(i+1) == normalize.Newline
 	w.statement = false
-	w.x.current.shape.text(text)
 	if alone && len(w.frames) == 0 { // documentation: what it says is not done
-		w.token(hashDocument, i)
 		return
 	}
+	w.x.current.shape.text(text)
 	if len(w.frames) > 0 && len(text) <= 128 {
 		w.frames[len(w.frames)-1].text = text
 	}

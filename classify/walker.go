@@ -180,7 +180,6 @@ var (
 	hashOther    = hashBytes("other")
 	hashHex      = hashBytes("HEX")
 	hashNumber   = hashBytes("NUMBER")
-	hashDocument = hashBytes("DOCUMENTATION")
 	hashShort    = hashBytes("SHORT")
 	hashText     = hashBytes("TEXT")
 	hashPoint    = hashBytes(".")
