@@ -15,7 +15,7 @@ const (
 	maxMade      = 12 << 20 // bytes of all layers, and of the values made while one of them is read
 	maxWork      = 48 << 20 // bytes of all values made, final and intermediate
 	maxAllTokens = 3 << 18  // of all layers together
-	maxSteps     = 1 << 20  // tokens evaluated again, for loops and functions
+	maxSteps     = 1 << 17  // tokens evaluated again, for loops and functions
 	maxRead      = 64 << 20 // bytes read by operations on values
 	maxConstants = 1024     // of one layer
 	maxConstant  = 4096     // bytes of one
