@@ -117,7 +117,7 @@ func TestWeightsCountAClusterOnce(t *testing.T) {
 		example(false, "x", "p", -1),
 	}
 	got := train.Weigh(examples, 8)
-	want := []float64{4, 4, 4, 4, 4, 4, 2.4, 1}
+	want := []float64{4, 4, 4, 4, 4, 4, 4.8, 1}
 	for i := range want {
 		if math.Abs(got[i]-want[i]) > 1e-9 {
 			t.Errorf("weight of example %d = %v, want %v", i, got[i], want[i])

@@ -19,7 +19,7 @@ const yoursWeight = 2
 
 // Weigh gives each example its weight: a malicious cluster counts once,
 // however many members and forms it has; a repository with n clusters counts
-// √n times; a text that shows little evidence of what its label says counts
+// √n times; a text that shows no evidence of what its label says counts
 // less; and so does a rewritten form. Somebody's own scripts count more than what
 // stands beside them.
 func Weigh(examples []*Example, positive float64) []float64 {
@@ -43,10 +43,7 @@ func Weigh(examples []*Example, positive float64) []float64 {
 		}
 		w := positive * weights[i] / members[key(e)]
 		w /= math.Sqrt(float64(len(clusters[e.Group])))
-		switch {
-		case e.Evidence == 0:
-			w *= 0.3
-		case e.Evidence == 1:
+		if e.Evidence == 0 {
 			w *= 0.6
 		}
 		if e.Kind == "c" || e.Kind == "stdin" {
