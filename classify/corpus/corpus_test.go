@@ -22,7 +22,7 @@ func TestOwnCorpusHasPairsOfBothLabels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := map[string]string{}
+	seen, names := map[string]string{}, map[string]bool{}
 	var bad, good int
 	for _, row := range rows {
 		if row.Malicious {
@@ -34,6 +34,10 @@ func TestOwnCorpusHasPairsOfBothLabels(t *testing.T) {
 			t.Errorf("%s and %s are the same script", other, row.Origin)
 		}
 		seen[row.ID] = row.Origin
+		if names[row.Origin] {
+			t.Errorf("%s stands there twice: its scripts would count as one", row.Origin)
+		}
+		names[row.Origin] = true
 		if !row.TrainOnly() {
 			t.Errorf("%s may be judged; what was written for training may not", row.Origin)
 		}
