@@ -29,7 +29,8 @@ func (m *pickleMachine) step() bool {
 		return true
 	case '2':
 		s := m.pop()
-		return m.push(s) && m.push(s)
+		first := m.push(s)
+		return m.push(s) && first
 	case 'N':
 		return m.push("None")
 	case 0x88:
