@@ -411,12 +411,13 @@ func (e *explainer) span(s *segment, place int32) Span {
 
 func indent(text []byte) int { return len(text) - len(bytes.TrimLeft(text, " \t")) }
 
-// where says in words where spans stand. Lines of a decoded text are its own.
+// where says in words where spans stand. Lines of a decoded text are its own,
+// and those of compiled code the ones that were compiled, where they are known.
 func (e *explainer) where(spans []Span) string {
 	var out []string
 	for i := 0; i < len(spans) && len(out) < 3; {
 		layer := spans[i].Layer
-		var lines []int
+		var lines, sources []int
 		for ; i < len(spans) && spans[i].Layer == layer; i++ {
 			first, last := spans[i].Line, spans[i].EndLine
 			if layer > 0 {
@@ -427,10 +428,33 @@ func (e *explainer) where(spans []Span) string {
 			for ; first <= last && len(lines) < maxPlaces; first++ {
 				lines = append(lines, first)
 			}
+			sources = append(sources, e.sourceLines(spans[i])...)
 		}
-		out = append(out, inWords(lines)+e.decoded(layer, spans[i-1]))
+		of := ""
+		if len(sources) > 0 {
+			lines, of = sources, " of the compiled source"
+		}
+		out = append(out, inWords(lines)+of+e.decoded(layer, spans[i-1]))
 	}
 	return strings.Join(out, "; ")
+}
+
+// sourceLines are the lines that the lines of a span were compiled from, as far
+// as they are known.
+func (e *explainer) sourceLines(s Span) []int {
+	l := &e.text.Layers[s.Layer]
+	var lines []int
+	for at := s.Start; at < s.End && len(lines) < maxPlaces; {
+		if line := l.SourceLine(at); line > 0 {
+			lines = append(lines, line)
+		}
+		next := bytes.IndexByte(l.Text[at:s.End], '\n')
+		if next < 0 {
+			break
+		}
+		at += next + 1
+	}
+	return lines
 }
 
 // inWords is "line 3", or "lines 3-5, 9".

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/base64"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -180,6 +181,43 @@ func BenchmarkReasonsOfHostileText(b *testing.B) {
 				m.Judge(text)
 			}
 		})
+	}
+}
+
+// Of compiled code, the lines count that were compiled.
+func TestWhereNamesTheCompiledLine(t *testing.T) {
+	code, err := os.ReadFile("../normalize/bytecode/testdata/lines/3.11.pyc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var archive bytes.Buffer
+	z := zip.NewWriter(&archive)
+	w, err := z.Create("pkg/__main__.pyc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(code); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	coded := base64.StdEncoding.EncodeToString(code[16:])
+	for name, test := range map[string]struct{ src, want string }{
+		"a .pyc":     {string(code), " of the compiled source, decoded from pyc"},
+		"marshal":    {"import marshal, base64\nexec(marshal.loads(base64.b64decode('" + coded + "')))\n", " of the compiled source, decoded from base64+marshal at line 2"},
+		"an archive": {archive.String(), " of the compiled source of pkg/__main__.pyc, decoded from zip+pyc"},
+	} {
+		v := saying(t).Judge(normalize.Normalize([]byte(test.src)))
+		var all []string
+		found := false
+		for _, r := range v.Reasons {
+			all = append(all, r.Where)
+			found = found || strings.HasSuffix(r.Where, "line 11"+test.want)
+		}
+		if !found {
+			t.Errorf("%s: no reason stands on %q, but on %q", name, "line 11"+test.want, all)
+		}
 	}
 }
 

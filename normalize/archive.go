@@ -64,14 +64,14 @@ func (u *unpacker) container() (before int) {
 		if data[0]&0x7f == 'c' {
 			whole.Transform = "marshal"
 		}
-		source, wrong, ok := compiled(data, min(maxOutput, u.left()))
+		source, lines, wrong, ok := compiled(data, min(maxOutput, u.left()))
 		if wrong != "" {
 			u.note("read the script in part: %s", wrong)
 		}
 		if !ok || !u.spend(len(source)) {
 			return len(data)
 		}
-		whole.Text = source
+		whole.Text, whole.lines = source, u.keep(lines)
 		u.add(whole)
 		return 0
 	}
@@ -99,12 +99,12 @@ func (u *unpacker) members(data []byte, like Layer) int {
 			u.note("left %d of %d Python files in a zip archive out", len(files)-k, len(files))
 			break
 		}
-		text, step := u.member(file, min(maxMember, maxMembersBytes-total))
+		text, lines, step := u.member(file, min(maxMember, maxMembersBytes-total))
 		total += len(text)
 		if len(text) == 0 {
 			continue
 		}
-		like.Transform, like.Text, like.Name = step, text, file.Name
+		like.Transform, like.Text, like.lines, like.Name = step, text, lines, file.Name
 		like.Executed = priority(file.Name) < priorityOther
 		if u.add(like) > 0 {
 			added++
@@ -113,40 +113,41 @@ func (u *unpacker) members(data []byte, like Layer) int {
 	return added
 }
 
-// member reads one file of an archive, and the step that made it a text.
-func (u *unpacker) member(file *zip.File, limit int) (text []byte, step string) {
+// member reads one file of an archive, and the step that made it a text. lines
+// says which lines of its source a compiled one came from.
+func (u *unpacker) member(file *zip.File, limit int) (text []byte, lines *bytecode.Lines, step string) {
 	switch {
 	case file.Flags&1 != 0:
 		u.note("left %.80q in a zip archive out: it is encrypted", file.Name)
-		return nil, ""
+		return nil, nil, ""
 	case file.UncompressedSize64 > 1<<20 && file.UncompressedSize64/max(file.CompressedSize64, 1) > maxRatio:
 		u.note("left %.80q in a zip archive out: it would grow more than %d times", file.Name, maxRatio)
-		return nil, ""
+		return nil, nil, ""
 	}
 	limit = min(limit, u.left())
 	r, err := file.Open()
 	if err != nil {
 		u.note("left %.80q in a zip archive out: %s", file.Name, strings.TrimPrefix(err.Error(), "zip: "))
-		return nil, ""
+		return nil, nil, ""
 	}
 	text, _ = readUpTo(r, limit) // what came before an error counts
 	if uint64(len(text)) < file.UncompressedSize64 {
 		u.note("read %d bytes of %.80q in a zip archive", len(text), file.Name)
 	}
 	if !u.spend(len(text)) {
-		return nil, ""
+		return nil, nil, ""
 	}
 	if !bytecode.IsCode(text) {
-		return text, "zip"
+		return text, nil, "zip"
 	}
-	source, wrong, _ := compiled(text, min(maxOutput, u.left()))
+	source, lines, wrong, _ := compiled(text, min(maxOutput, u.left()))
 	if wrong != "" {
 		u.note("read %.80q in a zip archive in part: %s", file.Name, wrong)
 	}
 	if !u.spend(len(source)) {
-		return nil, ""
+		return nil, nil, ""
 	}
-	return source, "zip+pyc"
+	return source, u.keep(lines), "zip+pyc"
 }
 
 // The order in which the files of an archive are read.

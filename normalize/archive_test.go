@@ -157,15 +157,62 @@ func TestLayersInAnArchive(t *testing.T) {
 	}
 }
 
+// Layers written from compiled code know the lines that were compiled, however
+// they were reached.
+func TestSourceLine(t *testing.T) {
+	t.Parallel()
+	code := pyc(t)
+	coded := base64.StdEncoding.EncodeToString(code[16:])
+	const statement = "s.connect(('192.0.2.1', 4444))" // on line 47 of the sample
+	for _, test := range []struct {
+		name string
+		data []byte
+		want int
+	}{
+		{"a .pyc", code, 47},
+		{"marshal data", code[16:], 47},
+		{"in an archive", zipped(t, file{"pkg/__main__.pyc", string(code)}), 47},
+		{"executed", []byte("import marshal, base64\nexec(marshal.loads(base64.b64decode('" + coded + "')))\n"), 47},
+		{"through names", []byte("import marshal, base64\na = base64.b64decode('" + coded + "')\nb = marshal.loads(a)\nexec(b)\n"), 47},
+		{"guessed", []byte("import base64\ndata = base64.b64decode('" + coded + "')\n"), 47},
+		{"plain text", []byte("import base64\nexec(base64.b64decode('" +
+			base64.StdEncoding.EncodeToString([]byte("import socket\n"+statement+"\n")) + "'))\n"), 0},
+	} {
+		text := Normalize(test.data)
+		got := -1
+		for i := range text.Layers {
+			if at := bytes.Index(text.Layers[i].Text, []byte(statement)); at >= 0 {
+				got = text.Layers[i].SourceLine(at)
+			}
+		}
+		if got != test.want {
+			t.Errorf("%s: want line %d, got %d", test.name, test.want, got)
+		}
+		if text.Layers[0].SourceLine(0) != 0 {
+			t.Errorf("%s: the script itself was compiled", test.name)
+		}
+	}
+}
+
+// What is kept of lines is bounded over all layers.
+func TestKeptLinesAreBounded(t *testing.T) {
+	t.Parallel()
+	_, lines, _, ok := compiled(pyc(t), 1<<20)
+	u := unpacker{lines: maxLines - lines.Size()}
+	if !ok || u.keep(lines) == nil || u.keep(lines) != nil || u.keep(nil) != nil {
+		t.Errorf("more is kept than the bound, or less, of %d bytes", lines.Size())
+	}
+}
+
 // What cannot be read of marshal data is said in the text it becomes.
 func TestMarshalSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	code := pyc(t)[16:]
-	text, ok := decodeMarshal(code[:len(code)-100], nil, 1<<16)
+	text, _, ok := decodeMarshal(code[:len(code)-100], 1<<16)
 	if !ok || !bytes.Contains(text, []byte("import os")) || !bytes.Contains(text, []byte("# marshal data: byte ")) {
 		t.Errorf("ok %t, text:\n%s", ok, text)
 	}
-	if _, ok := decodeMarshal([]byte("\xe3\x00"), nil, 1<<16); ok {
+	if _, _, ok := decodeMarshal([]byte("\xe3\x00"), 1<<16); ok {
 		t.Error("two bytes are taken for code")
 	}
 }

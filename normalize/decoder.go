@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"kingsnake/normalize/bytecode"
 )
 
 // decoder undoes one encoding. To add one, write its decode function in a file
@@ -28,6 +30,9 @@ type decoder struct {
 	// a key: they are keys, in the order of the call, those of a constructor
 	// ("Fernet(key).decrypt(token)") behind those of its method.
 	keyed func(in []byte, keys [][]byte, options []int64, limit int) (out []byte, ok bool)
+	// compiled takes the place of decode for what is written as source again:
+	// lines says which lines the text came from.
+	compiled func(in []byte, limit int) (out []byte, lines *bytecode.Lines, ok bool)
 }
 
 // decoders are all that is known.
@@ -106,9 +111,9 @@ var decoders = []decoder{
 		keyed: decodeAES,
 	},
 	{
-		name:   "marshal",
-		calls:  []string{"marshal.loads"},
-		decode: decodeMarshal,
+		name:     "marshal",
+		calls:    []string{"marshal.loads"},
+		compiled: decodeMarshal,
 	},
 	{
 		name: "pickle",
@@ -143,35 +148,40 @@ func (p *peeler) decode(d *decoder, v value, rest []value) value {
 			keys = append(keys, arg.raw())
 		}
 	}
-	out, ok := p.run1(d, v.raw(), keys, options)
+	out, lines, ok := p.run1(d, v.raw(), keys, options)
 	if !ok {
 		return value{}
 	}
-	return p.derive(v, bytesText, out, d.name)
+	return p.derive(v, bytesText, out, d.name).from(lines)
 }
 
 // run1 runs a decoder within what may still be made.
-func (p *peeler) run1(d *decoder, in []byte, keys [][]byte, options []int64) ([]byte, bool) {
+func (p *peeler) run1(d *decoder, in []byte, keys [][]byte, options []int64) ([]byte, *bytecode.Lines, bool) {
 	limit := min(maxOutput, p.u.left())
 	if limit == 0 {
-		return nil, false
+		return nil, nil, false
 	}
-	out, ok := d.run(in, keys, options, limit)
+	out, lines, ok := d.run(in, keys, options, limit)
 	if len(out) >= limit {
 		p.u.note("cut the output of %s at %d bytes", d.name, limit)
 	}
 	if !ok || !p.u.spend(len(out)) {
-		return nil, false
+		return nil, nil, false
 	}
-	return out, true
+	return out, p.u.keep(lines), true
 }
 
 // run decodes in.
-func (d *decoder) run(in []byte, keys [][]byte, options []int64, limit int) ([]byte, bool) {
-	if d.keyed != nil {
-		return d.keyed(in, keys, options, limit)
+func (d *decoder) run(in []byte, keys [][]byte, options []int64, limit int) (out []byte, lines *bytecode.Lines, ok bool) {
+	switch {
+	case d.compiled != nil:
+		return d.compiled(in, limit)
+	case d.keyed != nil:
+		out, ok = d.keyed(in, keys, options, limit)
+	default:
+		out, ok = d.decode(in, options, limit)
 	}
-	return d.decode(in, options, limit)
+	return out, nil, ok
 }
 
 // decodeCodec is v.decode(codec).

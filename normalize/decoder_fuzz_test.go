@@ -27,14 +27,14 @@ func fuzzDecoder(f *testing.F, name string, seeds ...string) {
 		const limit = 1000
 		before := bytes.Clone(in)
 		keys := [][]byte{in[:min(len(in), 44)], in}
-		out, ok := d.run(in, keys, []int64{option}, limit)
+		out, _, ok := d.run(in, keys, []int64{option}, limit)
 		if len(out) > limit {
 			t.Errorf("%s made %d bytes of at most %d", d.name, len(out), limit)
 		}
 		if !bytes.Equal(in, before) {
 			t.Errorf("%s changed its input", d.name)
 		}
-		again, okAgain := d.run(in, keys, []int64{option}, limit)
+		again, _, okAgain := d.run(in, keys, []int64{option}, limit)
 		if ok != okAgain || !bytes.Equal(out, again) {
 			t.Errorf("%s gave %q, then %q", d.name, out, again)
 		}

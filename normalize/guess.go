@@ -125,7 +125,7 @@ func (p *peeler) guessRun(v value, from, to int, hex bool) bool {
 	if !ok || isBinary(head) && !isPacked(head) && !isUTF16(head) {
 		return false
 	}
-	data, ok := p.run1(d, run, nil, nil)
+	data, _, ok := p.run1(d, run, nil, nil)
 	if !ok {
 		return false
 	}
@@ -195,12 +195,12 @@ func (p *peeler) unpackBinary(v value) (value, bool) {
 		case 0xfd:
 			d = callDecoders["lzma.decompress"]
 		}
-		if data, ok := p.run1(d, v.data, nil, nil); ok {
+		if data, _, ok := p.run1(d, v.data, nil, nil); ok {
 			return p.derive(v, bytesText, data, p.guessed(v, d.name)), true
 		}
 	case bytecode.IsCode(v.data):
-		if data, ok := p.run1(callDecoders["marshal.loads"], v.data, nil, nil); ok {
-			return p.derive(v, text, data, p.guessed(v, "marshal")), true
+		if data, lines, ok := p.run1(callDecoders["marshal.loads"], v.data, nil, nil); ok {
+			return p.derive(v, text, data, p.guessed(v, "marshal")).from(lines), true
 		}
 	case isUTF16(v.data):
 		if data, ok := decodeUTF16(v.data[:len(v.data)&^1]); ok && p.u.spend(len(data)) {

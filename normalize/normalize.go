@@ -37,7 +37,8 @@
 //
 // A script that is no text, but compiled code or an archive with a program in
 // it, has layers for what that holds; so has data of these kinds inside a text.
-// Compiled code is written as source again, see package bytecode.
+// Compiled code is written as source again, see package bytecode;
+// [Layer.SourceLine] gives the lines that were compiled.
 //
 // A script in an encoding that changes its letters, by a mark or a cookie as in
 // PEP 263 (UTF-16, UTF-7, rot13, escapes), has a layer for what Python reads.
@@ -88,7 +89,11 @@
 // a decoder, see docs/how-to-add-a-decoder.md.
 package normalize
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+
+	"kingsnake/normalize/bytecode"
+)
 
 // Text is a script and everything peeled out of it. Layers[0] is the script
 // itself; a layer always stands behind the one it was peeled out of. A Text is
@@ -118,7 +123,8 @@ type Layer struct {
 	Tokens    []Token
 	Constants []Constant
 
-	pieces []piece // how Text maps to Parent's text
+	pieces []piece         // how Text maps to Parent's text
+	lines  *bytecode.Lines // of what Text was compiled from; nil if it was not, or is not known
 }
 
 // Constant is a text that a layer puts together and that is too short or too

@@ -137,6 +137,12 @@ func (t *Text) Line(offset int) int {
 	return 1 + int(t.lines.counts[k]) + lineEnds(t.lines.text, k*lineBlock, offset)
 }
 
+// SourceLine is the line of the source, counted from 1, that the byte at offset
+// of the layer's text was compiled from, as the compiled code has it. It is 0
+// where that is not known, and in layers that were not written from compiled
+// code.
+func (l *Layer) SourceLine(offset int) int { return l.lines.At(offset) }
+
 // LineSpan returns the bytes of a line of the script, counted from 1, without
 // its end. The span of a line that does not exist is empty.
 func (t *Text) LineSpan(line int) Span {

@@ -41,6 +41,7 @@ type unpacker struct {
 	seen   map[uint64][]int // layers by the hash of their text
 	made   int              // bytes of layers, and of values of the one that is read
 	work   int              // bytes of values made
+	lines  int              // bytes of what is known of the lines of compiled code
 	tokens int              // of all layers
 	text   int              // bytes of the script before what is no text
 	steps  int              // tokens evaluated again
@@ -367,6 +368,7 @@ func (p *peeler) addLayer(v value, steps string, executed bool) {
 		Depth:     parent.Depth + 1,
 		Site:      site(v),
 		pieces:    p.pieces(v),
+		lines:     v.lines(),
 	})
 	if k > 0 && executed {
 		p.u.layers[k].Executed = true

@@ -3,6 +3,8 @@ package normalize
 import (
 	"strings"
 	"unicode/utf8"
+
+	"kingsnake/normalize/bytecode"
 )
 
 // valueKind says what is known about the value of an expression.
@@ -46,10 +48,11 @@ type extra struct {
 	ints   []int32
 	code   *code
 	pieces []piece
-	steps  string  // how data was made, as in Layer.Transform
-	buffer *buffer // that data stands in, if more may be appended there
-	used   bool    // became part of another value, or was executed
-	owned  bool    // data is nobody else's and may be changed
+	steps  string          // how data was made, as in Layer.Transform
+	lines  *bytecode.Lines // of the compiled source that data was written from
+	buffer *buffer         // that data stands in, if more may be appended there
+	used   bool            // became part of another value, or was executed
+	owned  bool            // data is nobody else's and may be changed
 }
 
 // buffer is what a sum grows in. Values that were taken on the way share it:
@@ -68,6 +71,22 @@ func (v value) steps() string {
 		return ""
 	}
 	return v.extra.steps
+}
+
+// from is v as a text that was written from compiled code.
+func (v value) from(lines *bytecode.Lines) value {
+	if v.extra != nil {
+		v.extra.lines = lines
+	}
+	return v
+}
+
+// lines are those of the compiled source that v was written from, if it was.
+func (v value) lines() *bytecode.Lines {
+	if v.extra == nil {
+		return nil
+	}
+	return v.extra.lines
 }
 
 // maxStepNames bounds the steps that are named for one value.

@@ -236,7 +236,10 @@ func (w *walker) flushImport() {
 	}
 	w.imports = nil
 	if len(imp.names) > 0 {
+		source := w.source
+		w.source = imp.source
 		w.statement("from ", imp.module, " import ", strings.Join(imp.names, ", "))
+		w.source = source
 		imp.names = nil
 	}
 }
@@ -317,7 +320,7 @@ func (w *walker) statementStep(in *instruction) {
 // importName begins an import statement.
 func (w *walker) importName(in *instruction) {
 	names, level := w.pop(), w.pop()
-	imp := &importing{module: name(w.code.Names, in.arg), from: names.kind == tuple || names.inner != nil}
+	imp := &importing{module: name(w.code.Names, in.arg), from: names.kind == tuple || names.inner != nil, source: w.source}
 	if level.kind == constant && len(level.text) == 1 && level.text[0] >= '1' && level.text[0] <= '9' {
 		if imp.module == "_" {
 			imp.module = ""

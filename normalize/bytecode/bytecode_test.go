@@ -50,7 +50,7 @@ func TestRenderGolden(t *testing.T) {
 			if f.Version.String() != version {
 				t.Errorf("want version %s, got %s", version, f.Version)
 			}
-			got, cut := Render(f, 1<<20)
+			got, _, cut := Render(f, 1<<20)
 			if cut != "" {
 				t.Errorf("cut: %s", cut)
 			}
@@ -96,7 +96,7 @@ func TestRenderShowsTheSample(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, _ := Render(f, 1<<20)
+		text, _, _ := Render(f, 1<<20)
 		for _, part := range want {
 			if !bytes.Contains(text, []byte(part)) {
 				t.Errorf("%s: no %q in the rendering", version, part)
@@ -115,8 +115,8 @@ func TestReadBareCode(t *testing.T) {
 			continue
 		}
 		want, _ := Read(data)
-		a, _ := Render(want, 1<<20)
-		b, _ := Render(f, 1<<20)
+		a, _, _ := Render(want, 1<<20)
+		b, _, _ := Render(f, 1<<20)
 		// Versions next to each other may have the same instructions.
 		if !bytes.Equal(a, b) {
 			t.Errorf("%s is rendered as %s:\n%s", version, f.Version, cmp.Diff(string(a), string(b)))
@@ -135,7 +135,7 @@ func TestReadTruncated(t *testing.T) {
 			if err == nil {
 				t.Fatalf("%s: no error for %d of %d bytes", version, n, len(data))
 			}
-			text, _ := Render(f, 1<<20)
+			text, _, _ := Render(f, 1<<20)
 			shown = shown || bytes.Contains(text, []byte("import os"))
 		}
 		if !shown {
@@ -241,7 +241,7 @@ func TestRender314(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, cut := Render(f, 1<<20)
+	got, _, cut := Render(f, 1<<20)
 	want := "import os\nos.system('id')\nargv = argv[slice(1, None, None)]\nargv(b'raw', 7)\n"
 	if string(got) != want || cut != "" {
 		t.Errorf("want %q, got %q, cut %q", want, got, cut)
@@ -256,7 +256,7 @@ func TestRenderUnknownVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Version = Version{3, 99}
-	text, cut := Render(f, 1<<20)
+	text, _, cut := Render(f, 1<<20)
 	if !strings.Contains(cut, "3.99") || !bytes.Contains(text, []byte("b64decode\n")) || !bytes.Contains(text, []byte("('192.0.2.1', 4444)\n")) {
 		t.Errorf("cut %q, text:\n%s", cut, text)
 	}
@@ -277,7 +277,7 @@ func TestRenderIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, cut := Render(f, 1<<16)
+	text, _, cut := Render(f, 1<<16)
 	if len(text) > 1<<16 {
 		t.Errorf("got %d bytes, cut %q", len(text), cut)
 	}
@@ -296,7 +296,7 @@ func TestRenderIsBounded(t *testing.T) {
 	if f, err = Read(data); err != nil {
 		t.Fatal(err)
 	}
-	if text, _ = Render(f, 1<<16); len(text) > 1<<16 {
+	if text, _, _ = Render(f, 1<<16); len(text) > 1<<16 {
 		t.Errorf("got %d bytes", len(text))
 	}
 }
@@ -329,12 +329,12 @@ func FuzzRead(f *testing.F) {
 		if err == nil && file.Code == nil {
 			t.Error("neither code nor an error")
 		}
-		text, cut := Render(file, limit)
+		text, _, cut := Render(file, limit)
 		if len(text) > limit {
 			t.Errorf("got %d bytes of at most %d", len(text), limit)
 		}
 		again, _ := Read(data)
-		if other, c := Render(again, limit); !bytes.Equal(text, other) || c != cut {
+		if other, _, c := Render(again, limit); !bytes.Equal(text, other) || c != cut {
 			t.Error("two renderings differ")
 		}
 	})
@@ -367,7 +367,7 @@ func FuzzRender(f *testing.F) {
 		}
 		c := *file.Code
 		c.Code, c.ExceptionTable = code, exceptions
-		if text, _ := Render(File{v, &c}, limit); len(text) > limit {
+		if text, _, _ := Render(File{v, &c}, limit); len(text) > limit {
 			t.Errorf("got %d bytes of at most %d", len(text), limit)
 		}
 	})
@@ -382,7 +382,7 @@ func TestRenderLargeCode(t *testing.T) {
 	}
 	c := *f.Code
 	c.Code = bytes.Repeat(c.Code[:len(c.Code)&^1], 2*maxLive/len(c.Code)+1)
-	text, cut := Render(File{f.Version, &c}, 1<<20)
+	text, _, cut := Render(File{f.Version, &c}, 1<<20)
 	if cut == "" || !bytes.Contains(text, []byte("import os")) {
 		t.Errorf("cut %q, %d bytes of text", cut, len(text))
 	}

@@ -777,7 +777,7 @@ func (w *walker) inner(c *Code, isClass bool) {
 		n.release()
 	}
 	if len(w.r.out) == before {
-		w.r.line(w.indent+1, leaf("pass"))
+		w.r.line(w.indent+1, leaf("pass"), w.source)
 	}
 }
 

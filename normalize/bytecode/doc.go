@@ -2,7 +2,8 @@
 // and writes it as source text again, without executing anything.
 //
 //	file, err := bytecode.Read(data)   // err says what was wrong; file holds what could be read
-//	text, cut := bytecode.Render(file, 1<<20)
+//	text, lines, cut := bytecode.Render(file, 1<<20)
+//	line := lines.At(offset) // of the source, for a byte of text
 //
 // # Reading
 //
@@ -28,6 +29,15 @@
 // 3.7.16, 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1 and 3.13.0 made; small ones
 // are in testdata. 3.14 was written from public tables alone, and is checked
 // with instructions put together by hand.
+//
+// # Lines
+//
+// [Lines] says which line of the source each line of the text came from: that
+// of the instruction that ends the statement, which is where the statement
+// begins. Up to 3.7 it may be a later line of a statement of several lines. The
+// documentation of a function has none. Nor has code whose table of lines was
+// emptied, from 3.10 on; up to 3.9, all of it is then on the first line of its
+// function. A table may lie; it never changes the text.
 //
 // # What it leaves out
 //

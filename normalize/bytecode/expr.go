@@ -94,6 +94,7 @@ type importing struct {
 	module string
 	from   bool
 	names  []string
+	source int32 // the line of the source
 }
 
 // The bounds of one expression.

@@ -115,6 +115,8 @@ func (w *walker) handler(t try) {
 	w.settle(t.depth)
 	w.push(nothing)
 	w.push(nothing)
+	source := w.source
+	w.locate(&w.ins[i+1])
 	switch {
 	case w.op(i+1) == "POP_TOP":
 		w.open(block{kind: exceptBlock, end: w.skip[t.handler], try: -1}, leaf("except:"))
@@ -132,7 +134,7 @@ func (w *walker) handler(t try) {
 	for k := range w.blocks {
 		w.blocks[k].end = ends[k]
 	}
-	w.stack, w.merges = stack, merges
+	w.stack, w.merges, w.source = stack, merges, source
 }
 
 // tests reports whether a handler asks for the class of its exception before
@@ -450,7 +452,7 @@ func (w *walker) jumpIf(i int, in *instruction, cond *expr, when bool) int {
 			// "while True:" becomes what it is.
 			w.r.out = w.r.out[:top.line]
 			w.indent--
-			w.r.line(w.indent, join(precTuple, "while ", shown, ":"))
+			w.r.line(w.indent, join(precTuple, "while ", shown, ":"), w.source)
 			w.indent++
 			top.body, top.cond, top.next, top.isNot = len(w.r.out), cond, in.next, when
 			return i + 1
@@ -529,7 +531,7 @@ func (w *walker) joinTests(in *instruction, cond *expr, when bool) bool {
 	}
 	w.r.out = w.r.out[:top.line]
 	w.indent--
-	w.r.line(w.indent, join(precTuple, head, whole, ":"))
+	w.r.line(w.indent, join(precTuple, head, whole, ":"), top.source)
 	w.indent++
 	top.body, top.cond, top.isNot, top.next = len(w.r.out), whole, false, in.next
 	return true

@@ -15,6 +15,7 @@ type instruction struct {
 	next   int // first byte of the next one
 	target int // of a jump, else -1
 	jumps  bool
+	line   int32 // of the source, 0 if not known
 }
 
 // instructionSet is what the bytes of a version mean.

@@ -18,10 +18,11 @@ const (
 )
 
 // Render writes the code of a file as Python-like text of at most limit bytes.
-// cut says what was left out, in words; it is empty when nothing was.
-func Render(f File, limit int) (text []byte, cut string) {
+// lines says where the text came from. cut says what was left out, in words; it
+// is empty when nothing was.
+func Render(f File, limit int) (text []byte, lines *Lines, cut string) {
 	if f.Code == nil {
-		return nil, ""
+		return nil, nil, ""
 	}
 	r := &renderer{version: f.Version, limit: limit, literals: map[*Object]*expr{}}
 	if instructionSets()[f.Version] == nil {
@@ -34,7 +35,8 @@ func Render(f File, limit int) (text []byte, cut string) {
 		r.cut = fmt.Sprintf("the text ends after %d bytes", limit)
 		r.out = r.out[:limit]
 	}
-	return r.out, r.cut
+	r.lines.cut(len(r.out))
+	return r.out, r.lines.known(), r.cut
 }
 
 // renderer writes the text of a file.
@@ -50,6 +52,10 @@ type renderer struct {
 	written  int // bytes, those that were taken back included
 	nesting  int
 	literals map[*Object]*expr
+
+	lines     Lines
+	lineCount int // that were written, those that were taken back included
+	tables    int // bytes of the tables of lines that were read
 }
 
 // full reports whether no more is to be written.
@@ -68,8 +74,10 @@ func (r *renderer) full() bool {
 	return true
 }
 
-// line writes one statement.
-func (r *renderer) line(indent int, e *expr) {
+// line writes one statement, which came from a line of the source.
+func (r *renderer) line(indent int, e *expr, source int32) {
+	r.lineCount++
+	r.lines.add(len(r.out), source)
 	for range min(indent, maxIndent) {
 		r.out = append(r.out, "    "...)
 	}
@@ -85,18 +93,18 @@ func (r *renderer) listing(c *Code, depth int) {
 	}
 	r.steps += len(c.Names) + len(c.Consts) + 1
 	for _, n := range c.Names {
-		r.line(0, leaf(string(clean(n.Text))))
+		r.line(0, leaf(string(clean(n.Text))), 0)
 	}
 	for _, o := range c.Consts {
 		if r.full() {
 			return
 		}
 		if o.Kind == CodeObject {
-			r.line(0, join(precAtom, "def ", string(clean(nameOf(o.Code))), "(): ..."))
+			r.line(0, join(precAtom, "def ", string(clean(nameOf(o.Code))), "(): ..."), 0)
 			r.listing(o.Code, depth+1)
 			continue
 		}
-		r.line(0, r.object(o))
+		r.line(0, r.object(o), 0)
 	}
 }
 
@@ -136,20 +144,24 @@ type walker struct {
 	comp     *comprehension
 	at       int   // byte of the instruction that is followed
 	result   *expr // what was returned last
+	source   int32 // line of the source that is followed
+	first    int32 // line that the statement began with, up to 3.7
+	lines    int   // that had been written then
 }
 
 // block is an open compound statement.
 type block struct {
-	kind  blockKind
-	end   int // first byte behind it
-	start int // of a loop: what jumps back go to
-	depth int // of the stack inside
-	line  int // place of its first line in the text
-	body  int // place behind its first line
-	cond  *expr
-	next  int // byte behind its test
-	isNot bool
-	try   int // index of a try
+	kind   blockKind
+	end    int // first byte behind it
+	start  int // of a loop: what jumps back go to
+	depth  int // of the stack inside
+	line   int // place of its first line in the text
+	body   int // place behind its first line
+	cond   *expr
+	next   int // byte behind its test
+	isNot  bool
+	try    int   // index of a try
+	source int32 // line of the source that it began with
 }
 
 type blockKind uint8
@@ -199,6 +211,7 @@ func (r *renderer) walker(c *Code, indent int) *walker {
 	r.live += len(code)
 	w.size = len(code)
 	w.ins = decode(code, r.version)
+	r.number(w.ins, c)
 	w.prepare()
 	return w
 }
@@ -317,6 +330,7 @@ func (w *walker) walk(i, end int) {
 	for i >= 0 && i < end && i < len(w.ins) && !w.r.full() {
 		w.r.steps++
 		in := &w.ins[i]
+		w.locate(in)
 		if in.at != last {
 			w.arrive(in.at, i)
 			last = in.at
@@ -434,8 +448,8 @@ func (w *walker) open(b block, head *expr) {
 		b.end = w.blocks[n-1].end
 	}
 	b.depth = len(w.stack)
-	b.line = len(w.r.out)
-	w.r.line(w.indent, head)
+	b.line, b.source = len(w.r.out), w.source
+	w.r.line(w.indent, head, w.source)
 	b.body = len(w.r.out)
 	w.indent++
 	w.blocks = append(w.blocks, b)
@@ -453,7 +467,7 @@ func (w *walker) close() {
 	case b.kind == ifBlock && b.cond != nil && loop != nil && b.end >= loop.end:
 		w.r.out = w.r.out[:b.line] // a part of the test at the end of a loop
 	default:
-		w.r.line(w.indent, leaf("pass"))
+		w.r.line(w.indent, leaf("pass"), w.source)
 	}
 	w.blocks = w.blocks[:n]
 	w.indent--
@@ -504,7 +518,7 @@ func (w *walker) statement(parts ...any) {
 	if w.comp != nil {
 		return
 	}
-	w.r.line(w.indent, join(precTuple, parts...))
+	w.r.line(w.indent, join(precTuple, parts...), w.source)
 }
 
 // push and pop move expressions on and off the stack. A stack that is empty
