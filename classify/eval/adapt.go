@@ -195,7 +195,7 @@ func (c *Case) Lost() bool {
 }
 
 func (t *Tally) add(e *train.Example, l classify.Label, size map[string]float64) {
-	level := slices.Index([]classify.Label{classify.Benign, classify.Suspicious, classify.Malicious}, l)
+	level := slices.Index(labels[:], l)
 	part := 1 / max(1, size[e.Cluster])
 	if !e.Malicious {
 		t.Benign++
