@@ -76,7 +76,7 @@ func only(f *Features, blocks []int32) *Features {
 func TestMarksOfACoreAreThoseOfAScriptWithItsBlocksAlone(t *testing.T) {
 	t.Parallel()
 	f := Extract(mixed())
-	n := int32(f.Blocks())
+	n := int32(len(f.blocks))
 	if n < 3*coreBlocks || f.blocks[n-1].layer == 0 {
 		t.Fatalf("%d blocks, the last in layer %d: want more, and several layers", n, f.blocks[n-1].layer)
 	}
