@@ -104,7 +104,7 @@ func TestFeaturesDoNotDependOnWhatWasReadBefore(t *testing.T) {
 func TestEveryFeatureIsListedOnceABlock(t *testing.T) {
 	t.Parallel()
 	f := Extract(normalize.Normalize([]byte(strings.Repeat("import os; os.system('a b c'); x = 1\n", 200))))
-	for i := range f.Blocks() {
+	for i := range f.blocks {
 		block := slices.Clone(f.Block(i))
 		slices.Sort(block)
 		if n := len(slices.Compact(slices.Clone(block))); n != len(block) {

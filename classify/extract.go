@@ -54,7 +54,7 @@ const (
 	markCount   = pairMarks + hashMarks
 )
 
-// Bounds on the marks of a core.
+// Bounds on the marks of a core and of a script.
 const (
 	maxImports  = 16  // modules of which pairs are marked
 	maxRepeats  = 32  // times that a behavior is counted
@@ -109,7 +109,7 @@ type slot struct {
 }
 
 // slots is the size of the table: a block rarely has more than a few hundred
-// features. One that has is not told from the features it displaced.
+// features. Of one that has, a feature may be listed more than once.
 const slots = 1 << 12
 
 var extractions = sync.Pool{New: func() any { return &extraction{table: make([]slot, slots), number: 1} }}

@@ -50,9 +50,6 @@ func (f *Features) Set() []uint32 {
 // Size is how many features a script has: a measure of the work of judging it.
 func (f *Features) Size() int { return len(f.features) }
 
-// Blocks is how many blocks a script has.
-func (f *Features) Blocks() int { return len(f.blocks) }
-
 // Block lists the features of block i, each once. The caller must not change
 // them.
 func (f *Features) Block(i int) []uint32 { return f.features[f.start(i).features:f.blocks[i].features] }

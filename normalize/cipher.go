@@ -137,12 +137,17 @@ func ciphered(in, begun, key []byte) []byte {
 	if err != nil {
 		return nil
 	}
-	out := make([]byte, len(in))
-	n := len(begun)
-	c.XORKeyStream(out[:n], in[:n])
-	if !bytes.Equal(out[:n], begun) {
+	var head [minCipher]byte // most keys are wrong: seen before there is room for all of it
+	n := copy(head[:], in[:min(len(begun), minCipher)])
+	c.XORKeyStream(head[:n], head[:n])
+	if !bytes.HasPrefix(begun, head[:n]) {
 		return nil
 	}
+	out := make([]byte, len(in))
+	copy(out, head[:n])
 	c.XORKeyStream(out[n:], in[n:])
+	if !bytes.HasPrefix(out, begun) {
+		return nil
+	}
 	return out
 }

@@ -79,3 +79,33 @@ func TestACipherThatChangesIsNotFinished(t *testing.T) {
 		t.Errorf("finished as %q", got)
 	}
 }
+
+func TestRC4IsSeenByItsBeginning(t *testing.T) {
+	t.Parallel()
+	key := []byte("0123456789abcdef")
+	c, err := rc4.NewCipher(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hidden := make([]byte, len(long))
+	c.XORKeyStream(hidden, long)
+	late := bytes.Clone(long[:2*minCipher])
+	late[len(late)-1] ^= 1
+	for _, test := range []struct {
+		name       string
+		begun, key []byte
+		want       []byte
+	}{
+		{"the right key", long[:2*minCipher], key, long},
+		{"a short beginning", long[:minCipher/2], key, long},
+		{"all of it", long, key, long},
+		{"another key", long[:2*minCipher], []byte("another"), nil},
+		{"a beginning that ends otherwise", late, key, nil},
+		{"no key", long[:2*minCipher], nil, nil},
+		{"a text as key", long[:2*minCipher], long, nil},
+	} {
+		if got := ciphered(hidden, test.begun, test.key); !bytes.Equal(got, test.want) {
+			t.Errorf("%s: %d bytes %.40q, want %d", test.name, len(got), got, len(test.want))
+		}
+	}
+}

@@ -555,8 +555,40 @@ func (p *peeler) split(v value, args []value) value {
 
 // format is v.format(args) for fields without formats.
 func (p *peeler) format(v value, args []value) value {
-	var data []byte
 	next := 0
+	data, ok := p.fillFields(v, func(field []byte) value {
+		k := next
+		if len(field) > 3 {
+			return value{}
+		}
+		if len(field) > 0 {
+			n, err := strconv.Atoi(string(field))
+			if err != nil || n < 0 {
+				return value{}
+			}
+			k = n
+		}
+		next++
+		if k >= len(args) {
+			return value{}
+		}
+		return args[k]
+	})
+	if !ok {
+		return value{}
+	}
+	for _, arg := range args {
+		p.use(arg)
+	}
+	out := p.derive(v, v.kind, data, "format")
+	out.extra.pieces = p.formatPieces(v, args)
+	return out
+}
+
+// fillFields puts what pick gives for each field in braces in its place, and
+// one brace where there are two.
+func (p *peeler) fillFields(v value, pick func(field []byte) value) ([]byte, bool) {
+	var data []byte
 	for i := 0; i < len(v.data); i++ {
 		c := v.data[i]
 		if c != '{' && c != '}' {
@@ -569,34 +601,14 @@ func (p *peeler) format(v value, args []value) value {
 			continue
 		}
 		end := bytes.IndexByte(v.data[i:], '}')
-		if c == '}' || end < 0 || end > 4 {
-			return value{}
-		}
-		k := next
-		if field := string(v.data[i+1 : i+end]); field != "" {
-			n, err := strconv.Atoi(field)
-			if err != nil || n < 0 {
-				return value{}
-			}
-			k = n
-		}
-		next++
-		if k >= len(args) || len(data) > p.u.left() {
-			return value{}
+		if c == '}' || end < 0 || len(data) > p.u.left() {
+			return nil, false
 		}
 		var ok bool
-		if data, ok = appendFormat(data, args[k], 's'); !ok {
-			return value{}
+		if data, ok = appendFormat(data, pick(v.data[i+1:i+end]), 's'); !ok {
+			return nil, false
 		}
 		i += end
 	}
-	if !p.u.spend(len(data)) {
-		return value{}
-	}
-	for _, arg := range args {
-		p.use(arg)
-	}
-	out := p.derive(v, v.kind, data, "format")
-	out.extra.pieces = p.formatPieces(v, args)
-	return out
+	return data, p.u.spend(len(data))
 }

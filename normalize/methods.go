@@ -187,30 +187,8 @@ func (p *peeler) parts(v value, parts [][]byte) value {
 
 // formatMap is v.format_map(d) for fields that are plain names.
 func (p *peeler) formatMap(v, d value) value {
-	var data []byte
-	for i := 0; i < len(v.data); i++ {
-		c := v.data[i]
-		if c != '{' && c != '}' {
-			data = append(data, c)
-			continue
-		}
-		if i+1 < len(v.data) && v.data[i+1] == c {
-			data = append(data, c)
-			i++
-			continue
-		}
-		end := bytes.IndexByte(v.data[i:], '}')
-		if c == '}' || end < 0 || len(data) > p.u.left() {
-			return value{}
-		}
-		var ok bool
-		item := p.lookUp(d, value{kind: text, data: v.data[i+1 : i+end]})
-		if data, ok = appendFormat(data, item, 's'); !ok {
-			return value{}
-		}
-		i += end
-	}
-	if !p.u.spend(len(data)) {
+	data, ok := p.fillFields(v, func(field []byte) value { return p.lookUp(d, value{kind: text, data: field}) })
+	if !ok {
 		return value{}
 	}
 	return p.derive(v, v.kind, data, "format")

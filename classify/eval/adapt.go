@@ -150,13 +150,7 @@ func limit(base float64, benign []float64, rate float64) Limit {
 
 // count tallies what three models call each script, and collects the cases.
 func (a *Adapted) count(scored []Scored, unseen []float64, base, m *classify.Model) {
-	size := map[string]float64{}
-	projects := map[string]bool{}
-	for _, s := range scored {
-		if s.Example.Malicious {
-			size[s.Example.Cluster]++
-		}
-	}
+	size, projects := clusterSizes(scored), map[string]bool{}
 	for i, s := range scored {
 		e := s.Example
 		change := &a.Ours
@@ -195,7 +189,7 @@ func (c *Case) Lost() bool {
 }
 
 func (t *Tally) add(e *train.Example, l classify.Label, size map[string]float64) {
-	level := slices.Index([]classify.Label{classify.Benign, classify.Suspicious, classify.Malicious}, l)
+	level := slices.Index(labels[:], l)
 	part := 1 / max(1, size[e.Cluster])
 	if !e.Malicious {
 		t.Benign++

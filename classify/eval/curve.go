@@ -47,14 +47,20 @@ type Bin struct {
 	Malicious float64 `json:"malicious"` // one vote a cluster
 }
 
-// castVotes gives each script its part: a malicious cluster is one vote.
-func castVotes(scored []Scored) []vote {
+// clusterSizes counts the members of each malicious cluster.
+func clusterSizes(scored []Scored) map[string]float64 {
 	size := map[string]float64{}
 	for _, s := range scored {
 		if s.Example.Malicious {
 			size[s.Example.Cluster]++
 		}
 	}
+	return size
+}
+
+// castVotes gives each script its part: a malicious cluster is one vote.
+func castVotes(scored []Scored) []vote {
+	size := clusterSizes(scored)
 	votes := make([]vote, len(scored))
 	for i, s := range scored {
 		votes[i] = vote{s.Logit, s.Example.Malicious, 1}

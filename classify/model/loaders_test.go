@@ -6,7 +6,6 @@ import (
 
 	"kingsnake/classify"
 	"kingsnake/classify/corpus"
-	"kingsnake/classify/model"
 )
 
 // TestLoadersAreJudgedByTheirPayload puts honest and hostile programs into each
@@ -14,9 +13,6 @@ import (
 // without a loader is judged by kingsnake eval.
 func TestLoadersAreJudgedByTheirPayload(t *testing.T) {
 	t.Parallel()
-	if strings.Contains(model.Card, "| made | 348 | 0 |") {
-		t.Skip("the embedded model was trained before there were loaders; train it again")
-	}
 	m := load(t)
 	rows := map[string][]corpus.Row{}
 	for _, row := range corpus.Loaders() {
