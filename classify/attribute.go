@@ -3,11 +3,7 @@ package classify
 // weighFeatures gives each feature's part of the score to its statement.
 func (e *explainer) weighFeatures(score Score) {
 	t, f := &e.m.tables, e.x.view()
-	n := 0
-	for _, i := range score.Core {
-		n += len(f.Block(int(i)))
-	}
-	unit := float64(t.CoreUnit * FeatureScale(n))
+	unit := float64(t.CoreUnit * FeatureScale(f.CoreSize(score.Core)))
 	for _, i := range score.Core {
 		e.weighBlock(t.Core, f.start(int(i)).features, f.blocks[i].features, unit)
 	}

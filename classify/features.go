@@ -102,6 +102,15 @@ func (f *Features) WindowMarks(from, end int, to []uint32) []uint32 {
 	return appendPairs(append(to, f.marks[f.start(from).marks:f.blocks[end-1].marks]...), all)
 }
 
+// CoreSize is how many features a core lists, with which they are scaled.
+func (f *Features) CoreSize(core []int32) int {
+	n := 0
+	for _, i := range core {
+		n += len(f.Block(int(i)))
+	}
+	return n
+}
+
 // CoreMarks appends the marks of a core, which are those of a script that has
 // its blocks alone, to to.
 func (f *Features) CoreMarks(core []int32, to []uint32) []uint32 {

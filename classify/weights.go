@@ -91,12 +91,11 @@ func (t *Tables[T]) Score(f *Features) Score {
 	}
 	s := t.bestWindow(f, windows, room.marks[:0])
 	s.Core = core(cores)
-	sum, n := float32(0), 0
+	var sum float32
 	for _, i := range s.Core {
 		sum += cores[i]
-		n += len(f.Block(int(i)))
 	}
-	s.Logit += t.Bias + t.CoreUnit*sum*FeatureScale(n)
+	s.Logit += t.Bias + t.CoreUnit*sum*FeatureScale(f.CoreSize(s.Core))
 	s.Logit += sumMarks(t.CoreMark, f.CoreMarks(s.Core, room.marks[:0]))
 	s.Logit += sumMarks(t.ScriptMark, f.ScriptMarks(room.marks[:0]))
 	return s

@@ -198,10 +198,7 @@ func (l *learner) learn(e *Example, weight, target float64, epoch int) float32 {
 }
 
 func (l *learner) core(f *classify.Features, core []int32, g float64, hideNames, hideTexts bool) {
-	n := 0
-	for _, i := range core {
-		n += len(f.Block(int(i)))
-	}
+	n := f.CoreSize(core)
 	for _, i := range core {
 		l.features(&l.tables[0], f.Block(int(i)), n, g, hideNames, hideTexts)
 	}
