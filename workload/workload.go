@@ -6,7 +6,7 @@
 // (kingsnake/workload/cri), Docker or Podman (kingsnake/workload/engine), or
 // what runtimes keep on the node's disk (kingsnake/workload/state). Labels,
 // owners and service account come from the Kubernetes API
-// (kingsnake/workload/kube). kingsnake/workload/resolve asks them and remembers.
+// (kingsnake/workload/kube).
 //
 // The zero Workload is valid and means "on the host, nothing more known". A field
 // that could not be resolved carries its reason in Unresolved; nothing is invented.
@@ -17,9 +17,9 @@ import (
 	"time"
 )
 
-// ErrUnknown says that a source of containers could be asked, and does not know
-// the one it was asked for.
-var ErrUnknown = errors.New("nobody knows this container")
+// ErrUnknown says that those who make containers could be asked, and do not know
+// the one they were asked for.
+var ErrUnknown = errors.New("no container runtime knows this container")
 
 // ErrNotServed says that a source has nothing to do with containers of that
 // kind, so that its not knowing one means nothing.

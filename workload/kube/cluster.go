@@ -39,7 +39,8 @@ func (p *Pods) learnCluster(ctx context.Context) {
 	}
 	cloud, cloudErr := p.askCloud(ctx)
 	name, location, metaErr := p.askMetadata(ctx)
-	cloud.Location, c.name, c.cloud = location, name, cloud
+	cloud.Location = location
+	c.name, c.cloud = name, cloud
 	// A right that is missing stays missing; what failed otherwise is tried again.
 	c.complete = !errors.Is(err, errAway) && !errors.Is(cloudErr, errAway) && metaErr == nil
 	p.mu.Lock()
