@@ -15,6 +15,7 @@ import (
 	"kingsnake/detect"
 	"kingsnake/finding"
 	"kingsnake/workload/cri"
+	"kingsnake/workload/kube"
 )
 
 // heartbeat is how often a node tells its counts.
@@ -25,6 +26,7 @@ type nodeConfig struct {
 	name    string
 	cluster string
 	cri     string
+	kube    kubeConfig
 	host    bool
 	known   knownConfig
 	observe func(detect.Result) // every judged script; may be nil
@@ -35,6 +37,7 @@ func (c *nodeConfig) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.cluster, "cluster", "", "`name` of the cluster in findings (default: unknown)")
 	fs.StringVar(&c.cri, "cri", "", "container runtime `socket` (default: the usual places)")
 	fs.BoolVar(&c.host, "host", true, "watch scripts outside containers too; --host=false leaves them out")
+	c.kube.flags(fs)
 	c.known.flags(fs)
 }
 
@@ -43,6 +46,7 @@ type node struct {
 	cfg      nodeConfig
 	sensor   *sensor.Sensor
 	resolver *cri.Resolver
+	pods     *kube.Pods
 	pipeline *detect.Pipeline
 	models   *models
 	started  time.Time
@@ -59,12 +63,16 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 	if err != nil {
 		return nil, err
 	}
+	pods, err := cfg.kube.open(env, cfg.name)
+	if err != nil {
+		return nil, err
+	}
 	s, err := sensor.Open(sensor.Config{})
 	if err != nil {
 		return nil, err
 	}
-	n := &node{cfg: cfg, sensor: s, models: m, started: env.Now(), now: env.Now}
-	n.resolver = cri.NewResolver(cri.Config{Socket: cfg.cri, Node: cfg.name, Cluster: cfg.cluster})
+	n := &node{cfg: cfg, sensor: s, pods: pods, models: m, started: env.Now(), now: env.Now}
+	n.resolver = cri.NewResolver(cri.Config{Socket: cfg.cri, Pods: pods, Node: cfg.name, Cluster: cfg.cluster})
 	var binaries binary.Reader
 	n.pipeline = &detect.Pipeline{
 		Source: s, Resolver: n.resolver, Judge: js.whole, Cut: js.cut, Sink: sink, Binary: binaries.Describe,
@@ -98,11 +106,14 @@ func (n *node) Run(ctx context.Context) error {
 	following, stop := context.WithCancel(ctx)
 	followed := make(chan struct{})
 	go func() { defer close(followed); n.resolver.Follow(following) }()
+	watched := make(chan struct{})
+	go func() { defer close(watched); n.pods.Run(following) }()
 	modeled := make(chan struct{})
 	go func() { defer close(modeled); n.models.Run(following) }()
 	err := n.pipeline.Run(ctx)
 	stop()
 	<-followed
+	<-watched
 	<-modeled
 	return err
 }
@@ -118,6 +129,7 @@ func (n *node) Status() finding.SensorStatus {
 		Name: n.cfg.name, Version: version(), Started: n.started, Time: n.now(),
 		Model: m.Current.Hash, ModelFrom: fromWords(m.Current), ModelProblem: m.Problem, Shadow: shadowWords(m),
 		Watching: n.watching(), Degraded: n.degraded(), Scripts: judged, Findings: found, Lost: map[string]uint64{},
+		Unresolved: n.resolver.Misses(),
 	}
 	for why, count := range n.sensor.Stats().Lost {
 		st.Lost["capture: "+why] = count
@@ -140,6 +152,9 @@ func (n *node) watching() string {
 func (n *node) degraded() string {
 	if why := n.resolver.Unavailable(); why != "" {
 		return "container names and images cannot be looked up: " + why
+	}
+	if why := n.pods.Unavailable(); why != "" {
+		return "owners and service accounts of pods cannot be looked up: " + why
 	}
 	return ""
 }

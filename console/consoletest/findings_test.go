@@ -125,7 +125,8 @@ func TestTheSummarySaysWhatWasDetected(t *testing.T) {
 	for label, want := range map[string]string{
 		"Resource full name": "//container.googleapis.com/projects/demo-project/locations/us-central1-a/clusters/prod-1",
 		"Pod":                "web-7c966b5d85-wvtln findings with this Pod",
-		"Owner":              "Not known: the Kubernetes API is not asked.",
+		"Owner":              "Deployment web",
+		"Service account":    "web",
 	} {
 		if resource[label] != want {
 			t.Errorf("%s: %q, want %q", label, resource[label], want)
