@@ -15,7 +15,9 @@ import (
 	"kingsnake/detect"
 	"kingsnake/finding"
 	"kingsnake/workload/cri"
+	"kingsnake/workload/engine"
 	"kingsnake/workload/kube"
+	"kingsnake/workload/state"
 )
 
 // heartbeat is how often a node tells its counts.
@@ -72,7 +74,9 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 		return nil, err
 	}
 	n := &node{cfg: cfg, sensor: s, pods: pods, models: m, started: env.Now(), now: env.Now}
-	n.resolver = cri.NewResolver(cri.Config{Socket: cfg.cri, Pods: pods, Node: cfg.name, Cluster: cfg.cluster})
+	n.resolver = cri.NewResolver(cri.Config{
+		Socket: cfg.cri, Others: []cri.Source{engine.New(engine.Config{}), state.Source{}}, Pods: pods, Node: cfg.name, Cluster: cfg.cluster,
+	})
 	var binaries binary.Reader
 	n.pipeline = &detect.Pipeline{
 		Source: s, Resolver: n.resolver, Judge: js.whole, Cut: js.cut, Sink: sink, Binary: binaries.Describe,
