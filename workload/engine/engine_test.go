@@ -78,6 +78,49 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// TestFindReadsARecordedAnswer replays what Podman 4.3.1 of Debian 12 said about
+// a container that was run with "podman run --name box --read-only"; its paths
+// were changed.
+func TestFindReadsARecordedAnswer(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("testdata/podman-4.3.1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := listen(t, func(w http.ResponseWriter, _ *http.Request) { w.Write(text) })
+	const recorded = "362639a4d2bfc952b07a2bd9e26ed54a97fe4cad27eba15466ab719d685f98a3"
+	got, err := engine.New(engine.Config{Podman: socket}).Find(t.Context(), cgroup.Container{ID: recorded, Runtime: "podman"})
+	want := workload.Workload{Container: workload.Container{
+		ID: recorded, Name: "box", Image: "example.com/bb:1", ImageID: "sha256:94001fa7f66c33151ed78c690d5320efa041a69d1df239602be09d59496dc2ad",
+		Created: time.Date(2026, 11, 28, 20, 30, 42, 446775301, time.UTC), Runtime: "podman", ReadOnlyRoot: "yes",
+	}}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v -want +got\n%s", err, diff)
+	}
+}
+
+// TestARealPodman finds a running container by its process's cgroup.
+func TestARealPodman(t *testing.T) {
+	socket, pid := os.Getenv("KINGSNAKE_PODMAN_SOCKET"), os.Getenv("KINGSNAKE_PODMAN_PID")
+	if socket == "" || pid == "" {
+		t.Skip("this needs Podman: start \"podman system service --time=0 unix://SOCKET\" and a container, and run it with " +
+			"KINGSNAKE_PODMAN_SOCKET=SOCKET KINGSNAKE_PODMAN_PID=PID-IN-THE-CONTAINER go test -run TestARealPodman ./workload/engine")
+	}
+	text, err := os.ReadFile(filepath.Join("/proc", pid, "cgroup"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := cgroup.ParseProc(text)
+	if c.Runtime != "podman" {
+		t.Fatalf("cgroup %s is of %q", text, c.Runtime)
+	}
+	w, err := engine.New(engine.Config{Podman: socket}).Find(t.Context(), c)
+	if err != nil || w.Container.Name == "" || w.Container.Image == "" || w.Container.Created.IsZero() {
+		t.Errorf("%v: %+v", err, w)
+	}
+	t.Logf("%+v", w)
+}
+
 func TestFindSaysWhyNot(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "missing")

@@ -160,7 +160,7 @@ func findPodman(path, id string) (workload.Workload, error) {
 			Created int64  `json:"created-at"` // seconds
 		}
 		_ = json.Unmarshal([]byte(entry.Metadata), &more) // what it lacks is unresolved below
-		w := workload.Workload{Container: workload.Container{ID: id, Name: clip(more.Name), Image: clip(more.Image), ImageID: clip(entry.Image), Runtime: "podman"}}
+		w := workload.Workload{Container: workload.Container{ID: id, Name: clip(more.Name), Image: clip(more.Image), ImageID: digestOf(entry.Image), Runtime: "podman"}}
 		if w.Container.Name == "" && len(entry.Names) > 0 {
 			w.Container.Name = clip(entry.Names[0])
 		}
@@ -175,6 +175,15 @@ func findPodman(path, id string) (workload.Workload, error) {
 		return w, nil
 	}
 	return workload.Workload{}, fmt.Errorf("%w (looked in %s)", workload.ErrUnknown, path)
+}
+
+// digestOf returns an image's id as others write it: Podman's storage leaves the
+// name of the hash out.
+func digestOf(id string) string {
+	if len(id) == 64 {
+		return "sha256:" + id
+	}
+	return clip(id)
 }
 
 // read returns a file, if it is not too large, and when it was written.

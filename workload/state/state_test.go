@@ -71,7 +71,7 @@ func TestFind(t *testing.T) {
 		},
 		"Podman": {
 			path: "var/lib/containers/storage/overlay-containers/containers.json", runtime: "podman",
-			text: `[{"id":"other"},{"id":"` + id + `","names":["job"],"image":"` + digest + `","layer":"l","metadata":"{\"image-name\":\"registry.example.com/job:1\",\"image-id\":\"x\",\"name\":\"job\",\"created-at\":1772600767}","created":"2026-03-04T05:06:07Z"}]`,
+			text: `[{"id":"other"},{"id":"` + id + `","names":["job"],"image":"` + digest[7:] + `","layer":"l","metadata":"{\"image-name\":\"registry.example.com/job:1\",\"image-id\":\"x\",\"name\":\"job\",\"created-at\":1772600767}","created":"2026-03-04T05:06:07Z"}]`,
 			want: workload.Workload{
 				Container:  workload.Container{ID: id, Name: "job", Image: "registry.example.com/job:1", ImageID: digest, Created: made, Runtime: "podman"},
 				Unresolved: map[string]string{"container.read_only_root": "Podman's storage does not say"},
