@@ -31,6 +31,7 @@ func runSensor(ctx context.Context, env Env, args []string) error {
 	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
+	limitMemory(env)
 	m, err := openModels(env, mc, *data)
 	if err != nil {
 		return err
