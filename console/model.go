@@ -164,7 +164,7 @@ func (c *console) model(w http.ResponseWriter, r *http.Request) {
 			page.SensorsMore = plural(int64(len(sensors)-i), "more sensor") + " not listed."
 			break
 		}
-		page.Sensors = append(page.Sensors, modelSensorOf(s, current, now))
+		page.Sensors = append(page.Sensors, modelSensorOf(s.SensorStatus, current, now))
 	}
 	c.render(w, r, http.StatusOK, "model", page)
 }

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -106,7 +105,7 @@ func (c *console) overviewPage(r *http.Request) (overviewPage, error) {
 		return page, err
 	}
 	for _, s := range sensors {
-		page.Sensors = append(page.Sensors, sensorOf(s, now))
+		page.Sensors = append(page.Sensors, sensorOf(s.SensorStatus, now))
 	}
 	page.count(active, inactive)
 	page.SensorNote, page.SensorsWell = health(page.Sensors)
@@ -155,7 +154,7 @@ func (p *overviewPage) count(active, inactive map[finding.Severity]int) {
 func sensorOf(s finding.SensorStatus, now time.Time) sensorView {
 	v := sensorView{
 		Name: show(s.Name), State: "well", Watching: show(s.Watching), Degraded: show(s.Degraded),
-		Scripts: thousands(int64(min(s.Scripts, 1<<62))), Findings: thousands(int64(min(s.Findings, 1<<62))),
+		Scripts: count(s.Scripts), Findings: count(s.Findings),
 		Beat: at(s.Time, now), Started: at(s.Started, now),
 		Version: plain(s.Version), Model: plain(clip(s.Model, 12)), Problem: show(s.ModelProblem),
 	}
@@ -168,29 +167,18 @@ func sensorOf(s finding.SensorStatus, now time.Time) sensorView {
 	if s.QueuedOut > 0 {
 		v.Queued = plural(int64(s.QueuedOut), "finding") + " waiting for the server to take"
 	}
-	type loss struct {
-		reason string
-		n      uint64
-	}
-	var losses []loss
-	total := uint64(0)
-	for reason, n := range s.Lost {
-		if n > 0 {
-			losses = append(losses, loss{reason, n})
-			total += min(n, 1<<62-total)
-		}
-	}
-	slices.SortFunc(losses, func(a, b loss) int {
-		return cmp.Or(cmp.Compare(b.n, a.n), cmp.Compare(a.reason, b.reason))
-	})
+	losses := s.Lost.Sorted()
 	for _, l := range losses[:min(len(losses), 32)] {
-		v.Lost = append(v.Lost, lossView{show(l.reason), thousands(int64(min(l.n, 1<<62)))})
+		v.Lost = append(v.Lost, lossView{show(l.String()), count(s.Lost[l])})
 	}
-	if total > 0 {
-		v.LostAll = thousands(int64(total)) + " lost"
+	if total := s.Lost.Total(); total > 0 {
+		v.LostAll = count(total) + " lost"
 	}
 	return v
 }
+
+// count writes a counter.
+func count(n uint64) string { return thousands(int64(min(n, 1<<62))) }
 
 // health says how the sensors are, together.
 func health(sensors []sensorView) (note string, well bool) {

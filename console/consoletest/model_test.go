@@ -25,7 +25,7 @@ func withModels(t *testing.T, models func() console.Models, sensors ...finding.S
 	t.Helper()
 	st := mem.New()
 	for _, s := range sensors {
-		if err := st.PutSensor(t.Context(), s); err != nil {
+		if err := st.PutSensor(t.Context(), s, s.Time); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -254,7 +254,7 @@ func Sensors() []finding.SensorStatus {
 		{Name: "node-b2", Version: "0.1.0", Model: otherHash, ModelFrom: "inside the program",
 			ModelProblem: "the file /etc/kingsnake/model.signed was refused: damaged: its header does not end", Started: Now.Add(-30 * time.Minute), Time: Now.Add(-9 * time.Second),
 			Watching: watching, Degraded: "container names and images cannot be looked up: /run/containerd/containerd.sock does not answer",
-			Scripts: 2_044, Findings: 1, Lost: map[string]uint64{"capture: ring full": 17, "detect: queue full": 3}, QueuedOut: 2},
+			Scripts: 2_044, Findings: 1, Lost: finding.Losses{{Stage: "capture", Reason: "ring full"}: 17, {Stage: "detect", Reason: "queue full"}: 3}, QueuedOut: 2},
 		{Name: "node-c3", Version: "0.1.0", Model: hash, Started: Now.Add(-400 * time.Hour), Time: Now.Add(-47 * time.Minute),
 			Watching: watching, Scripts: 90_112},
 	}

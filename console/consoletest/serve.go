@@ -25,7 +25,7 @@ func New(ctx context.Context, dir string, findings []finding.Finding, sensors []
 		}
 	}
 	for _, status := range sensors {
-		if err := s.PutSensor(ctx, status); err != nil {
+		if err := s.PutSensor(ctx, status, status.Time); err != nil {
 			return nil, nil, nil, err
 		}
 	}
