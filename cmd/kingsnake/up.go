@@ -57,7 +57,7 @@ func runBoth(ctx context.Context, env Env, h *hub, n *node, nodeErr error) error
 	served := make(chan error, 1)
 	go func() { served <- h.Run(serving) }()
 	tell := func(ctx context.Context, s finding.SensorStatus) {
-		if err := h.store.PutSensor(context.WithoutCancel(ctx), s); err != nil {
+		if err := h.store.PutSensor(context.WithoutCancel(ctx), s, env.Now()); err != nil {
 			h.log.Error("store the sensor's status", "error", err)
 		}
 	}
@@ -96,7 +96,7 @@ func runBoth(ctx context.Context, env Env, h *hub, n *node, nodeErr error) error
 		stopWatching()
 	}
 	<-beating
-	tell(ctx, n.Status())
+	tell(ctx, n.goodbye(err))
 	stopServing()
 	return errors.Join(err, <-served)
 }
