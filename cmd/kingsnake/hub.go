@@ -156,7 +156,7 @@ func (h *hub) handler() (http.Handler, error) {
 	}))
 	mux.Handle("/", console.New(console.Config{
 		Store: h.store, Auth: h.auth, SCC: h.cfg.scc, Version: version(), DataDir: h.dir.path, Notify: notifies,
-		Card: model.Card, Models: models, Limits: h.cfg.limits, Log: h.log, Now: h.now,
+		Card: model.Card, Models: models, Limits: h.cfg.limits, Health: h.cfg.health, Log: h.log, Now: h.now,
 	}))
 	return mux, nil
 }
