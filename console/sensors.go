@@ -165,7 +165,7 @@ func sensorOf(s finding.Sensor, limits health.Limits, now time.Time) sensorView 
 	if s.QueuedOut > 0 {
 		v.Queued = plural(int64(s.QueuedOut), "finding") + " waiting for the server to take"
 	}
-	if total := s.Lost.Total(); total > 0 {
+	if total := s.Lost.Missed().Total(); total > 0 {
 		v.LostAll = count(total) + " lost"
 	}
 	recent := r.Recent.Lost

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -53,6 +54,9 @@ type node struct {
 	now      func() time.Time
 	tally    lossTally
 	beats    atomic.Uint64
+
+	mu    sync.Mutex
+	known finding.Sensor // its heartbeats so far, as a server would know them
 }
 
 // startNode attaches the sensor, which judges with m. An error that wraps
@@ -122,6 +126,11 @@ func (n *node) Beat() finding.SensorStatus {
 	number := n.beats.Add(1)
 	st := n.Status()
 	st.Beat = number
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if known, later := n.known.Hear(st, time.Time{}); later {
+		n.known = known
+	}
 	return st
 }
 
@@ -146,9 +155,14 @@ func (n *node) Status() finding.SensorStatus {
 	return st
 }
 
-// sensors is the node's status as a list of one.
+// sensors is the node as it is now and what it counted before, as a list of one.
 func (n *node) sensors(context.Context) ([]finding.Sensor, error) {
-	return []finding.Sensor{{SensorStatus: n.Status()}}, nil
+	st := n.Status()
+	st.Beat = n.beats.Load()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now, _ := n.known.Hear(st, time.Time{})
+	return []finding.Sensor{now}, nil
 }
 
 // watching says in plain words what this node watches.

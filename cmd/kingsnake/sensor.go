@@ -133,7 +133,10 @@ func tellServer(ctx context.Context, log *slog.Logger, client *push.Client, s fi
 // sensorToLines writes findings as JSON lines.
 func sensorToLines(ctx context.Context, env Env, n *node) error {
 	fmt.Fprintf(env.Stderr, "watching %s; findings go to standard output\n", n.watching())
+	var beating sync.WaitGroup
+	beating.Go(func() { n.beat(ctx, func(context.Context, finding.SensorStatus) {}) })
 	err := n.Run(ctx)
+	beating.Wait()
 	st := n.Status()
 	fmt.Fprintf(env.Stderr, "judged %d, findings %d, lost %s\n", st.Scripts, st.Findings, lostWords(st.Lost.Missed()))
 	return err
