@@ -19,7 +19,18 @@ const (
 	probeBinaryClassBINARY_UNKNOWN probeBinaryClass = 0
 	probeBinaryClassBINARY_PYTHON  probeBinaryClass = 1
 	probeBinaryClassBINARY_OTHER   probeBinaryClass = 2
+	probeBinaryClassBINARY_SHELL   probeBinaryClass = 3
 )
+
+type probeEnds struct {
+	_         structs.HostLayout
+	Peer      [16]uint8
+	Local     [16]uint8
+	Family    uint16
+	PeerPort  uint16
+	LocalPort uint16
+	Pad       uint16
+}
 
 type probeExecRecord struct {
 	_       structs.HostLayout
@@ -35,6 +46,10 @@ type probeExecRecord struct {
 	PidNs   uint32
 	MntNs   uint32
 	Comm    [16]int8
+	Starter probeProgram
+	Ends    probeEnds
+	Signs   probeSign
+	Pad     uint32
 }
 
 type probeFileKey struct {
@@ -177,6 +192,14 @@ type probeScratch struct {
 	Offset uint64
 	NoTail probeTail
 }
+
+type probeSign uint32
+
+const (
+	probeSignSIGN_UPPER  probeSign = 1
+	probeSignSIGN_MEMORY probeSign = 2
+	probeSignSIGN_SOCKET probeSign = 4
+)
 
 type probeTail struct {
 	_     structs.HostLayout

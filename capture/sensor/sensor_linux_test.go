@@ -31,7 +31,9 @@ type recorder struct {
 
 	mu      sync.Mutex
 	scripts []capture.Script
-	arrived chan struct{} // holds a token when scripts grew
+
+	executions []capture.Execution
+	arrived    chan struct{} // holds a token when scripts or executions grew
 }
 
 // record starts a sensor. The test is skipped where none can run.
@@ -43,14 +45,15 @@ func record(t *testing.T) *recorder {
 	if _, err := os.Stat(python); err != nil {
 		t.Skip("needs a Python: apt-get install python3")
 	}
-	s, err := sensor.Open(sensor.Config{})
+	r := &recorder{t: t, arrived: make(chan struct{}, 1)}
+	s, err := sensor.Open(sensor.Config{Executed: r.keepExecution})
 	if errors.Is(err, sensor.ErrNotSupported) {
 		t.Skipf("needs a kernel that can: kingsnake doctor says why (%v)", err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &recorder{t: t, sensor: s, arrived: make(chan struct{}, 1)}
+	r.sensor = s
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx, r.keep) }()
@@ -70,6 +73,17 @@ func (r *recorder) keep(s capture.Script) {
 	r.mu.Lock()
 	r.scripts = append(r.scripts, s)
 	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *recorder) keepExecution(x capture.Execution) {
+	r.mu.Lock()
+	r.executions = append(r.executions, x)
+	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *recorder) wake() {
 	select {
 	case r.arrived <- struct{}{}:
 	default:

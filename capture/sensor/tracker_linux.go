@@ -25,11 +25,12 @@ const (
 // tracker turns records into scripts. It follows each program from its exec, or
 // the first record of it, to its end. It is not safe for concurrent use.
 type tracker struct {
-	deliver func(capture.Script)
-	count   func(reason string)
-	teacher *teacher
-	looker  *looker
-	clock   clock
+	deliver  func(capture.Script)
+	executed func(capture.Execution) // may be nil
+	count    func(reason string)
+	teacher  *teacher
+	looker   *looker
+	clock    clock
 
 	programs *lru[probeProgram, *program]
 	gone     *lru[probeProgram, *program] // ended and delivered
@@ -46,7 +47,7 @@ func newTracker(config Config, k *kernel, deliver func(capture.Script), count fu
 	if limit <= 0 {
 		limit = 64 << 20
 	}
-	t := &tracker{deliver: deliver, count: count, clock: newClock(), looker: newLooker(), limit: limit}
+	t := &tracker{deliver: deliver, executed: config.Executed, count: count, clock: newClock(), looker: newLooker(), limit: limit}
 	t.teacher = newTeacher(k, limit/4)
 	t.programs = newLRU(maxPrograms, func(_ probeProgram, p *program) {
 		count(lostPrograms)

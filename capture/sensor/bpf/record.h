@@ -72,6 +72,14 @@ enum binary_class {
 	BINARY_UNKNOWN,
 	BINARY_PYTHON,
 	BINARY_OTHER,
+	BINARY_SHELL, /* a shell, or another program that runs what it reads */
+};
+
+/* What an execution may tell, whatever the binary is. */
+enum sign {
+	SIGN_UPPER = 1,  /* the binary lies in an overlay's upper layer */
+	SIGN_MEMORY = 2, /* the binary lies in memory alone: a memfd */
+	SIGN_SOCKET = 4, /* standard input is a connected socket */
 };
 
 /* What is wanted of a program; without an entry, everything is. */
@@ -131,6 +139,16 @@ struct parent {
 	char comm[16];
 };
 
+/* Both ends of a connected socket. IPv4 takes the first four bytes. */
+struct ends {
+	__u8 peer[16];
+	__u8 local[16];
+	__u16 family; /* AF_INET or AF_INET6 */
+	__u16 peer_port;
+	__u16 local_port;
+	__u16 pad;
+};
+
 struct exec_record {
 	struct record head; /* head.file is the binary */
 	__u64 start;        /* of the process, nanoseconds since boot */
@@ -144,6 +162,10 @@ struct exec_record {
 	__u32 pid_ns;
 	__u32 mnt_ns;
 	char comm[16];
+	struct program starter; /* followed, that this process was a part of before; zero: none */
+	struct ends ends;       /* of the standard input's socket */
+	enum sign signs;
+	__u32 pad;
 };
 
 #endif

@@ -14,6 +14,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include "record.h"
+#include "companion.h"
 
 /* The loader wants "GPL" here; the text's own licence is in the first line. */
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -576,7 +577,8 @@ static __always_inline void send_parents(struct scratch *s, const struct program
 
 static __always_inline void send_exec(struct scratch *s, const struct program *p,
                                       struct task_struct *task, struct file *exe,
-                                      const struct file_key *key, enum binary_class binary)
+                                      const struct file_key *key, enum binary_class binary,
+                                      const struct program *starter)
 {
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	__u64 ids = bpf_get_current_uid_gid();
@@ -621,6 +623,7 @@ static __always_inline void send_exec(struct scratch *s, const struct program *p
 	e->pid_ns = BPF_CORE_READ(ns, ns.inum);
 	e->reaper = BPF_CORE_READ(ns, child_reaper, start_boottime);
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
+	fill_companion(e, exe, starter);
 	/* The pieces woke nobody, so a plain output would not either: it only
 	 * does when the reader has read everything before. */
 	if (bpf_ringbuf_output(&exec_ring, e, sizeof(*e), BPF_RB_FORCE_WAKEUP))
@@ -629,8 +632,10 @@ static __always_inline void send_exec(struct scratch *s, const struct program *p
 
 /*
  * Runs in the process that executed a binary, when its new memory is ready. A
- * binary that is known not to be a Python costs one look-up. Drops an exec when
- * the exec ring is full; the process is followed all the same.
+ * binary that is known to be neither a Python nor a shell costs one look-up; a
+ * shell is not followed, and told only when a followed program started it or a
+ * connection is its standard input. Drops an exec when the exec ring is full; the
+ * process is followed all the same.
  */
 SEC("raw_tp/sched_process_exec")
 int on_exec(struct bpf_raw_tracepoint_args *ctx)
@@ -638,6 +643,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
+	struct program starter = {};
 	struct file_key key = {};
 	struct task *old, mark = {};
 	struct scratch *s;
@@ -646,19 +652,25 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	fill_key(&key, BPF_CORE_READ(exe, f_inode));
 	class = bpf_map_lookup_elem(&binaries, &key);
 	old = bpf_map_lookup_elem(&tasks, &tgid);
-	if (old)
+	if (old) {
+		starter = old->program;
 		end_task(old, tgid);
+	}
 	if (class && *class == BINARY_OTHER)
 		return 0;
 	mark.program.exec = bpf_ktime_get_boot_ns();
 	mark.program.tgid = tgid;
 	mark.unknown = !class;
-	if (bpf_map_update_elem(&tasks, &tgid, &mark, BPF_ANY))
+	if (class && *class == BINARY_SHELL) {
+		if (!old && !stdin_socket())
+			return 0;
+	} else if (bpf_map_update_elem(&tasks, &tgid, &mark, BPF_ANY)) {
 		count_loss(LOSS_TASKS);
+	}
 	s = scratch_of_cpu();
 	if (!s)
 		return 0;
-	send_exec(s, &mark.program, task, exe, &key, class ? *class : BINARY_UNKNOWN);
+	send_exec(s, &mark.program, task, exe, &key, class ? *class : BINARY_UNKNOWN, &starter);
 	return 0;
 }
 
@@ -693,17 +705,6 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (t && BPF_CORE_READ(task, signal, live.counter) == 0)
 		end_task(t, tgid);
 	return 0;
-}
-
-static __always_inline struct file *file_of(__u32 fd)
-{
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file *file = 0;
-
-	if (fd < BPF_CORE_READ(table, max_fds))
-		bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(table, fd) + fd);
-	return file;
 }
 
 /* Whether a file is named like a module: .py, .pyc, .pyw in any case. */
