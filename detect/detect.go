@@ -70,13 +70,16 @@ type Pipeline struct {
 	Binary   func(capture.Process) binary.File // describes the interpreter; nil: it is not read
 	Observe  func(Result)                      // called for every judged script, from several goroutines; may be nil
 
+	Habits *Habits // of Pythons that start shells; nil: none is unexpected
+
 	SkipHost bool // leave out scripts that ran outside any container
 	Workers  int  // judging goroutines; 0 means 2
 	Sensor   string
 	Log      *slog.Logger
 
-	counts counts
-	seen   verdicts
+	counts     counts
+	seen       verdicts
+	executions chan capture.Execution // made by Run
 }
 
 // Limits of the queue between the source and the workers.
@@ -104,12 +107,19 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			}
 		})
 	}
+	p.executions = make(chan capture.Execution, queueExecutions)
+	workers.Go(func() {
+		for x := range p.executions {
+			p.handleExecution(work, x)
+		}
+	})
 	err := p.Source.Run(ctx, func(s capture.Script) {
 		if !queue.offer(s) {
 			p.counts.lose("queue full")
 		}
 	})
 	close(queue.scripts)
+	close(p.executions)
 	workers.Wait()
 	return err
 }
@@ -127,6 +137,7 @@ func (p *Pipeline) handle(ctx context.Context, s capture.Script) {
 	if p.SkipHost && w.Host() {
 		return
 	}
+	p.Habits.started(s, w)
 	text, verdict := p.judge(s)
 	p.counts.judged()
 	if p.Observe != nil {

@@ -197,3 +197,82 @@ os.waitpid(child, 0)
 		t.Error("a file in /dev/shm was told as a memfd")
 	}
 }
+
+func TestABinaryInAnUpperLayerIsTold(t *testing.T) {
+	r := record(t)
+	// Upper layers must not lie on an overlay: tests may run on one.
+	const setup = `set -e
+mount -t tmpfs tmpfs "$1"
+mkdir "$1/upper" "$1/work" "$1/merged" "$1/low"
+cp /bin/true "$1/low/built-in"
+cp /bin/true "$1/low/copied-up"
+mount -t overlay overlay -o "lowerdir=$1/low,upperdir=$1/upper,workdir=$1/work" "$1/merged"
+cp /bin/true "$1/merged/added"
+chmod u+s "$1/merged/copied-up"
+"$1/merged/built-in"; "$1/merged/copied-up"; "$1/merged/added"; /bin/true
+`
+	cmd := exec.Command("unshare", "--mount", "/bin/sh", "-c", setup, "sh", t.TempDir())
+	tag := "KINGSNAKE_TEST=" + t.Name()
+	cmd.Env = []string{"PATH=/usr/bin:/bin", tag}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Skipf("needs to mount an overlay on a tmpfs: %v\n%s", err, out)
+	}
+	isAdded := func(x capture.Execution) bool { return filepath.Base(x.Process.Exe) == "added" }
+	var names []string
+	for _, x := range r.told(t, tag, isAdded) {
+		names = append(names, filepath.Base(x.Process.Exe))
+		if !x.Upper || x.Memory || x.Inode.Filesystem != "overlay" || time.Since(x.Inode.Changed) > time.Hour {
+			t.Errorf("want a fresh file of an upper layer, got %+v", x)
+		}
+	}
+	if got := strings.Join(names, " "); got != "copied-up added" {
+		t.Errorf("told of %q, want of what is in the upper layer", got)
+	}
+}
+
+func TestAShellThatPythonStartsIsTold(t *testing.T) {
+	r := record(t)
+	for name, tt := range map[string]struct {
+		text string
+		want []string
+	}{
+		"os.system":             {`import os; os.system("echo 1")`, []string{"sh", "-c", "echo 1"}},
+		"subprocess":            {`import subprocess; subprocess.run(["/bin/bash", "--norc"], stdin=subprocess.DEVNULL)`, []string{"/bin/bash", "--norc"}},
+		"in place of itself":    {`import os; os.execv("/bin/sh", ["-sh", "-c", ":"])`, []string{"-sh", "-c", ":"}},
+		"by a child of its":     {`import os; os.fork() or os.system("echo 2"); os._exit(0)`, []string{"sh", "-c", "echo 2"}},
+		"with a shell as pty":   {`import pty, os; os.close(0); os.open("/dev/null", 0); pty.spawn(["/bin/sh", "-c", "exit"])`, []string{"/bin/sh", "-c", "exit"}},
+		"and by a thread of it": {`import threading, os; t = threading.Thread(target=lambda: os.system("echo 3")); t.start(); t.join()`, []string{"sh", "-c", "echo 3"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			script := write(t, "script.py", []byte(tt.text+" # "+t.Name()+"\n"))
+			tag := "KINGSNAKE_TEST=" + t.Name()
+			for range 2 { // the second time the shell is known
+				cmd := exec.Command(python, script)
+				cmd.Env = []string{"PATH=/usr/bin:/bin", tag}
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				if err := cmd.Wait(); err != nil {
+					t.Fatal(err)
+				}
+				text := readFile(t, script)
+				var pid int
+				all := r.told(t, tag, func(x capture.Execution) bool { pid = x.Starter.Process.PID; return pid == cmd.Process.Pid })
+				got := all[len(all)-1]
+				if got.Role != capture.Shell || !slices.Equal(got.Process.Args, tt.want) || got.Starter.Path != script || got.Starter.Script != capture.Sum(text) {
+					t.Errorf("want %q started by %s, got %+v", tt.want, script, got)
+				}
+			}
+		})
+	}
+	// No Python: nothing is told.
+	tag := "KINGSNAKE_TEST=" + t.Name()
+	cmd := sh(`sh -c "sh -c :"; "$1" -c "import os; os.system('exec true')"`, python)
+	cmd.Env = []string{"PATH=/usr/bin:/bin", tag}
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.told(t, tag, func(capture.Execution) bool { return true }); len(got) != 1 || got[0].Process.Args[2] != "exec true" {
+		t.Errorf("want the shell of Python alone, got %+v", got)
+	}
+}

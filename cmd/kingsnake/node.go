@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"time"
 
+	"kingsnake/capture"
 	"kingsnake/capture/binary"
 	"kingsnake/capture/sensor"
 	"kingsnake/detect"
@@ -27,6 +28,8 @@ type nodeConfig struct {
 	cri     string
 	host    bool
 	known   knownConfig
+	warmUp  time.Duration       // how long the shells that Python starts are learned; 0: that is no finding
+	habits  string              // file they are kept in; "": in memory
 	observe func(detect.Result) // every judged script; may be nil
 }
 
@@ -35,6 +38,7 @@ func (c *nodeConfig) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.cluster, "cluster", "", "`name` of the cluster in findings (default: unknown)")
 	fs.StringVar(&c.cri, "cri", "", "container runtime `socket` (default: the usual places)")
 	fs.BoolVar(&c.host, "host", true, "watch scripts outside containers too; --host=false leaves them out")
+	fs.DurationVar(&c.warmUp, "learn-shells", detect.DefaultWarmUp, "`time` for which the shells that the Python of an image starts are learned;\nothers after it are findings; 0 turns that off")
 	c.known.flags(fs)
 }
 
@@ -59,18 +63,20 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 	if err != nil {
 		return nil, err
 	}
-	s, err := sensor.Open(sensor.Config{})
+	n := &node{cfg: cfg, models: m, started: env.Now(), now: env.Now}
+	// The sensor tells of executions only while the pipeline runs it.
+	n.sensor, err = sensor.Open(sensor.Config{Executed: func(x capture.Execution) { n.pipeline.Executed(x) }})
 	if err != nil {
 		return nil, err
 	}
-	n := &node{cfg: cfg, sensor: s, models: m, started: env.Now(), now: env.Now}
 	n.resolver = cri.NewResolver(cri.Config{Socket: cfg.cri, Node: cfg.name, Cluster: cfg.cluster})
 	var binaries binary.Reader
 	n.pipeline = &detect.Pipeline{
-		Source: s, Resolver: n.resolver, Judge: js.whole, Cut: js.cut, Sink: sink, Binary: binaries.Describe,
+		Source: n.sensor, Resolver: n.resolver, Judge: js.whole, Cut: js.cut, Sink: sink, Binary: binaries.Describe,
 		Observe: n.observe, SkipHost: !cfg.host, Workers: runtime.NumCPU(), Sensor: cfg.name,
 		Log: slog.New(slog.NewTextHandler(env.Stderr, nil)),
 	}
+	n.pipeline.Habits = openHabits(cfg, n.pipeline.Log)
 	return n, nil
 }
 
@@ -100,8 +106,11 @@ func (n *node) Run(ctx context.Context) error {
 	go func() { defer close(followed); n.resolver.Follow(following) }()
 	modeled := make(chan struct{})
 	go func() { defer close(modeled); n.models.Run(following) }()
+	learned := make(chan struct{})
+	go func() { defer close(learned); n.keepHabits(following) }()
 	err := n.pipeline.Run(ctx)
 	stop()
+	<-learned
 	<-followed
 	<-modeled
 	return err
@@ -121,6 +130,9 @@ func (n *node) Status() finding.SensorStatus {
 	}
 	for why, count := range n.sensor.Stats().Lost {
 		st.Lost["capture: "+why] = count
+	}
+	if h := n.pipeline.Habits; h != nil && h.Forgot() > 0 {
+		st.Lost["detect: image forgotten, learned anew"] = h.Forgot()
 	}
 	for why, count := range dropped {
 		st.Lost["detect: "+why] = count

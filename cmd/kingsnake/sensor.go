@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -24,13 +25,14 @@ func runSensor(ctx context.Context, env Env, args []string) error {
 	var mc modelConfig
 	cfg.flags(fs)
 	mc.flags(fs)
-	data := fs.String("data", defaultData(env), "`folder` for the models it used, when --model or --shadow-model is given")
+	data := fs.String("data", defaultData(env), "`folder` for what it learned, and for the models it used when --model or --shadow-model is given")
 	server := fs.String("server", "", "`URL` of the server, for example https://kingsnake.example.com")
 	tokenFile := fs.String("token-file", "", "`file` with the server's sensor token")
 	caFile := fs.String("ca-file", "", "PEM `file` with the authority that signed the server's certificate (default: the system's)")
 	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
+	cfg.habits = filepath.Join(*data, fileHabits)
 	m, err := openModels(env, mc, *data)
 	if err != nil {
 		return err

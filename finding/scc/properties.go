@@ -83,7 +83,9 @@ func properties(f finding.Finding, cfg Config) map[string]*structpb.Value {
 	p.text("Sensor", f.Sensor)
 
 	processProperties(p, f.Process)
-	scriptProperties(p, f.Script)
+	if f.Script.Kind != finding.Program {
+		scriptProperties(p, f.Script)
+	}
 	verdictProperties(p, f.Verdict)
 	p.number("Occurrence_Count", float64(f.Count))
 	p.time("First_Time", f.FirstTime)
@@ -129,7 +131,9 @@ func scriptProperties(p propertyMap, s finding.Script) {
 
 func verdictProperties(p propertyMap, v finding.Verdict) {
 	p.text("Verdict", v.Label)
-	p.number("Verdict_Score", v.Score)
+	if v.Model != "" {
+		p.number("Verdict_Score", v.Score)
+	}
 	p.text("Verdict_Model", v.Model)
 	var reasons []*structpb.Value
 	for _, r := range v.Reasons {
