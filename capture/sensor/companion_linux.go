@@ -36,9 +36,25 @@ func (t *tracker) tell(e *event, kind binaryKind, process capture.Process) {
 	if x.Role == capture.Shell {
 		x.Starter = t.starter(e.exec.Starter)
 	}
+	if p, ok := t.programs.get(e.exec.Starter); ok && x.Starter != nil && !p.done && len(p.waiting) < maxWaiting {
+		p.waiting = append(p.waiting, x) // until its script is known: the rings are read by turns
+		return
+	}
 	if x.Memory || x.Upper || x.Peer.IsValid() || x.Starter != nil {
 		t.executed(x)
 	}
+}
+
+// maxWaiting is how many executions wait for the script of their starter.
+const maxWaiting = 16
+
+// tellWaiting tells what waited for a program's script.
+func (t *tracker) tellWaiting(p *program) {
+	for _, x := range p.waiting {
+		x.Starter.Script, x.Starter.Path = p.digest, p.exec.script
+		t.executed(x)
+	}
+	p.waiting = nil
 }
 
 // starter describes the Python that a process was a part of before it executed

@@ -83,6 +83,10 @@ type Config struct {
 	// Executed is called for each execution that is worth telling; nil: nobody
 	// is told. It must not block: what waits in the kernel is lost.
 	Executed func(capture.Execution)
+
+	// Acted is called for what processes do that Follow follows; nil: nobody is
+	// told. It must not block either.
+	Acted func(capture.Activity)
 }
 
 // Capability is one thing the sensor needs of a machine, and whether it is there.

@@ -107,6 +107,9 @@ func (t *tracker) handleExec(e *event) {
 	if x.exe == "" {
 		x.exe = t.looker.link(int(e.Program.Tgid), "exe")
 	}
+	if e.exec.Root != (probeProgram{}) {
+		t.act(e, e.exec.Root, capture.Executed, x.exe, shorten(splitStrings(x.args, false)))
+	}
 	kind := t.classify(e, x)
 	if !kind.python() {
 		if t.worthTelling(e, kind) {

@@ -185,6 +185,7 @@ func (t *tracker) deliverMain(p *program, s capture.Script) {
 	}
 	t.teacher.setMode(p.id, probeProgramModeMODE_MODULES)
 	t.deliver(s)
+	t.tellWaiting(p)
 	t.deliverEarly(p)
 	p.exec.process = lighter(p.exec.process)
 }

@@ -33,6 +33,7 @@ type recorder struct {
 	scripts []capture.Script
 
 	executions []capture.Execution
+	activities []capture.Activity
 	arrived    chan struct{} // holds a token when scripts or executions grew
 }
 
@@ -46,7 +47,7 @@ func record(t *testing.T) *recorder {
 		t.Skip("needs a Python: apt-get install python3")
 	}
 	r := &recorder{t: t, arrived: make(chan struct{}, 1)}
-	s, err := sensor.Open(sensor.Config{Executed: r.keepExecution})
+	s, err := sensor.Open(sensor.Config{Executed: r.keepExecution, Acted: r.keepActivity})
 	if errors.Is(err, sensor.ErrNotSupported) {
 		t.Skipf("needs a kernel that can: kingsnake doctor says why (%v)", err)
 	}
@@ -79,6 +80,13 @@ func (r *recorder) keep(s capture.Script) {
 func (r *recorder) keepExecution(x capture.Execution) {
 	r.mu.Lock()
 	r.executions = append(r.executions, x)
+	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *recorder) keepActivity(a capture.Activity) {
+	r.mu.Lock()
+	r.activities = append(r.activities, a)
 	r.mu.Unlock()
 	r.wake()
 }

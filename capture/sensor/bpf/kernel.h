@@ -109,6 +109,7 @@ struct path {
 struct file {
 	struct path f_path;
 	struct inode *f_inode;
+	__u32 f_mode;
 	__s64 f_pos;
 	void *private_data;
 };

@@ -43,6 +43,10 @@ enum record_kind {
 	RECORD_EOF,  /* a read returned nothing */
 	RECORD_HAVE, /* a file that user space has the bytes of was read */
 	RECORD_EXIT, /* the process ended, or executed another binary */
+	/* Exec ring, of a process that is followed; program is the root's. */
+	RECORD_FORK,    /* offset is the child's number */
+	RECORD_CONNECT, /* the address given to connect */
+	RECORD_WRITE,   /* path of a file opened for writing */
 };
 
 enum record_flag {
@@ -64,6 +68,7 @@ enum loss {
 	LOSS_TASKS,     /* too many python processes at once */
 	LOSS_READS,     /* too many reads at once */
 	LOSS_UNKNOWN,   /* it read too much before its binary was looked at */
+	LOSS_FOLLOW,    /* a followed program did too much, or has too many processes */
 	LOSS_MAX,
 };
 
@@ -163,6 +168,7 @@ struct exec_record {
 	__u32 mnt_ns;
 	char comm[16];
 	struct program starter; /* followed, that this process was a part of before; zero: none */
+	struct program root;    /* that the process is followed for; zero: it is not */
 	struct ends ends;       /* of the standard input's socket */
 	enum sign signs;
 	__u32 pad;

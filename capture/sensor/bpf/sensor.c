@@ -80,9 +80,10 @@ struct scratch {
 	};
 	__u8 spill[NAME_MAX];
 	struct exec_record exec;
-	__u32 failed; /* pieces of this exec that did not fit the ring */
-	__u32 at;     /* of a walk: where the next name goes */
-	__u64 dentry; /* of a walk: what comes next, also a cgroup */
+	struct program root; /* that this exec's process is followed for */
+	__u32 failed;        /* pieces of this exec that did not fit the ring */
+	__u32 at;            /* of a walk: where the next name goes */
+	__u64 dentry;        /* of a walk: what comes next, also a cgroup */
 	__u64 mnt;
 	__u64 from; /* of a copy: address, what is left, offset */
 	__u64 left;
@@ -390,6 +391,8 @@ __noinline int append_cgroup(__u64 cgroup)
 	return s->at;
 }
 
+#include "follow.h"
+
 static __always_inline __s64 inode_ctime(struct inode *inode)
 {
 	struct inode___v66 *v66 = (void *)inode;
@@ -624,6 +627,7 @@ static __always_inline void send_exec(struct scratch *s, const struct program *p
 	e->reaper = BPF_CORE_READ(ns, child_reaper, start_boottime);
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
 	fill_companion(e, exe, starter);
+	e->root = s->root;
 	/* The pieces woke nobody, so a plain output would not either: it only
 	 * does when the reader has read everything before. */
 	if (bpf_ringbuf_output(&exec_ring, e, sizeof(*e), BPF_RB_FORCE_WAKEUP))
@@ -644,6 +648,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
 	struct program starter = {};
+	struct follow *follow = followed_now();
 	struct file_key key = {};
 	struct task *old, mark = {};
 	struct scratch *s;
@@ -656,13 +661,13 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 		starter = old->program;
 		end_task(old, tgid);
 	}
-	if (class && *class == BINARY_OTHER)
+	if (class && *class == BINARY_OTHER && !follow)
 		return 0;
 	mark.program.exec = bpf_ktime_get_boot_ns();
 	mark.program.tgid = tgid;
 	mark.unknown = !class;
-	if (class && *class == BINARY_SHELL) {
-		if (!old && !stdin_socket())
+	if (class && *class != BINARY_PYTHON) {
+		if (!old && !follow && !stdin_socket())
 			return 0;
 	} else if (bpf_map_update_elem(&tasks, &tgid, &mark, BPF_ANY)) {
 		count_loss(LOSS_TASKS);
@@ -670,6 +675,9 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	s = scratch_of_cpu();
 	if (!s)
 		return 0;
+	__builtin_memset(&s->root, 0, sizeof(s->root));
+	if (follow)
+		s->root = follow->root;
 	send_exec(s, &mark.program, task, exe, &key, class ? *class : BINARY_UNKNOWN, &starter);
 	return 0;
 }
@@ -682,9 +690,13 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32, child_tgid;
 	struct task *t = bpf_map_lookup_elem(&tasks, &tgid), mark = {};
 
-	if (!t)
+	if (!t && !following)
 		return 0;
 	child_tgid = BPF_CORE_READ(child, tgid);
+	if (child_tgid != tgid)
+		follow_fork(child_tgid);
+	if (!t)
+		return 0;
 	if (child_tgid == tgid || mode_of(&t->program) == MODE_IGNORE)
 		return 0;
 	mark.program = t->program;
@@ -702,8 +714,14 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct task *t = bpf_map_lookup_elem(&tasks, &tgid);
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 
-	if (t && BPF_CORE_READ(task, signal, live.counter) == 0)
+	if (!t && !following)
+		return 0;
+	if (BPF_CORE_READ(task, signal, live.counter))
+		return 0;
+	if (t)
 		end_task(t, tgid);
+	if (following)
+		bpf_map_delete_elem(&followed, &tgid);
 	return 0;
 }
 
