@@ -1,6 +1,15 @@
 package capture
 
-import "time"
+import (
+	"errors"
+	"time"
+)
+
+// Why a process is not followed, although nothing is wrong.
+var (
+	ErrEnded    = errors.New("the process has ended")
+	ErrFollowed = errors.New("the process is followed already, or another one for it")
+)
 
 // Act is a kind of activity.
 type Act string

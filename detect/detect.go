@@ -70,7 +70,8 @@ type Pipeline struct {
 	Binary   func(capture.Process) binary.File // describes the interpreter; nil: it is not read
 	Observe  func(Result)                      // called for every judged script, from several goroutines; may be nil
 
-	Habits *Habits // of Pythons that start shells; nil: none is unexpected
+	Follower Follower // follows the processes of grave findings; nil: nobody does
+	Habits   *Habits  // of Pythons that start shells; nil: none is unexpected
 
 	SkipHost bool // leave out scripts that ran outside any container
 	Workers  int  // judging goroutines; 0 means 2
@@ -79,7 +80,9 @@ type Pipeline struct {
 
 	counts     counts
 	seen       verdicts
-	executions chan capture.Execution // made by Run
+	timelines  timelines
+	executions chan capture.Execution // made by Run, like
+	activities chan capture.Activity
 }
 
 // Limits of the queue between the source and the workers.
@@ -108,6 +111,9 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		})
 	}
 	p.executions = make(chan capture.Execution, queueExecutions)
+	p.activities = make(chan capture.Activity, queueActivities)
+	var following sync.WaitGroup
+	following.Go(func() { p.followAll(work, p.activities) })
 	workers.Go(func() {
 		for x := range p.executions {
 			p.handleExecution(work, x)
@@ -121,6 +127,8 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	close(queue.scripts)
 	close(p.executions)
 	workers.Wait()
+	close(p.activities)
+	following.Wait()
 	return err
 }
 
@@ -150,7 +158,9 @@ func (p *Pipeline) handle(ctx context.Context, s capture.Script) {
 	if p.Binary != nil {
 		bin = p.Binary(s.Process)
 	}
-	p.report(ctx, Report(Result{s, w, text, verdict}, bin, p.Sensor))
+	f := Report(Result{s, w, text, verdict}, bin, p.Sensor)
+	p.follow(f, s.Process)
+	p.report(ctx, f)
 }
 
 // judge returns the verdict on s. A script seen before costs a look-up; its
@@ -173,18 +183,26 @@ func (p *Pipeline) judge(s capture.Script) (normalize.Text, classify.Verdict) {
 	return text, v
 }
 
+// report hands a new finding to the sink.
 func (p *Pipeline) report(ctx context.Context, f finding.Finding) {
+	if p.put(ctx, f) {
+		p.counts.found()
+	}
+}
+
+// put offers a finding to the sink until it takes it or has refused too often,
+// which is counted.
+func (p *Pipeline) put(ctx context.Context, f finding.Finding) bool {
 	wait := 50 * time.Millisecond
 	for try := 1; ; try++ {
 		err := p.Sink.Put(ctx, f)
 		if err == nil {
-			p.counts.found()
-			return
+			return true
 		}
 		if try == sinkTries {
 			p.counts.lose("sink refused")
 			p.Log.Error("give up a finding", "name", f.Name, "error", err)
-			return
+			return false
 		}
 		time.Sleep(wait)
 		wait *= 2

@@ -97,6 +97,7 @@ const (
 	MaxIndicators = 64
 
 	MaxConnections = 32
+	MaxTimeline    = 128
 )
 
 // Finding is one reported fact: this script ran in this workload.
@@ -130,6 +131,13 @@ type Finding struct {
 	// Connections are those the finding is about, and those that were made after
 	// it while its processes were followed.
 	Connections []Connection `json:"connections,omitempty"`
+
+	// Timeline is what the finding's process, and those that came of it, did
+	// while they were followed after the verdict, in the order in which it was
+	// first done. A store keeps the longest that comes with the sighting whose
+	// evidence it keeps.
+	Timeline        []Event `json:"timeline,omitempty"`
+	TimelineOmitted int     `json:"timeline_omitted,omitempty"` // beyond MaxTimeline
 
 	// Sensor is the name of the sensor that saw it.
 	Sensor string `json:"sensor"`
@@ -213,6 +221,28 @@ type Span struct {
 type Connection struct {
 	Local string `json:"local,omitempty"`
 	Peer  string `json:"peer"`
+}
+
+// Event is one thing that a process did, see kingsnake/capture.Activity for the
+// meanings.
+type Event struct {
+	Time   time.Time `json:"time"` // of the first time
+	PID    int       `json:"pid"`
+	Exe    string    `json:"exe,omitempty"` // the process's binary, "" when not known
+	Act    string    `json:"act"`           // "forked", "executed", "connected" or "wrote"
+	Target string    `json:"target"`
+	Args   []string  `json:"args,omitempty"`
+	Count  int64     `json:"count"` // how often it did just that
+}
+
+// Followed is how much was written into a finding's timeline: of two forms of
+// one sighting the one with more is the newer.
+func (f Finding) Followed() int64 {
+	n := int64(f.TimelineOmitted)
+	for _, e := range f.Timeline {
+		n += e.Count
+	}
+	return n
 }
 
 // Process is the process that ran the script.

@@ -25,12 +25,8 @@ const FollowTime = time.Minute
 // maxRoots is how many processes Follow follows at once.
 const maxRoots = 16
 
-// What Follow answers.
-var (
-	ErrTooMany  = errors.New("too many processes are followed already")
-	ErrEnded    = errors.New("the process has ended")
-	ErrFollowed = errors.New("the process is followed already, or another one for it")
-)
+// ErrTooMany is what Follow answers when it follows as many as it can.
+var ErrTooMany = errors.New("too many processes are followed already")
 
 // followTracepoints are the system calls whose ends are watched while somebody
 // is followed; a machine need not have all of them.
@@ -49,20 +45,21 @@ type follower struct {
 // Follow follows a process for FollowTime: what it and the processes that come
 // of it do is told to Config.Acted. Its children of before are followed too, as
 // far as they are still its children or have executed nothing since. At most 16
-// processes are followed at once, with 1,024 that came of them.
+// processes are followed at once, with 1,024 that came of them; the error is ErrTooMany, capture.ErrEnded or
+// capture.ErrFollowed, or what the kernel said.
 func (s *Sensor) Follow(p capture.Process) error { return s.follower.follow(p) }
 
 func (f *follower) follow(p capture.Process) error {
 	id := probeProgram{Exec: uint64(p.Start.Sub(f.clock.boot)), Tgid: uint32(p.PID)}
 	const tick = 1e9 / 100
 	if start, err := startTicks(procDir(p.PID)); err != nil || start != id.Exec/tick {
-		return ErrEnded
+		return capture.ErrEnded
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
 	case f.followed(id.Tgid):
-		return ErrFollowed
+		return capture.ErrFollowed
 	case len(f.roots) >= maxRoots:
 		return ErrTooMany
 	}

@@ -103,7 +103,7 @@ sys.stdin.readline()
 	if err := r.sensor.Follow(script.Process); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.sensor.Follow(script.Process); !errors.Is(err, sensor.ErrFollowed) {
+	if err := r.sensor.Follow(script.Process); !errors.Is(err, capture.ErrFollowed) {
 		t.Errorf("followed twice: %v", err)
 	}
 	fmt.Fprintln(in)
@@ -143,13 +143,13 @@ sys.stdin.readline()
 func TestWhoHasEndedIsNotFollowed(t *testing.T) {
 	r := record(t)
 	s := r.run(t, 1, exec.Command(python, "-c", "pass # "+t.Name()))[0]
-	if err := r.sensor.Follow(s.Process); !errors.Is(err, sensor.ErrEnded) {
-		t.Errorf("want %v, got %v", sensor.ErrEnded, err)
+	if err := r.sensor.Follow(s.Process); !errors.Is(err, capture.ErrEnded) {
+		t.Errorf("want %v, got %v", capture.ErrEnded, err)
 	}
 	self := s.Process
 	self.PID = 1 // of another start
-	if err := r.sensor.Follow(self); !errors.Is(err, sensor.ErrEnded) {
-		t.Errorf("want %v, got %v", sensor.ErrEnded, err)
+	if err := r.sensor.Follow(self); !errors.Is(err, capture.ErrEnded) {
+		t.Errorf("want %v, got %v", capture.ErrEnded, err)
 	}
 }
 

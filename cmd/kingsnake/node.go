@@ -65,14 +65,17 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 	}
 	n := &node{cfg: cfg, models: m, started: env.Now(), now: env.Now}
 	// The sensor tells of executions only while the pipeline runs it.
-	n.sensor, err = sensor.Open(sensor.Config{Executed: func(x capture.Execution) { n.pipeline.Executed(x) }})
+	n.sensor, err = sensor.Open(sensor.Config{
+		Executed: func(x capture.Execution) { n.pipeline.Executed(x) },
+		Acted:    func(a capture.Activity) { n.pipeline.Acted(a) },
+	})
 	if err != nil {
 		return nil, err
 	}
 	n.resolver = cri.NewResolver(cri.Config{Socket: cfg.cri, Node: cfg.name, Cluster: cfg.cluster})
 	var binaries binary.Reader
 	n.pipeline = &detect.Pipeline{
-		Source: n.sensor, Resolver: n.resolver, Judge: js.whole, Cut: js.cut, Sink: sink, Binary: binaries.Describe,
+		Source: n.sensor, Follower: n.sensor, Resolver: n.resolver, Judge: js.whole, Cut: js.cut, Sink: sink, Binary: binaries.Describe,
 		Observe: n.observe, SkipHost: !cfg.host, Workers: runtime.NumCPU(), Sensor: cfg.name,
 		Log: slog.New(slog.NewTextHandler(env.Stderr, nil)),
 	}

@@ -130,6 +130,9 @@ func checkVerdict(f finding.Finding, _ time.Time) error {
 			return err
 		}
 	}
+	if err := checkTimeline(f); err != nil {
+		return err
+	}
 	for _, kind := range finding.Kinds {
 		list := f.Indicators.Of(kind)
 		if len(list) > finding.MaxIndicators {
@@ -140,6 +143,27 @@ func checkVerdict(f finding.Finding, _ time.Time) error {
 		}
 	}
 	return bounded(maxKey, "verdict.model", v.Model)
+}
+
+func checkTimeline(f finding.Finding) error {
+	switch {
+	case len(f.Timeline) > finding.MaxTimeline:
+		return tooLong("timeline", len(f.Timeline), finding.MaxTimeline)
+	case f.TimelineOmitted < 0:
+		return fmt.Errorf("timeline_omitted cannot be negative")
+	}
+	for _, e := range f.Timeline {
+		if e.Count < 0 || e.PID < 0 {
+			return fmt.Errorf("timeline: pid and count cannot be negative")
+		}
+		if err := bounded(maxKey, "timeline", append([]string{e.Exe, e.Act, e.Target}, e.Args...)...); err != nil {
+			return err
+		}
+		if len(e.Args) > maxEntries {
+			return tooLong("timeline.args", len(e.Args), maxEntries)
+		}
+	}
+	return nil
 }
 
 func checkProcess(f finding.Finding, _ time.Time) error {
