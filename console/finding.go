@@ -34,24 +34,26 @@ type findingHead struct {
 // summaryPage is the Summary tab of a finding.
 type summaryPage struct {
 	findingHead
-	Program  bool // it is about a program: there is no script to show
-	Detected []factGroup
-	Resource []factGroup
-	Links    []link
-	Cloud    []link // pages of the Google Cloud console
-	Origin   originView
-	Process  []processView
-	Env      []evidence
-	EnvNote  string
-	Seen     []fact // what can be looked for elsewhere, by kind
-	Reasons  []reasonView
-	Code     codeView
-	Layers   []layerView
-	Layer    *codeView // the layer shown beside the script; nil for none
-	LayerOf  string    // says which layer that is
-	Limits   []string  // what is cut, lost or replaced, in words
-	Download string
-	Allow    allowView
+	Program   bool // it is about a program: there is no script to show
+	Detected  []factGroup
+	Resource  []factGroup
+	Links     []link
+	Cloud     []link // pages of the Google Cloud console
+	Origin    originView
+	Process   []processView
+	Env       []evidence
+	EnvNote   string
+	Events    []eventView
+	EventMore string // what is not among Events
+	Seen      []fact // what can be looked for elsewhere, by kind
+	Reasons   []reasonView
+	Code      codeView
+	Layers    []layerView
+	Layer     *codeView // the layer shown beside the script; nil for none
+	LayerOf   string    // says which layer that is
+	Limits    []string  // what is cut, lost or replaced, in words
+	Download  string
+	Allow     allowView
 }
 
 // fact is one named value, or why there is none.
@@ -157,6 +159,8 @@ func (c *console) summary(r *http.Request, f finding.Finding, rules []store.Allo
 		Process:     ancestry(f.Process),
 		Env:         shows(f.Process.Env),
 		EnvNote:     cutNote(f.Process.EnvTruncated, "The environment was longer than what is kept."),
+		Events:      events(f, c.Now()),
+		EventMore:   eventsNote(f),
 		Seen:        indicators(f.Indicators),
 		Reasons:     reasons(f, head.URL, layer),
 		Code:        scriptView(f, head.URL, layer, all),

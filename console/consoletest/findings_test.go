@@ -121,6 +121,14 @@ func TestAProgramsPageIsAboutTheProgram(t *testing.T) {
 			t.Errorf("%s: %q, want %q", label, got[label], want)
 		}
 	}
+	var rows []string
+	for _, n := range all(doc, ".timeline tbody tr") {
+		rows = append(rows, strings.Join(strings.Fields(strings.Join(texts(n, "td:last-child"), " ")), " "))
+	}
+	want := []string{"started process 48220", "executed /usr/bin/id id", "asked for a connection with 192.0.2.9:80 2 times", "opened for writing /tmp/.a"}
+	if diff := cmp.Diff(want, rows); diff != "" {
+		t.Errorf("timeline (-want +got):\n%s", diff)
+	}
 	if n := len(all(doc, ".texts")) + len(all(doc, "[download]")); n != 0 {
 		t.Errorf("%d parts of the page are about a script", n)
 	}

@@ -174,6 +174,13 @@ func Program() finding.Finding {
 		Workload:    shell.Workload,
 		Indicators:  finding.Indicators{IPs: []string{"192.0.2.1"}, Ports: []string{"192.0.2.1:4444"}},
 		Connections: []finding.Connection{{Local: "10.1.2.3:51234", Peer: "192.0.2.1:4444"}},
+		Timeline: []finding.Event{
+			{Time: Now.Add(-169 * time.Second), PID: 48219, Exe: "/bin/dash", Act: "forked", Target: "48220", Count: 1},
+			{Time: Now.Add(-169 * time.Second), PID: 48220, Exe: "/bin/dash", Act: "executed", Target: "/usr/bin/id", Args: []string{"id"}, Count: 1},
+			{Time: Now.Add(-150 * time.Second), PID: 48221, Exe: "/usr/bin/curl", Act: "connected", Target: "192.0.2.9:80", Count: 2},
+			{Time: Now.Add(-150 * time.Second), PID: 48221, Exe: "/usr/bin/curl", Act: "wrote", Target: "/tmp/.a", Count: 1},
+		},
+		TimelineOmitted: 3,
 	})
 }
 
@@ -218,6 +225,8 @@ func Hostile() finding.Finding {
 		Process: finding.Process{PID: -1, Comm: attack, Exe: "/usr/bin/" + attack, Cwd: attack, Args: []string{attack, strings.Repeat("B", 1<<20)}, ArgsTruncated: true,
 			Env: []string{"A=" + attack, "\xff=\xfe"}, EnvTruncated: true, ExeSHA256: attack,
 			Parents: []finding.Process{{PID: 1 << 30, Comm: attack, Exe: attack, Args: []string{attack}}}},
+		Connections: []finding.Connection{{Local: attack, Peer: attack}}, TimelineOmitted: 1 << 40,
+		Timeline: []finding.Event{{Time: Now, PID: -1, Exe: attack, Act: attack, Target: attack, Args: []string{attack, ""}, Count: 1 << 60}},
 		Workload: finding.Workload{ContainerID: attack, ContainerName: "c; rm -rf ~ #" + attack, Image: attack, ImageID: attack, Runtime: attack, ReadOnlyRoot: attack,
 			PodNamespace: "ns$(reboot)", PodName: "pod`reboot`" + attack, PodUID: attack, PodLabels: map[string]string{attack: attack},
 			OwnerKind: attack, OwnerName: attack, Node: "node\"' " + attack, Cluster: attack, Unresolved: map[string]string{"cluster": attack, "pod.uid": attack}},

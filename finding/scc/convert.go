@@ -190,7 +190,21 @@ const maxHashed = 8 << 20
 
 // files says what is known of the script's file as a whole, or of a program's
 // binary.
+// After it come the files that its processes opened for writing.
 func files(f finding.Finding) []*pb.File {
+	var out []*pb.File
+	if m := ownFile(f); m != nil {
+		out = append(out, m)
+	}
+	for _, e := range f.Timeline {
+		if e.Act == "wrote" {
+			out = append(out, &pb.File{Path: Encode([]byte(e.Target)), Operations: []*pb.File_FileOperation{operation(pb.File_FileOperation_WRITE)}})
+		}
+	}
+	return out
+}
+
+func ownFile(f finding.Finding) *pb.File {
 	s := f.Script
 	if s.Path == "" {
 		return nil
@@ -209,7 +223,7 @@ func files(f finding.Finding) []*pb.File {
 		m.Operations = append(m.Operations, operation(pb.File_FileOperation_WRITE))
 	}
 	m.Operations = append(m.Operations, operation(pb.File_FileOperation_EXECUTE))
-	return []*pb.File{m}
+	return m
 }
 
 func operation(t pb.File_FileOperation_OperationType) *pb.File_FileOperation {

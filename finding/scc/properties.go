@@ -87,6 +87,7 @@ func properties(f finding.Finding, cfg Config) map[string]*structpb.Value {
 		scriptProperties(p, f.Script)
 	}
 	verdictProperties(p, f.Verdict)
+	timelineProperties(p, f)
 	p.number("Occurrence_Count", float64(f.Count))
 	p.time("First_Time", f.FirstTime)
 	p.unresolved(f, cfg)
@@ -158,6 +159,27 @@ func verdictProperties(p propertyMap, v finding.Verdict) {
 		reasons = append(reasons, object(fields))
 	}
 	p.list("Verdict_Reasons", reasons)
+}
+
+// timelineProperties are what the finding's processes did. SCC's schema has a
+// home for their connections and files, but none for the order of things.
+func timelineProperties(p propertyMap, f finding.Finding) {
+	var list []*structpb.Value
+	for _, e := range f.Timeline {
+		list = append(list, object(map[string]*structpb.Value{
+			"time":   structpb.NewStringValue(e.Time.UTC().Format(time.RFC3339Nano)),
+			"pid":    structpb.NewNumberValue(float64(e.PID)),
+			"binary": structpb.NewStringValue(text(e.Exe)),
+			"act":    structpb.NewStringValue(text(e.Act)),
+			"target": structpb.NewStringValue(text(e.Target)),
+			"args":   structpb.NewStringValue(text(strings.Join(e.Args, " "))),
+			"count":  structpb.NewNumberValue(float64(e.Count)),
+		}))
+	}
+	p.list("Timeline", list)
+	if f.TimelineOmitted > 0 {
+		p.number("Timeline_Omitted", float64(f.TimelineOmitted))
+	}
 }
 
 // unresolved says which values are missing and why.

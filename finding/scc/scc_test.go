@@ -120,6 +120,11 @@ func program() finding.Finding {
 	f.Verdict = finding.Verdict{Label: "malicious", Reasons: []finding.Reason{
 		{Text: "The standard input of this shell is a connection with 192.0.2.1:4444.", Technique: "T1059.004", Weight: 1}}}
 	f.Connections = []finding.Connection{{Local: "10.1.2.3:51234", Peer: "192.0.2.1:4444"}, {Peer: "[2001:db8::7]:443"}}
+	f.Timeline = []finding.Event{
+		{Time: when.Add(time.Second), PID: 4720, Exe: "/bin/bash", Act: "executed", Target: "/usr/bin/curl", Args: []string{"curl", "\xff"}, Count: 1},
+		{Time: when.Add(2 * time.Second), PID: 4720, Exe: "/usr/bin/curl", Act: "wrote", Target: "/tmp/.a", Count: 2},
+	}
+	f.TimelineOmitted = 1
 	return named(f)
 }
 
@@ -419,6 +424,8 @@ func TestHostileValuesNeverBreakADocument(t *testing.T) {
 	f.Workload.PodLabels, f.Workload.Unresolved = map[string]string{evil: evil}, map[string]string{evil: evil}
 	f.Verdict.Reasons = []finding.Reason{{Text: evil, Technique: evil, Weight: math.NaN()}}
 	f.Verdict.Score = math.Inf(1)
+	f.Connections = []finding.Connection{{Local: evil, Peer: evil}}
+	f.Timeline = []finding.Event{{Time: time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC), Exe: evil, Act: "wrote", Target: evil, Args: []string{evil}}}
 	f.Indicators = finding.Indicators{IPs: []string{evil}, Domains: []string{evil}, URLs: []string{evil}}
 	f.Name, f.Category, f.Sensor, f.Severity, f.State = evil, evil, evil, evil, evil
 	f.Script.SHA256, f.Process.ExeSHA256, f.Script.Origin = evil, evil, finding.Origin{When: evil, Why: evil}
