@@ -83,13 +83,19 @@ type Pipeline struct {
 
 	HideArgs, HideEnv bool // report no arguments, no environment
 
+	Follower Follower // follows the processes of grave findings; nil: nobody does
+	Habits   *Habits  // of Pythons that start shells; nil: none is unexpected
+
 	SkipHost bool // leave out scripts that ran outside any container
 	Workers  int  // judging goroutines; 0 means 2
 	Sensor   string
 	Log      *slog.Logger
 
-	counts counts
-	seen   verdicts
+	counts     counts
+	seen       verdicts
+	timelines  timelines
+	executions chan capture.Execution // made by Run, like
+	activities chan capture.Activity
 }
 
 // Limits of the queue between the source and the workers.
@@ -120,13 +126,25 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			}
 		})
 	}
+	p.executions = make(chan capture.Execution, queueExecutions)
+	p.activities = make(chan capture.Activity, queueActivities)
+	var following sync.WaitGroup
+	following.Go(func() { p.followAll(work, p.activities) })
+	workers.Go(func() {
+		for x := range p.executions {
+			p.handleExecution(work, x)
+		}
+	})
 	err := p.Source.Run(ctx, func(s capture.Script) {
 		if !queue.offer(s) {
 			p.counts.lose("queue full")
 		}
 	})
 	close(queue.scripts)
+	close(p.executions)
 	workers.Wait()
+	close(p.activities)
+	following.Wait()
 	return err
 }
 
@@ -143,6 +161,7 @@ func (p *Pipeline) handle(ctx context.Context, s capture.Script) {
 	if p.SkipHost && w.Host() {
 		return
 	}
+	p.Habits.started(s, w)
 	text, verdict := p.judge(s)
 	p.counts.judged()
 	if p.Observe != nil {
@@ -155,7 +174,9 @@ func (p *Pipeline) handle(ctx context.Context, s capture.Script) {
 	if p.Binary != nil {
 		bin = p.Binary(s.Process)
 	}
-	p.report(ctx, p.hide(Report(Result{s, w, text, verdict}, bin, p.Sensor)))
+	f := Report(Result{s, w, text, verdict}, bin, p.Sensor)
+	p.follow(f, s.Process)
+	p.report(ctx, f)
 }
 
 // judge returns the verdict on s. A script seen before costs a look-up; its
@@ -216,18 +237,27 @@ func (p *Pipeline) hide(f finding.Finding) finding.Finding {
 	return f
 }
 
+// report hands a new finding to the sink.
 func (p *Pipeline) report(ctx context.Context, f finding.Finding) {
+	if p.put(ctx, f) {
+		p.counts.found()
+	}
+}
+
+// put offers a finding to the sink until it takes it or has refused too often,
+// which is counted.
+func (p *Pipeline) put(ctx context.Context, f finding.Finding) bool {
+	f = p.hide(f)
 	wait := 50 * time.Millisecond
 	for try := 1; ; try++ {
 		err := p.Sink.Put(ctx, f)
 		if err == nil {
-			p.counts.found()
-			return
+			return true
 		}
 		if try == sinkTries {
 			p.counts.lose("sink refused")
 			p.Log.Error("give up a finding", "name", f.Name, "error", err)
-			return
+			return false
 		}
 		time.Sleep(wait)
 		wait *= 2

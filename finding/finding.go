@@ -24,7 +24,30 @@ type Category string
 // The categories.
 const (
 	MaliciousPython Category = "Execution: Malicious Python executed"
+
+	// The companions are about a program that was executed, not about a script.
+	AddedBinary          Category = "Added Binary Executed"
+	FilelessExecution    Category = "Execution: Fileless Execution in /memfd:"
+	ReverseShell         Category = "Reverse Shell"
+	UnexpectedChildShell Category = "Unexpected Child Shell"
 )
+
+// Program is the script kind of a finding that is about a program. Its Script
+// has the binary's path, size and origin, no contents, and ProgramDigest in the
+// place of a digest.
+const Program = "program"
+
+// Companion reports whether findings of category c are about a program.
+func (c Category) Companion() bool {
+	switch c {
+	case AddedBinary, FilelessExecution, ReverseShell, UnexpectedChildShell:
+		return true
+	}
+	return false
+}
+
+// Known reports whether c is one of the categories above.
+func (c Category) Known() bool { return c == MaliciousPython || c.Companion() }
 
 // Severity is how bad a finding is.
 type Severity string
@@ -74,6 +97,9 @@ const (
 	MaxIndicators = 64
 	MaxOwners     = 8
 	MaxContacts   = 8
+
+	MaxConnections = 32
+	MaxTimeline    = 128
 )
 
 // Finding is one reported fact: this script ran in this workload.
@@ -103,6 +129,17 @@ type Finding struct {
 
 	// Indicators are what can be looked for elsewhere, seen in the layers.
 	Indicators Indicators `json:"indicators"`
+
+	// Connections are those the finding is about, and those that were made after
+	// it while its processes were followed.
+	Connections []Connection `json:"connections,omitempty"`
+
+	// Timeline is what the finding's process, and those that came of it, did
+	// while they were followed after the verdict, in the order in which it was
+	// first done. A store keeps the longest that comes with the sighting whose
+	// evidence it keeps.
+	Timeline        []Event `json:"timeline,omitempty"`
+	TimelineOmitted int     `json:"timeline_omitted,omitempty"` // beyond MaxTimeline
 
 	// Sensor is the name of the sensor that saw it, or that it is about.
 	Sensor string `json:"sensor"`
@@ -183,6 +220,35 @@ type Span struct {
 	End     int `json:"end"`
 	Line    int `json:"line"`
 	EndLine int `json:"end_line"`
+}
+
+// Connection is one connection of a process. Ends are "ADDRESS:PORT", "" where
+// not known.
+type Connection struct {
+	Local string `json:"local,omitempty"`
+	Peer  string `json:"peer"`
+}
+
+// Event is one thing that a process did, see kingsnake/capture.Activity for the
+// meanings.
+type Event struct {
+	Time   time.Time `json:"time"` // of the first time
+	PID    int       `json:"pid"`
+	Exe    string    `json:"exe,omitempty"` // the process's binary, "" when not known
+	Act    string    `json:"act"`           // "forked", "executed", "connected" or "wrote"
+	Target string    `json:"target"`
+	Args   []string  `json:"args,omitempty"`
+	Count  int64     `json:"count"` // how often it did just that
+}
+
+// Followed is how much was written into a finding's timeline: of two forms of
+// one sighting the one with more is the newer.
+func (f Finding) Followed() int64 {
+	n := int64(f.TimelineOmitted)
+	for _, e := range f.Timeline {
+		n += e.Count
+	}
+	return n
 }
 
 // Process is the process that ran the script.
@@ -291,6 +357,16 @@ func (w Workload) Key(exe string) string {
 func NameOf(c Category, kind, sha256hex, workloadKey string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q", c, kind, sha256hex, workloadKey))
 	return hex.EncodeToString(sum[:16])
+}
+
+// ProgramDigest is what stands in a program's finding where a script's digest
+// does: it tells the program, by its path, and the one that started it. The
+// binary itself may be gone before it can be read, and may have another content
+// each time. The category is in it, so that allowing one thing a program does
+// allows no other.
+func ProgramDigest(c Category, exe, starter string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", c, exe, starter))
+	return hex.EncodeToString(sum[:])
 }
 
 // OccurrenceOf derives the identity of one sighting.

@@ -63,7 +63,11 @@
 // judges nothing and stores nothing.
 package sensor
 
-import "errors"
+import (
+	"errors"
+
+	"kingsnake/capture"
+)
 
 // ErrNotSupported is wrapped by the error of [Open] when this machine cannot
 // run the sensor: another system, too old a kernel, missing rights. The message
@@ -75,6 +79,14 @@ type Config struct {
 	// Memory is how many bytes of texts may be held while they are put together
 	// or kept because they are read again and again. Zero means 64 MiB.
 	Memory int
+
+	// Executed is called for each execution that is worth telling; nil: nobody
+	// is told. It must not block: what waits in the kernel is lost.
+	Executed func(capture.Execution)
+
+	// Acted is called for what processes do that Follow follows; nil: nobody is
+	// told. It must not block either.
+	Acted func(capture.Activity)
 }
 
 // Capability is one thing the sensor needs of a machine, and whether it is there.

@@ -26,6 +26,7 @@ var lossNames = [probeLossLOSS_MAX]string{
 	probeLossLOSS_TASKS:     "too many processes",
 	probeLossLOSS_READS:     "too many reads at once",
 	probeLossLOSS_UNKNOWN:   "binary looked at too late",
+	probeLossLOSS_FOLLOW:    "followed program did too much",
 }
 
 // lossReason names the first of the losses in a record's bits.

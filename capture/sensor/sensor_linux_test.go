@@ -32,7 +32,10 @@ type recorder struct {
 
 	mu      sync.Mutex
 	scripts []capture.Script
-	arrived chan struct{} // holds a token when scripts grew
+
+	executions []capture.Execution
+	activities []capture.Activity
+	arrived    chan struct{} // holds a token when scripts or executions grew
 }
 
 // record starts a sensor. The test is skipped where none can run.
@@ -44,14 +47,15 @@ func record(t *testing.T) *recorder {
 	if _, err := os.Stat(python); err != nil {
 		t.Skip("needs a Python: apt-get install python3")
 	}
-	s, err := sensor.Open(sensor.Config{})
+	r := &recorder{t: t, arrived: make(chan struct{}, 1)}
+	s, err := sensor.Open(sensor.Config{Executed: r.keepExecution, Acted: r.keepActivity})
 	if errors.Is(err, sensor.ErrNotSupported) {
 		t.Skipf("needs a kernel that can: kingsnake doctor says why (%v)", err)
 	}
 	if err != nil {
 		t.Fatalf("%v%s", err, verifierLog(err))
 	}
-	r := &recorder{t: t, sensor: s, arrived: make(chan struct{}, 1)}
+	r.sensor = s
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx, r.keep) }()
@@ -81,6 +85,24 @@ func (r *recorder) keep(s capture.Script) {
 	r.mu.Lock()
 	r.scripts = append(r.scripts, s)
 	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *recorder) keepExecution(x capture.Execution) {
+	r.mu.Lock()
+	r.executions = append(r.executions, x)
+	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *recorder) keepActivity(a capture.Activity) {
+	r.mu.Lock()
+	r.activities = append(r.activities, a)
+	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *recorder) wake() {
 	select {
 	case r.arrived <- struct{}{}:
 	default:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ func runUp(ctx context.Context, env Env, args []string) error {
 		return err
 	}
 	hc.scc.Cluster = nc.cluster
+	nc.habits = filepath.Join(hc.data, fileHabits)
 	m, err := openModels(env, mc, hc.data)
 	if err != nil {
 		return err
