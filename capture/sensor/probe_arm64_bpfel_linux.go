@@ -54,6 +54,47 @@ const (
 	probeFileStateFILE_IGNORE probeFileState = 2
 )
 
+type probeHold struct {
+	_      structs.HostLayout
+	Start  uint64
+	Cgroup uint64
+}
+
+type probeHoldKey struct {
+	_     structs.HostLayout
+	Since uint64
+	Tgid  uint32
+	Pad   uint32
+}
+
+type probeHoldPolicy uint32
+
+const (
+	probeHoldPolicyHOLD_ASK   probeHoldPolicy = 0
+	probeHoldPolicyHOLD_KEEP  probeHoldPolicy = 1
+	probeHoldPolicyHOLD_LEAVE probeHoldPolicy = 2
+)
+
+type probeHoldSwitch struct {
+	_         structs.HostLayout
+	On        uint32
+	Strangers uint32
+	Host      uint32
+	Jobs      uint32
+}
+
+type probeHoldTarget struct {
+	_     structs.HostLayout
+	Ino   uint64
+	Fd    uint32
+	Pad   uint32
+	Names [2][32]int8
+	Seen  uint64
+	Ctime int64
+	Head  uint64
+	Tail  uint64
+}
+
 type probeLoss uint32
 
 const (
@@ -64,7 +105,11 @@ const (
 	probeLossLOSS_TASKS     probeLoss = 4
 	probeLossLOSS_READS     probeLoss = 5
 	probeLossLOSS_UNKNOWN   probeLoss = 6
-	probeLossLOSS_MAX       probeLoss = 7
+	probeLossLOSS_HOLDS     probeLoss = 7
+	probeLossLOSS_SIGNAL    probeLoss = 8
+	probeLossLOSS_UNHEARD   probeLoss = 9
+	probeLossLOSS_JOBS      probeLoss = 10
+	probeLossLOSS_MAX       probeLoss = 11
 )
 
 type probeParent struct {
@@ -143,6 +188,7 @@ const (
 	probeRecordFlagFLAG_WRITERS   probeRecordFlag = 16
 	probeRecordFlagFLAG_TRUNCATED probeRecordFlag = 32
 	probeRecordFlagFLAG_V2        probeRecordFlag = 64
+	probeRecordFlagFLAG_HELD      probeRecordFlag = 128
 )
 
 type probeRecordKind uint32
@@ -160,6 +206,7 @@ const (
 	probeRecordKindRECORD_EOF    probeRecordKind = 10
 	probeRecordKindRECORD_HAVE   probeRecordKind = 11
 	probeRecordKindRECORD_EXIT   probeRecordKind = 12
+	probeRecordKindRECORD_HELD   probeRecordKind = 13
 )
 
 type probeScratch struct {
@@ -175,6 +222,7 @@ type probeScratch struct {
 	From   uint64
 	Left   uint64
 	Offset uint64
+	Held   uint64
 	NoTail probeTail
 }
 
@@ -203,6 +251,10 @@ const (
 	probeMapBinaries     = "binaries"
 	probeMapDataRing     = "data_ring"
 	probeMapExecRing     = "exec_ring"
+	probeMapHoldPolicies = "hold_policies"
+	probeMapHoldSwitches = "hold_switches"
+	probeMapHoldTargets  = "hold_targets"
+	probeMapHolds        = "holds"
 	probeMapKnown        = "known"
 	probeMapLosses       = "losses"
 	probeMapModes        = "modes"
@@ -275,17 +327,21 @@ type probeProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type probeMapSpecs struct {
-	Binaries  *ebpf.MapSpec `ebpf:"binaries"`
-	DataRing  *ebpf.MapSpec `ebpf:"data_ring"`
-	ExecRing  *ebpf.MapSpec `ebpf:"exec_ring"`
-	Known     *ebpf.MapSpec `ebpf:"known"`
-	Losses    *ebpf.MapSpec `ebpf:"losses"`
-	Modes     *ebpf.MapSpec `ebpf:"modes"`
-	Readings  *ebpf.MapSpec `ebpf:"readings"`
-	Reads     *ebpf.MapSpec `ebpf:"reads"`
-	Scratches *ebpf.MapSpec `ebpf:"scratches"`
-	Tails     *ebpf.MapSpec `ebpf:"tails"`
-	Tasks     *ebpf.MapSpec `ebpf:"tasks"`
+	Binaries     *ebpf.MapSpec `ebpf:"binaries"`
+	DataRing     *ebpf.MapSpec `ebpf:"data_ring"`
+	ExecRing     *ebpf.MapSpec `ebpf:"exec_ring"`
+	HoldPolicies *ebpf.MapSpec `ebpf:"hold_policies"`
+	HoldSwitches *ebpf.MapSpec `ebpf:"hold_switches"`
+	HoldTargets  *ebpf.MapSpec `ebpf:"hold_targets"`
+	Holds        *ebpf.MapSpec `ebpf:"holds"`
+	Known        *ebpf.MapSpec `ebpf:"known"`
+	Losses       *ebpf.MapSpec `ebpf:"losses"`
+	Modes        *ebpf.MapSpec `ebpf:"modes"`
+	Readings     *ebpf.MapSpec `ebpf:"readings"`
+	Reads        *ebpf.MapSpec `ebpf:"reads"`
+	Scratches    *ebpf.MapSpec `ebpf:"scratches"`
+	Tails        *ebpf.MapSpec `ebpf:"tails"`
+	Tasks        *ebpf.MapSpec `ebpf:"tasks"`
 }
 
 // probeVariableSpecs contains global variables before they are loaded into the kernel.
@@ -314,17 +370,21 @@ func (o *probeObjects) Close() error {
 //
 // It can be passed to loadProbeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type probeMaps struct {
-	Binaries  *ebpf.Map `ebpf:"binaries"`
-	DataRing  *ebpf.Map `ebpf:"data_ring"`
-	ExecRing  *ebpf.Map `ebpf:"exec_ring"`
-	Known     *ebpf.Map `ebpf:"known"`
-	Losses    *ebpf.Map `ebpf:"losses"`
-	Modes     *ebpf.Map `ebpf:"modes"`
-	Readings  *ebpf.Map `ebpf:"readings"`
-	Reads     *ebpf.Map `ebpf:"reads"`
-	Scratches *ebpf.Map `ebpf:"scratches"`
-	Tails     *ebpf.Map `ebpf:"tails"`
-	Tasks     *ebpf.Map `ebpf:"tasks"`
+	Binaries     *ebpf.Map `ebpf:"binaries"`
+	DataRing     *ebpf.Map `ebpf:"data_ring"`
+	ExecRing     *ebpf.Map `ebpf:"exec_ring"`
+	HoldPolicies *ebpf.Map `ebpf:"hold_policies"`
+	HoldSwitches *ebpf.Map `ebpf:"hold_switches"`
+	HoldTargets  *ebpf.Map `ebpf:"hold_targets"`
+	Holds        *ebpf.Map `ebpf:"holds"`
+	Known        *ebpf.Map `ebpf:"known"`
+	Losses       *ebpf.Map `ebpf:"losses"`
+	Modes        *ebpf.Map `ebpf:"modes"`
+	Readings     *ebpf.Map `ebpf:"readings"`
+	Reads        *ebpf.Map `ebpf:"reads"`
+	Scratches    *ebpf.Map `ebpf:"scratches"`
+	Tails        *ebpf.Map `ebpf:"tails"`
+	Tasks        *ebpf.Map `ebpf:"tasks"`
 }
 
 func (m *probeMaps) Close() error {
@@ -332,6 +392,10 @@ func (m *probeMaps) Close() error {
 		m.Binaries,
 		m.DataRing,
 		m.ExecRing,
+		m.HoldPolicies,
+		m.HoldSwitches,
+		m.HoldTargets,
+		m.Holds,
 		m.Known,
 		m.Losses,
 		m.Modes,

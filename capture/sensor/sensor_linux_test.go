@@ -29,6 +29,8 @@ type recorder struct {
 	t      *testing.T
 	sensor *sensor.Sensor
 
+	judge  func(*sensor.Sensor, capture.Script) // called for each script first; may be nil
+
 	mu      sync.Mutex
 	scripts []capture.Script
 	arrived chan struct{} // holds a token when scripts grew
@@ -37,20 +39,25 @@ type recorder struct {
 // record starts a sensor. The test is skipped where none can run.
 func record(t *testing.T) *recorder {
 	t.Helper()
+	return recordWith(t, sensor.Config{}, nil)
+}
+
+func recordWith(t *testing.T, config sensor.Config, judge func(*sensor.Sensor, capture.Script)) *recorder {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root: sudo go test ./capture/sensor/")
 	}
 	if _, err := os.Stat(python); err != nil {
 		t.Skip("needs a Python: apt-get install python3")
 	}
-	s, err := sensor.Open(sensor.Config{})
+	s, err := sensor.Open(config)
 	if errors.Is(err, sensor.ErrNotSupported) {
 		t.Skipf("needs a kernel that can: kingsnake doctor says why (%v)", err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &recorder{t: t, sensor: s, arrived: make(chan struct{}, 1)}
+	r := &recorder{t: t, sensor: s, judge: judge, arrived: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx, r.keep) }()
@@ -67,6 +74,9 @@ func record(t *testing.T) *recorder {
 }
 
 func (r *recorder) keep(s capture.Script) {
+	if r.judge != nil {
+		r.judge(r.sensor, s)
+	}
 	r.mu.Lock()
 	r.scripts = append(r.scripts, s)
 	r.mu.Unlock()

@@ -163,6 +163,7 @@ struct nsproxy {
 
 struct kernfs_node {
 	const char *name;
+	__u64 id;
 };
 
 struct cgroup;
@@ -182,8 +183,18 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
+enum pid_type {
+	PIDTYPE_PGID = 2,
+	PIDTYPE_SID = 3,
+	PIDTYPE_MAX = 4,
+};
+
+struct tty_struct;
+
 struct signal_struct {
 	atomic_t live;
+	struct pid *pids[PIDTYPE_MAX];
+	struct tty_struct *tty;
 };
 
 struct task_struct {

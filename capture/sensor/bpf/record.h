@@ -43,6 +43,7 @@ enum record_kind {
 	RECORD_EOF,  /* a read returned nothing */
 	RECORD_HAVE, /* a file that user space has the bytes of was read */
 	RECORD_EXIT, /* the process ended, or executed another binary */
+	RECORD_HELD, /* what the process is held for has been sent */
 };
 
 enum record_flag {
@@ -53,6 +54,7 @@ enum record_flag {
 	FLAG_WRITERS = 16,   /* the file is open for writing somewhere */
 	FLAG_TRUNCATED = 32, /* bytes behind this record were left out: too many */
 	FLAG_V2 = 64,        /* a cgroup path of the unified hierarchy */
+	FLAG_HELD = 128,     /* the process is held, since the time of this record */
 };
 
 /* Why something was lost; the index into the map losses. */
@@ -64,6 +66,10 @@ enum loss {
 	LOSS_TASKS,     /* too many python processes at once */
 	LOSS_READS,     /* too many reads at once */
 	LOSS_UNKNOWN,   /* it read too much before its binary was looked at */
+	LOSS_HOLDS,     /* not held: too many are */
+	LOSS_SIGNAL,    /* not held: the signal could not be sent */
+	LOSS_UNHEARD,   /* let go at once: a ring was full */
+	LOSS_JOBS,      /* not held: it runs at a terminal, or as a shell's job */
 	LOSS_MAX,
 };
 
@@ -144,6 +150,50 @@ struct exec_record {
 	__u32 pid_ns;
 	__u32 mnt_ns;
 	char comm[16];
+};
+
+/* Whether the programs of a cgroup are held until they are judged. */
+enum hold_policy {
+	HOLD_ASK, /* nobody has said: they are, and user space is to say */
+	HOLD_KEEP,
+	HOLD_LEAVE,
+};
+
+struct hold_switch {
+	__u32 on;
+	__u32 strangers; /* hold in containers that nothing is known of */
+	__u32 host;      /* hold outside of containers too */
+	__u32 jobs;      /* hold what runs at terminals too */
+};
+
+/* One hold of one process. since is the time of its record. */
+struct hold_key {
+	__u64 since;
+	__u32 tgid;
+	__u32 pad;
+};
+
+struct hold {
+	__u64 start; /* of the process, nanoseconds since boot */
+	__u64 cgroup;
+};
+
+/*
+ * Which file is a program's own script: one with this number, or whose name
+ * begins like one of the names. The second half is the kernel's own.
+ */
+#define TARGET_NAME 32
+#define TARGET_NAMES 2
+
+struct hold_target {
+	__u64 ino; /* 0: not known */
+	__u32 fd;  /* one more than the descriptor it is read from; 0: any */
+	__u32 pad;
+	char names[TARGET_NAMES][TARGET_NAME];
+	__u64 seen;  /* the file that was last read of those */
+	__s64 ctime; /* of it when it was held for */
+	__u64 head;  /* it was read from its beginning to here, */
+	__u64 tail;  /* and from here to its end */
 };
 
 #endif

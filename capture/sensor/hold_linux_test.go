@@ -1,0 +1,169 @@
+//go:build amd64 || arm64
+
+package sensor_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"kingsnake/capture"
+	"kingsnake/capture/sensor"
+)
+
+// cell is a cgroup named like a container's. What runs in it is held; nothing
+// else on the machine is.
+type cell struct{ dir *os.File }
+
+// newCell makes a cgroup of version 2. The test is skipped where there is none.
+func newCell(t *testing.T) cell {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root: sudo go test ./capture/sensor/")
+	}
+	top := ""
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(mounts)) {
+		if f := strings.Fields(line); len(f) > 2 && f[2] == "cgroup2" {
+			top = f[1]
+		}
+	}
+	if top == "" {
+		t.Skip("needs cgroups of version 2: mount -t cgroup2 none /mnt")
+	}
+	id := make([]byte, 32)
+	rand.Read(id)
+	path := filepath.Join(top, hex.EncodeToString(id))
+	if err := os.Mkdir(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = dir.Close() // only used to start processes
+		if err := os.Remove(path); err != nil {
+			t.Errorf("something is left in the cgroup: %v", err)
+		}
+	})
+	return cell{dir}
+}
+
+// put has a command run in the cell.
+func (c cell) put(cmd *exec.Cmd) *exec.Cmd {
+	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(c.dir.Fd()), Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// holding starts a sensor that holds what runs in a cell, and has judge called
+// for each script.
+func holding(t *testing.T, h sensor.Hold, judge func(*sensor.Sensor, capture.Script)) (*recorder, cell) {
+	t.Helper()
+	c := newCell(t)
+	sensor.HoldNamed(&h)
+	if h.Wait == 0 {
+		h.Wait = 20 * time.Second // the machine may be busy
+	}
+	r := recordWith(t, sensor.Config{Hold: &h}, judge)
+	if err := r.sensor.HoldIn(c.dir.Name()); err != nil {
+		t.Fatal(err)
+	}
+	return r, c
+}
+
+// archive returns a zip archive of one file, which is long enough not to be
+// read whole at once.
+func archive(t *testing.T, name, text string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for name, text := range map[string]string{name: text, "data": strings.Repeat("kingsnake ", 20_000)} {
+		w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestAHeldScriptRunsAfterItWasReleasedAndNotBefore(t *testing.T) {
+	trace := filepath.Join(t.TempDir(), "trace")
+	early := make(chan string, 64)
+	r, c := holding(t, sensor.Hold{}, func(s *sensor.Sensor, script capture.Script) {
+		if script.Held.IsZero() || script.Kind == capture.Import {
+			return
+		}
+		time.Sleep(30 * time.Millisecond) // what is not stopped would run meanwhile
+		if _, err := os.Stat(trace); err == nil {
+			early <- string(script.Kind) + " " + script.Path
+		}
+		if !s.Release(script) {
+			early <- "not released: " + string(script.Kind)
+		}
+	})
+	text := []byte("import sys\nopen(sys.argv[-1], 'w').write('ran')\n")
+	file := write(t, "script.py", text)
+	zip := write(t, "app.pyz", archive(t, "__main__.py", string(text)))
+	pad := append(bytes.Repeat([]byte("# a long text\n"), 20000), text...)
+	long := write(t, "long.py", pad)
+	module := write(t, "hold_module.py", text)
+	folder := write(t, "__main__.py", text)
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	in := func(dir string, cmd *exec.Cmd) *exec.Cmd { cmd.Dir = dir; return cmd }
+	for name, cmd := range map[string]*exec.Cmd{
+		"a file":                 exec.Command(python, file, trace),
+		"a long file":            exec.Command(python, long, trace),
+		"a link":                 exec.Command(python, link, trace),
+		"-c":                     exec.Command(python, "-c", string(text), trace),
+		"a pipe":                 sh(`cat "$1" | python3 - "$2"`, file, trace),
+		"a pipe, byte by byte":   sh(`cat "$1" | python3 -u - "$2"`, file, trace),
+		"a file as input":        sh(`python3 - "$2" < "$1"`, file, trace),
+		"the rest of a file":     sh(`{ read x; python3 - "$2"; } < "$1"`, long, trace),
+		"a process substitution": exec.Command("/bin/bash", "-c", `python3 <(cat "$1") "$2"; :`, "bash", file, trace),
+		"a descriptor":           sh(`exec python3 /dev/fd/7 "$2" 7<"$1"`, file, trace),
+		"a module":               in(filepath.Dir(module), exec.Command(python, "-m", "hold_module", trace)),
+		"a folder":               exec.Command(python, filepath.Dir(folder), trace),
+		"an archive":             exec.Command(python, zip, trace),
+		"the first of its pids":  exec.Command("unshare", "--pid", "--fork", python, file, trace),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_ = os.Remove(trace)
+			c.put(cmd)
+			before := r.sensor.Stats().Lost
+			got := r.run(t, 1, cmd)
+			for len(early) > 0 {
+				t.Errorf("ran before it was released: %s", <-early)
+			}
+			if got[0].Held.IsZero() {
+				t.Errorf("was not held: %s, lost before %v and now %v", describe(got), before, r.sensor.Stats().Lost)
+			}
+			if _, err := os.Stat(trace); err != nil {
+				t.Errorf("did not run: %v", err)
+			}
+		})
+	}
+	if n := r.sensor.Holds(); n != 0 {
+		t.Errorf("%d processes are still held", n)
+	}
+}
