@@ -6,7 +6,9 @@
 //
 // The goroutines are all in this file: Run's workers. The queue between the
 // source and the workers is bounded in scripts and in bytes; what does not fit
-// is dropped and counted, because a source that waits loses more. A script
+// is dropped and counted, because a source that waits loses more. Scripts whose
+// process is held until they are judged have a queue and workers of their own;
+// whatever becomes of one, its process is let go or ended. A script
 // that crashes the normalizer or the model is counted and the next one goes on.
 //
 // The package does not capture, does not store and does not know HTTP.
@@ -57,6 +59,7 @@ type Result struct {
 	Workload workload.Workload
 	Text     normalize.Text
 	Verdict  classify.Verdict
+	Action   finding.Action // what was done at once; zero: nothing
 }
 
 // Pipeline joins the stages. Set the fields before Run and leave them alone
@@ -69,6 +72,9 @@ type Pipeline struct {
 	Sink     Sink                              // nil: findings are not reported
 	Binary   func(capture.Process) binary.File // describes the interpreter; nil: it is not read
 	Observe  func(Result)                      // called for every judged script, from several goroutines; may be nil
+
+	Holder Holder    // ends holds; nil: the source holds nothing
+	Hold   HoldRules // whose programs are held; those of others are let go
 
 	SkipHost bool // leave out scripts that ran outside any container
 	Workers  int  // judging goroutines; 0 means 2
@@ -92,45 +98,56 @@ const sinkTries = 8
 // Run runs until ctx ends or the source fails; then it judges what is still
 // queued and returns the source's error.
 func (p *Pipeline) Run(ctx context.Context) error {
-	queue := newQueue(queueScripts, queueBytes)
+	queue, held := newQueue(queueScripts, queueBytes), newQueue(heldScripts, heldBytes)
 	// Work that was accepted is finished although ctx has ended.
 	work := context.WithoutCancel(ctx)
 	var workers sync.WaitGroup
 	for range max(p.Workers, 2) {
-		workers.Go(func() {
-			for s := range queue.scripts {
-				p.handle(work, s)
-				queue.done(s)
-			}
-		})
+		workers.Go(func() { p.work(work, queue) })
 	}
-	err := p.Source.Run(ctx, func(s capture.Script) {
-		if !queue.offer(s) {
-			p.counts.lose("queue full")
+	if p.Holder != nil {
+		for range heldWorkers {
+			workers.Go(func() { p.work(work, held) })
 		}
-	})
+	}
+	err := p.Source.Run(ctx, func(s capture.Script) { p.accept(s, held, queue) })
 	close(queue.scripts)
+	close(held.scripts)
 	workers.Wait()
 	return err
+}
+
+// work handles what is in a queue until it is closed.
+func (p *Pipeline) work(ctx context.Context, q *queue) {
+	for s := range q.scripts {
+		p.handle(ctx, s)
+		q.done(s)
+	}
 }
 
 // handle takes one script through all stages. It is the one recovery point:
 // a crash on hostile input costs that script's verdict and is counted.
 func (p *Pipeline) handle(ctx context.Context, s capture.Script) {
 	defer func() {
+		p.release(&s)
 		if r := recover(); r != nil {
 			p.counts.lose("crash")
 			p.Log.Error("judging a script crashed", "sha256", s.Digest.String(), "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		}
 	}()
 	w := p.Resolver.Resolve(ctx, s.Process)
+	if !s.Held.IsZero() {
+		p.excuse(&s, w)
+	}
 	if p.SkipHost && w.Host() {
 		return
 	}
 	text, verdict := p.judge(s)
+	action := p.act(&s, verdict)
+	result := Result{s, w, text, verdict, action}
 	p.counts.judged()
 	if p.Observe != nil {
-		p.Observe(Result{s, w, text, verdict})
+		p.Observe(result)
 	}
 	if verdict.Label == classify.Benign || p.Sink == nil {
 		return
@@ -139,7 +156,7 @@ func (p *Pipeline) handle(ctx context.Context, s capture.Script) {
 	if p.Binary != nil {
 		bin = p.Binary(s.Process)
 	}
-	p.report(ctx, Report(Result{s, w, text, verdict}, bin, p.Sensor))
+	p.report(ctx, Report(result, bin, p.Sensor))
 }
 
 // judge returns the verdict on s. A script seen before costs a look-up; its

@@ -102,9 +102,27 @@ type Finding struct {
 	// Indicators are what can be looked for elsewhere, seen in the layers.
 	Indicators Indicators `json:"indicators"`
 
+	// Action is what the sensor did at once; zero when it only reported. A store
+	// keeps that of the sighting that it keeps the process of.
+	Action Action `json:"action,omitzero"`
+
 	// Sensor is the name of the sensor that saw it.
 	Sensor string `json:"sensor"`
 }
+
+// Action is what a sensor did to a process that it had held until the script
+// was judged.
+type Action struct {
+	What string        `json:"what"` // one of the constants below
+	Held time.Duration `json:"held"` // for how long it was held, in nanoseconds
+}
+
+// What a sensor does to a process that is held.
+const (
+	Killed   = "killed"   // before anything of its script ran
+	Released = "released" // because the script was not malicious
+	TooLate  = "too late" // the process was let go, or gone, before there was a verdict
+)
 
 // Script is the evidence: the text, its hashes and where it came from.
 type Script struct {

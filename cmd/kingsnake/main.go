@@ -78,6 +78,9 @@ func run(ctx context.Context, env Env, args []string) int {
 		printHelp(env.Stdout)
 		return 0
 	}
+	if args[0] == guardCommand {
+		return exitCode(env, guardCommand, runGuard())
+	}
 	for _, c := range commands() {
 		if c.name == args[0] {
 			return exitCode(env, c.name, c.run(ctx, env, args[1:]))

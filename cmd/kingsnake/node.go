@@ -27,6 +27,7 @@ type nodeConfig struct {
 	cri     string
 	host    bool
 	known   knownConfig
+	hold    holdConfig
 	observe func(detect.Result) // every judged script; may be nil
 }
 
@@ -59,7 +60,8 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 	if err != nil {
 		return nil, err
 	}
-	s, err := sensor.Open(sensor.Config{})
+	hold := cfg.hold.sensor()
+	s, err := sensor.Open(sensor.Config{Hold: hold})
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +72,9 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 		Source: s, Resolver: n.resolver, Judge: js.whole, Cut: js.cut, Sink: sink, Binary: binaries.Describe,
 		Observe: n.observe, SkipHost: !cfg.host, Workers: runtime.NumCPU(), Sensor: cfg.name,
 		Log: slog.New(slog.NewTextHandler(env.Stderr, nil)),
+	}
+	if hold != nil {
+		n.pipeline.Holder, n.pipeline.Hold = s, cfg.hold.rules
 	}
 	return n, nil
 }
@@ -130,10 +135,11 @@ func (n *node) Status() finding.SensorStatus {
 
 // watching says in plain words what this node watches.
 func (n *node) watching() string {
+	where := "in this machine's containers"
 	if n.cfg.host {
-		return "every Python script on this machine, in containers and outside them: files, -c, standard input, and modules imported from writable paths"
+		where = "on this machine, in containers and outside them"
 	}
-	return "every Python script in this machine's containers: files, -c, standard input, and modules imported from writable paths"
+	return "every Python script " + where + ": files, -c, standard input, and modules imported from writable paths" + n.cfg.hold.words()
 }
 
 // degraded says in plain words what this node cannot do, or "".

@@ -23,12 +23,16 @@ func runSensor(ctx context.Context, env Env, args []string) error {
 	var cfg nodeConfig
 	var mc modelConfig
 	cfg.flags(fs)
+	cfg.hold.flags(fs)
 	mc.flags(fs)
 	data := fs.String("data", defaultData(env), "`folder` for the models it used, when --model or --shadow-model is given")
 	server := fs.String("server", "", "`URL` of the server, for example https://kingsnake.example.com")
 	tokenFile := fs.String("token-file", "", "`file` with the server's sensor token")
 	caFile := fs.String("ca-file", "", "PEM `file` with the authority that signed the server's certificate (default: the system's)")
 	if err := parseFlags(fs, args); err != nil {
+		return err
+	}
+	if err := cfg.hold.check(cfg.host); err != nil {
 		return err
 	}
 	m, err := openModels(env, mc, *data)
