@@ -100,6 +100,11 @@ type Hold struct {
 	// no more. It is called again when the guard has ended.
 	Guard func(files []*os.File) error
 
+	// Pins is a folder on a BPF file system, where what is held is remembered in
+	// case this process and the guard are killed at once: the next sensor lets it
+	// go. "" means /sys/fs/bpf, if that is one.
+	Pins string
+
 	known bool // only hold in cgroups that were named; for tests
 }
 

@@ -99,3 +99,12 @@ func (s *Sensor) Holds() int {
 	_, left := s.holder.sweep(time.Hour)
 	return left
 }
+
+// Hang has the sensor do nothing about holds, as one that hangs would.
+func (s *Sensor) Hang(hang bool) {
+	if hang {
+		s.holder.mu.Lock()
+	} else {
+		s.holder.mu.Unlock()
+	}
+}

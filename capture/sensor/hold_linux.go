@@ -35,8 +35,9 @@ type holder struct {
 	on      bool // it is to be
 	guarded bool
 
-	stop chan struct{} // closed when the sensor is
-	work sync.WaitGroup
+	pinned string        // path of the pinned map; "" when it is not
+	stop   chan struct{} // closed when the sensor is
+	work   sync.WaitGroup
 }
 
 // newHolder returns a holder whose holding is switched off.
@@ -171,6 +172,9 @@ func (s *Sensor) startHolding(config Hold) error {
 	if err != nil {
 		return err
 	}
+	if err := h.pin(); err != nil {
+		return err
+	}
 	s.holder, s.tracker.holder = h, h
 	h.work.Go(h.run)
 	if config.Guard == nil {
@@ -194,7 +198,7 @@ func (s *Sensor) stopHolding() error {
 	h.sweep(0)
 	close(h.stop)
 	h.work.Wait()
-	return err
+	return errors.Join(err, h.unpin())
 }
 
 // key names the hold that a script came with.

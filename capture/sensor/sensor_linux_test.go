@@ -29,7 +29,7 @@ type recorder struct {
 	t      *testing.T
 	sensor *sensor.Sensor
 
-	judge  func(*sensor.Sensor, capture.Script) // called for each script first; may be nil
+	judge func(*sensor.Sensor, capture.Script) // called for each script first; may be nil
 
 	mu      sync.Mutex
 	scripts []capture.Script
