@@ -37,7 +37,7 @@ func (h *holder) startGuard() (alive *os.File, err error) {
 			_ = alive.Close() // nobody is at its other end
 		}
 	}()
-	for _, m := range []*ebpf.Map{h.holds, h.switches} {
+	for _, m := range []*ebpf.Map{h.holds, h.parents, h.switches} {
 		fd, err := unix.FcntlInt(uintptr(m.FD()), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
 			return alive, fmt.Errorf("share a map with the guard: %w", err)
@@ -107,17 +107,20 @@ func (h *holder) setGuarded(guarded bool) {
 	_ = h.switchLocked()
 }
 
+// GuardFiles is how many files a guard is given.
+const GuardFiles = 4
+
 // Guard lets every process go on that a sensor holds, when that sensor is no
 // more or does not answer in time. It is for a process of its own, which
 // [Hold.Guard] starts with these files; it returns after the sensor's end, when
 // nothing is held any more.
 func Guard(files []*os.File) error {
-	if len(files) != 3 {
+	if len(files) != GuardFiles {
 		return errors.New("a guard is only started by a sensor")
 	}
 	alive := files[0]
 	h := &holder{clock: newClock(), count: func(string) {}}
-	for i, m := range []**ebpf.Map{&h.holds, &h.switches} {
+	for i, m := range []**ebpf.Map{&h.holds, &h.parents, &h.switches} {
 		fd, err := unix.FcntlInt(files[i+1].Fd(), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
 			return fmt.Errorf("take over a map: %w", err)

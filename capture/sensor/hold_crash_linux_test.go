@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 func beGuard() error {
 	signal.Ignore(os.Interrupt, syscall.SIGTERM)
 	var files []*os.File
-	for fd := range 3 {
+	for fd := range sensor.GuardFiles {
 		files = append(files, os.NewFile(uintptr(3+fd), "guard"))
 	}
 	return sensor.Guard(files)
@@ -215,7 +215,7 @@ func until(t *testing.T, what string, ok func() bool) {
 
 func TestAKilledSensorLeavesNothingStopped(t *testing.T) {
 	c := newCell(t)
-	for round := range 5 {
+	for round := range 3 {
 		v := startVictim(t, c, t.TempDir())
 		s := startStorm(t, c)
 		until(t, "a few are held", func() bool { _, held := v.get(); return held >= 6 })

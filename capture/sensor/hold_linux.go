@@ -32,6 +32,7 @@ type holder struct {
 
 	mu      sync.Mutex // so that one hold is ended once; guards what follows
 	holds   *ebpf.Map
+	parents *ebpf.Map
 	on      bool // it is to be
 	guarded bool
 
@@ -51,7 +52,7 @@ func newHolder(config Hold, k *kernel, clock clock, count func(string)) (*holder
 	o := &k.objects
 	return &holder{
 		config: config, clock: clock, count: count, stop: make(chan struct{}),
-		switches: o.HoldSwitches, policies: o.HoldPolicies, targets: o.HoldTargets, holds: o.Holds,
+		switches: o.HoldSwitches, policies: o.HoldPolicies, targets: o.HoldTargets, holds: o.Holds, parents: o.HoldParents,
 	}, nil
 }
 
@@ -101,7 +102,7 @@ func (h *holder) endLocked(key probeHoldKey, signal unix.Signal) bool {
 		h.count(lostSignal)
 		return false // It is tried again.
 	}
-	// After the signal: nothing may be stopped that is not in the map.
+	// Only after the signal: nothing may be stopped that is not in the map.
 	_ = h.holds.Delete(key)
 	return err == nil
 }
@@ -146,7 +147,40 @@ func (h *holder) sweep(wait time.Duration) (ended, left int) {
 			ended++
 		}
 	}
+	h.sweepParents(now)
 	return ended, left - ended
+}
+
+// parentWait is for how long after the beginning of a hold a parent that stops
+// itself is taken to do so because of it.
+const parentWait = 250 * time.Millisecond
+
+// sweepParents has parents go on that stopped themselves because a child of
+// theirs was held, and is no more.
+func (h *holder) sweepParents(now uint64) {
+	if h.parents == nil {
+		return
+	}
+	var pid uint32
+	var parent probeHoldParent
+	var hold probeHold
+	var over []uint32
+	for each := h.parents.Iterate(); each.Next(&pid, &parent); {
+		switch {
+		case h.holds.Lookup(parent.Child, &hold) == nil:
+		case parent.Stopped != 0:
+			if err := signalSame(processKey{pid, parent.Start}, unix.SIGCONT); err != nil && !gone(err) {
+				h.count(lostSignal)
+				continue // It is tried again.
+			}
+			over = append(over, pid)
+		case parent.Child.Since+uint64(parentWait) < now:
+			over = append(over, pid)
+		}
+	}
+	for _, pid := range over {
+		_ = h.parents.Delete(pid) // one that is in there too long does no harm
+	}
 }
 
 // run lets go what has waited too long, until the holder is closed.
@@ -172,7 +206,7 @@ func (s *Sensor) startHolding(config Hold) error {
 	if err != nil {
 		return err
 	}
-	if err := h.pin(); err != nil {
+	if err := errors.Join(s.kernel.attachHold(), h.pin()); err != nil {
 		return err
 	}
 	s.holder, s.tracker.holder = h, h

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"kingsnake/capture"
 	"kingsnake/capture/sensor"
@@ -165,5 +168,74 @@ func TestAHeldScriptRunsAfterItWasReleasedAndNotBefore(t *testing.T) {
 	}
 	if n := r.sensor.Holds(); n != 0 {
 		t.Errorf("%d processes are still held", n)
+	}
+}
+
+func TestAnOrdinaryStartIsUnchangedByAHold(t *testing.T) {
+	file := write(t, "script.py", []byte("import sys\nprint(sys.argv[1:], sys.stdin.isatty())\nsys.exit(3)\n"))
+	echo := write(t, "echo.py", []byte("import sys\nfor line in sys.stdin: print(line.upper(), end='')\n"))
+	parent := write(t, "parent.py", []byte(`import os, subprocess, sys
+run = lambda *args, **kw: subprocess.run([sys.executable, *args], capture_output=True, text=True, **kw)
+print(run("-c", "print(input())", input="in").stdout)
+print(run("-c", "import sys; sys.exit(7)").returncode)
+try:
+    run("-c", "import time; time.sleep(60)", timeout=1)
+except subprocess.TimeoutExpired:
+    print("timeout")
+pid = os.spawnlp(os.P_NOWAIT, sys.executable, sys.executable, "-c", "pass")
+print(os.waitpid(pid, 0)[1])
+`))
+	many := write(t, "many.py", []byte(`import multiprocessing, threading
+if __name__ == "__main__":
+    multiprocessing.set_start_method("spawn")
+    with multiprocessing.Pool(2) as p: print(p.map(abs, range(-4, 0)))
+`))
+	tests := map[string]*exec.Cmd{
+		"exit code and arguments": exec.Command(python, file, "a", "b c"),
+		"standard input":          sh(`printf 'a\nb\n' | python3 "$1"`, echo),
+		"a long pipe":             sh(`seq 20000 | python3 "$1" | tail -1`, echo),
+		"no standard input":       sh(`python3 "$1" <&-; echo $?`, echo),
+		"children":                exec.Command(python, parent),
+		"a pool":                  exec.Command(python, many),
+		"an error":                sh(`python3 -c 'x = '; echo $?; python3 /nowhere/script.py; echo $?`),
+		"timeout":                 sh(`timeout 1 python3 -c 'import time; time.sleep(60)'; echo $?`),
+		"killed":                  sh(`python3 -c 'import os; os.kill(os.getpid(), 9)'; echo $?`),
+		"in the background":       exec.Command("bash", "-c", `python3 "$1" & wait $!; echo $?`, "bash", file),
+		"a shell's job":           exec.Command("bash", "-c", `set -m; python3 "$1"; echo $?; python3 "$1" & fg; echo $?`, "bash", file),
+		"a terminal":              exec.Command("script", "-qec", "bash -ic 'python3 "+file+"; echo $?'", "/dev/null"),
+		"a session":               sh(`setsid -w python3 "$1"; echo $?`, file),
+		"another user":            sh(`runuser -u nobody -- /usr/bin/python3 -c 'print(1)'; su -s /bin/bash nobody -c "/usr/bin/python3 -c 'print(2)'"; echo $?`),
+		"another namespace":       sh(`nsenter --target $$ --mount --pid -- python3 "$1"; echo $?`, file),
+		"a traced one":            exec.Command(python, "-m", "trace", "--count", "--summary", "-C", t.TempDir(), file),
+	}
+	want := map[string]string{}
+	said := func(cmd *exec.Cmd, c cell) string {
+		var out bytes.Buffer
+		again := exec.Command(cmd.Path)
+		again.Args = cmd.Args
+		again.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONDONTWRITEBYTECODE=1"}
+		again.Stdout, again.Stderr = &out, &out
+		err := c.put(again).Run()
+		return out.String() + fmt.Sprint(err)
+	}
+	c := newCell(t)
+	for name, cmd := range tests {
+		want[name] = said(cmd, c)
+	}
+	r, c := holding(t, sensor.Hold{}, func(s *sensor.Sensor, script capture.Script) {
+		if !script.Held.IsZero() {
+			time.Sleep(5 * time.Millisecond) // time enough for whoever watches it to see it stopped
+			s.Release(script)
+		}
+	})
+	for name, cmd := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(want[name], said(cmd, c)); diff != "" {
+				t.Errorf("held (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if lost := r.sensor.Stats().Lost["hold: no verdict in time"]; lost != 0 {
+		t.Errorf("%d were let go without a verdict", lost)
 	}
 }

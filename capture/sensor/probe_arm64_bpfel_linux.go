@@ -67,6 +67,14 @@ type probeHoldKey struct {
 	Pad   uint32
 }
 
+type probeHoldParent struct {
+	_       structs.HostLayout
+	Start   uint64
+	Child   probeHoldKey
+	Stopped uint32
+	Pad     uint32
+}
+
 type probeHoldPolicy uint32
 
 const (
@@ -251,6 +259,7 @@ const (
 	probeMapBinaries     = "binaries"
 	probeMapDataRing     = "data_ring"
 	probeMapExecRing     = "exec_ring"
+	probeMapHoldParents  = "hold_parents"
 	probeMapHoldPolicies = "hold_policies"
 	probeMapHoldSwitches = "hold_switches"
 	probeMapHoldTargets  = "hold_targets"
@@ -270,6 +279,7 @@ const (
 	probeProgOnPreadDone = "on_pread_done"
 	probeProgOnRead      = "on_read"
 	probeProgOnReadDone  = "on_read_done"
+	probeProgOnSignal    = "on_signal"
 )
 
 // loadProbe returns the embedded CollectionSpec for probe.
@@ -321,6 +331,7 @@ type probeProgramSpecs struct {
 	OnPreadDone *ebpf.ProgramSpec `ebpf:"on_pread_done"`
 	OnRead      *ebpf.ProgramSpec `ebpf:"on_read"`
 	OnReadDone  *ebpf.ProgramSpec `ebpf:"on_read_done"`
+	OnSignal    *ebpf.ProgramSpec `ebpf:"on_signal"`
 }
 
 // probeMapSpecs contains maps before they are loaded into the kernel.
@@ -330,6 +341,7 @@ type probeMapSpecs struct {
 	Binaries     *ebpf.MapSpec `ebpf:"binaries"`
 	DataRing     *ebpf.MapSpec `ebpf:"data_ring"`
 	ExecRing     *ebpf.MapSpec `ebpf:"exec_ring"`
+	HoldParents  *ebpf.MapSpec `ebpf:"hold_parents"`
 	HoldPolicies *ebpf.MapSpec `ebpf:"hold_policies"`
 	HoldSwitches *ebpf.MapSpec `ebpf:"hold_switches"`
 	HoldTargets  *ebpf.MapSpec `ebpf:"hold_targets"`
@@ -373,6 +385,7 @@ type probeMaps struct {
 	Binaries     *ebpf.Map `ebpf:"binaries"`
 	DataRing     *ebpf.Map `ebpf:"data_ring"`
 	ExecRing     *ebpf.Map `ebpf:"exec_ring"`
+	HoldParents  *ebpf.Map `ebpf:"hold_parents"`
 	HoldPolicies *ebpf.Map `ebpf:"hold_policies"`
 	HoldSwitches *ebpf.Map `ebpf:"hold_switches"`
 	HoldTargets  *ebpf.Map `ebpf:"hold_targets"`
@@ -392,6 +405,7 @@ func (m *probeMaps) Close() error {
 		m.Binaries,
 		m.DataRing,
 		m.ExecRing,
+		m.HoldParents,
 		m.HoldPolicies,
 		m.HoldSwitches,
 		m.HoldTargets,
@@ -424,6 +438,7 @@ type probePrograms struct {
 	OnPreadDone *ebpf.Program `ebpf:"on_pread_done"`
 	OnRead      *ebpf.Program `ebpf:"on_read"`
 	OnReadDone  *ebpf.Program `ebpf:"on_read_done"`
+	OnSignal    *ebpf.Program `ebpf:"on_signal"`
 }
 
 func (p *probePrograms) Close() error {
@@ -435,6 +450,7 @@ func (p *probePrograms) Close() error {
 		p.OnPreadDone,
 		p.OnRead,
 		p.OnReadDone,
+		p.OnSignal,
 	)
 }
 

@@ -39,6 +39,9 @@ func (*Sensor) Kill(capture.Script) bool { return false }
 // Leave does nothing: nothing is held.
 func (*Sensor) Leave(capture.Script) {}
 
+// GuardFiles is how many files a guard is given.
+const GuardFiles = 4
+
 // Guard returns an error that wraps [ErrNotSupported].
 func Guard([]*os.File) error { return unsupported() }
 

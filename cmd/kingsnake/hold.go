@@ -87,7 +87,7 @@ func startGuard(files []*os.File) error {
 func runGuard() error {
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	var files []*os.File
-	for fd := range 3 {
+	for fd := range sensor.GuardFiles {
 		files = append(files, os.NewFile(uintptr(3+fd), "guard"))
 	}
 	return sensor.Guard(files)

@@ -16,6 +16,7 @@
 
 #define SIGCONT 18
 #define SIGSTOP 19
+#define SIGTSTP 20
 
 /* A container's cgroup is named with an id of 64 digits, or an ancestor is. */
 #define CONTAINER_NAME 64
@@ -52,6 +53,14 @@ struct {
 	__type(key, struct program);
 	__type(value, struct hold_target);
 } hold_targets SEC(".maps");
+
+/* By process: who may stop itself because a child of its is held. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct hold_parent);
+} hold_parents SEC(".maps");
 
 /*
  * Names a cgroup. Numbers are unique within a hierarchy, so those of version 1
@@ -106,6 +115,21 @@ static __always_inline int has_jobs(struct task_struct *task)
 	       BPF_CORE_READ(own, pids[PIDTYPE_PGID]) != BPF_CORE_READ(parent, pids[PIDTYPE_PGID]);
 }
 
+/* Remembers a process's parent while the process is held. */
+static __always_inline void note_parent(struct task_struct *task, const struct hold_key *child)
+{
+	struct task_struct *up = BPF_CORE_READ(task, real_parent, group_leader);
+	__u32 tgid = BPF_CORE_READ(up, tgid);
+	struct hold_parent *old = bpf_map_lookup_elem(&hold_parents, &tgid), p = {};
+
+	p.start = BPF_CORE_READ(up, start_boottime);
+	p.child = *child;
+	p.stopped = old && old->start == p.start && old->stopped;
+	/* The first process is never stopped. */
+	if (tgid > 1)
+		bpf_map_update_elem(&hold_parents, &tgid, &p, BPF_ANY);
+}
+
 /* Stops the current process, and reports whether it will be stopped. */
 __noinline int stop_here(__u64 since)
 {
@@ -130,6 +154,7 @@ __noinline int stop_here(__u64 since)
 		return 0;
 	}
 	s->held = since;
+	note_parent(task, &key);
 	return 1;
 }
 
@@ -277,6 +302,29 @@ static __always_inline void end_hold(void)
 	if (send_data(0))
 		go_on_here();
 	s->held = 0;
+}
+
+/*
+ * Runs whenever a signal is sent, while processes are held: notes who stops
+ * itself because a child of its is held, and that its own parent may do the same.
+ */
+SEC("raw_tp/signal_generate")
+int on_signal(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct task_struct *task = (struct task_struct *)ctx->args[2];
+	struct hold_parent *p;
+
+	if (ctx->args[0] != SIGSTOP && ctx->args[0] != SIGTSTP)
+		return 0;
+	if (BPF_CORE_READ(task, tgid) != tgid)
+		return 0;
+	p = bpf_map_lookup_elem(&hold_parents, &tgid);
+	if (!p || p->start != BPF_CORE_READ(task, group_leader, start_boottime))
+		return 0;
+	p->stopped = 1;
+	note_parent(task, &p->child);
+	return 0;
 }
 
 #endif

@@ -224,7 +224,7 @@ enum cgroup_subsys_id {
 /* Contexts: these layouts are part of the kernel's interface to programs. */
 
 struct bpf_raw_tracepoint_args {
-	__u64 args[3];
+	__u64 args[5];
 };
 
 struct syscall_enter {

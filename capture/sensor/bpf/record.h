@@ -179,6 +179,18 @@ struct hold {
 };
 
 /*
+ * The parent of a process that is held. Some that wait for a child stop
+ * themselves when it stops (su, runuser, nsenter, sudo), and nobody would have
+ * them go on.
+ */
+struct hold_parent {
+	__u64 start;
+	struct hold_key child;
+	__u32 stopped; /* it sent itself a signal that stops it */
+	__u32 pad;
+};
+
+/*
  * Which file is a program's own script: one with this number, or whose name
  * begins like one of the names. The second half is the kernel's own.
  */
