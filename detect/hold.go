@@ -154,21 +154,18 @@ func (rs HoldRules) Match(w workload.Workload) (hold, known bool) {
 		if r.match(w) {
 			return true, true
 		}
-		for _, field := range unresolvedBy[r.field] {
-			if w.Unresolved[field] != "" {
-				known = false
-			}
-		}
+		known = known && r.resolved(w)
 	}
 	return false, known
 }
 
-// unresolvedBy says what of a workload a rule looks at.
-var unresolvedBy = map[string][]string{
-	"namespace": {"container.id", "pod.namespace"},
-	"image":     {"container.id", "container.image"},
-	"container": {"container.id", "container.name"},
-	"host":      {"container.id"},
+// resolved reports whether all is known of a workload that the rule looks at.
+func (r HoldRule) resolved(w workload.Workload) bool {
+	field := map[string]string{"namespace": "pod.namespace", "image": "container.image", "container": "container.name"}[r.field]
+	if r.field == "container" && len(r.pattern) == len(w.Container.ID) {
+		field = "" // an id; it need not be a name
+	}
+	return w.Unresolved["container.id"] == "" && (field == "" || w.Unresolved[field] == "")
 }
 
 func (r HoldRule) match(w workload.Workload) bool {

@@ -22,6 +22,7 @@ import (
 
 	"kingsnake/capture"
 	"kingsnake/capture/sensor"
+	"kingsnake/capture/sensor/sensortest"
 )
 
 // The test binary is also the guard, and a sensor that can be killed: role says
@@ -104,9 +105,9 @@ type victim struct {
 	held  int
 }
 
-func startVictim(t *testing.T, c cell, pins string) *victim {
+func startVictim(t *testing.T, c *sensortest.Cell, pins string) *victim {
 	t.Helper()
-	v := &victim{cmd: exec.Command("/proc/self/exe", roleSensor, c.dir.Name(), pins)}
+	v := &victim{cmd: exec.Command("/proc/self/exe", roleSensor, c.Dir, pins)}
 	v.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := v.cmd.StdoutPipe()
 	if err != nil {
@@ -153,7 +154,7 @@ type storm struct {
 	errs chan error
 }
 
-func startStorm(t *testing.T, c cell) *storm {
+func startStorm(t *testing.T, c *sensortest.Cell) *storm {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	s := &storm{stop: stop, errs: make(chan error, 1)}
@@ -162,7 +163,7 @@ func startStorm(t *testing.T, c cell) *storm {
 		s.work.Go(func() {
 			for ctx.Err() == nil {
 				for _, cmd := range []*exec.Cmd{exec.Command(python, file), exec.Command(python, "-c", "pass"), sh("echo pass | python3")} {
-					if err := c.put(cmd).Run(); err != nil {
+					if err := put(c, cmd).Run(); err != nil {
 						select {
 						case s.errs <- err:
 						default:
@@ -177,7 +178,7 @@ func startStorm(t *testing.T, c cell) *storm {
 
 // end stops the storm. It reports whether all of it ended: a process that is
 // still held does not.
-func (s *storm) end(t *testing.T, c cell) bool {
+func (s *storm) end(t *testing.T, c *sensortest.Cell) bool {
 	t.Helper()
 	s.stop()
 	done := make(chan struct{})
@@ -185,7 +186,7 @@ func (s *storm) end(t *testing.T, c cell) bool {
 	select {
 	case <-done:
 	case <-time.After(30 * time.Second):
-		procs, _ := os.ReadFile(filepath.Join(c.dir.Name(), "cgroup.procs"))
+		procs, _ := os.ReadFile(filepath.Join(c.Dir, "cgroup.procs"))
 		for pid := range strings.FieldsSeq(string(procs)) {
 			stat, _ := os.ReadFile("/proc/" + pid + "/stat")
 			t.Errorf("still there: %.60s", stat)
@@ -214,7 +215,7 @@ func until(t *testing.T, what string, ok func() bool) {
 }
 
 func TestAKilledSensorLeavesNothingStopped(t *testing.T) {
-	c := newCell(t)
+	c := sensortest.NewCell(t)
 	for round := range 3 {
 		v := startVictim(t, c, t.TempDir())
 		s := startStorm(t, c)
@@ -229,7 +230,7 @@ func TestAKilledSensorLeavesNothingStopped(t *testing.T) {
 }
 
 func TestASensorWithoutItsGuardHoldsNothingUntilThereIsAnother(t *testing.T) {
-	c := newCell(t)
+	c := sensortest.NewCell(t)
 	v := startVictim(t, c, t.TempDir())
 	s := startStorm(t, c)
 	until(t, "a few are held", func() bool { _, held := v.get(); return held >= 6 })
@@ -247,13 +248,13 @@ func TestASensorWithoutItsGuardHoldsNothingUntilThereIsAnother(t *testing.T) {
 }
 
 func TestASensorThatDoesNotAnswerIsHelpedByItsGuard(t *testing.T) {
-	c := newCell(t)
-	cmd := c.put(exec.Command(python, "-c", "pass"))
+	c := sensortest.NewCell(t)
+	cmd := put(c, exec.Command(python, "-c", "pass"))
 	pids := make(chan int, 4)
 	h := sensor.Hold{Wait: 50 * time.Millisecond, Guard: startGuard(func(pid int) { pids <- pid })}
 	sensor.HoldNamed(&h)
 	r := recordWith(t, sensor.Config{Hold: &h}, nil)
-	if err := r.sensor.HoldIn(c.dir.Name()); err != nil {
+	if err := r.sensor.HoldIn(c.Dir); err != nil {
 		t.Fatal(err)
 	}
 	r.sensor.Hang(true) // nobody but the guard looks at the time
@@ -264,7 +265,7 @@ func TestASensorThatDoesNotAnswerIsHelpedByItsGuard(t *testing.T) {
 }
 
 func TestTheNextSensorLetsGoWhatAKilledPairLeft(t *testing.T) {
-	c := newCell(t)
+	c := sensortest.NewCell(t)
 	pins := t.TempDir()
 	if err := unix.Mount("bpf", pins, "bpf", 0, ""); err != nil {
 		t.Skipf("needs to mount a BPF file system: run as root with CAP_SYS_ADMIN (%v)", err)

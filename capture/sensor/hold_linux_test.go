@@ -5,14 +5,11 @@ package sensor_test
 import (
 	"archive/zip"
 	"bytes"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,67 +17,26 @@ import (
 
 	"kingsnake/capture"
 	"kingsnake/capture/sensor"
+	"kingsnake/capture/sensor/sensortest"
 )
 
-// cell is a cgroup named like a container's. What runs in it is held; nothing
-// else on the machine is.
-type cell struct{ dir *os.File }
-
-// newCell makes a cgroup of version 2. The test is skipped where there is none.
-func newCell(t *testing.T) cell {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root: sudo go test ./capture/sensor/")
-	}
-	top := ""
-	mounts, err := os.ReadFile("/proc/self/mounts")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(mounts)) {
-		if f := strings.Fields(line); len(f) > 2 && f[2] == "cgroup2" {
-			top = f[1]
-		}
-	}
-	if top == "" {
-		t.Skip("needs cgroups of version 2: mount -t cgroup2 none /mnt")
-	}
-	id := make([]byte, 32)
-	rand.Read(id)
-	path := filepath.Join(top, hex.EncodeToString(id))
-	if err := os.Mkdir(path, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	dir, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = dir.Close() // only used to start processes
-		if err := os.Remove(path); err != nil {
-			t.Errorf("something is left in the cgroup: %v", err)
-		}
-	})
-	return cell{dir}
-}
-
-// put has a command run in the cell.
-func (c cell) put(cmd *exec.Cmd) *exec.Cmd {
-	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(c.dir.Fd()), Pdeathsig: syscall.SIGKILL}
+// put has a command run in a cell.
+func put(c *sensortest.Cell, cmd *exec.Cmd) *exec.Cmd {
+	cmd.SysProcAttr = c.Attr()
 	return cmd
 }
 
 // holding starts a sensor that holds what runs in a cell, and has judge called
 // for each script.
-func holding(t *testing.T, h sensor.Hold, judge func(*sensor.Sensor, capture.Script)) (*recorder, cell) {
+func holding(t *testing.T, h sensor.Hold, judge func(*sensor.Sensor, capture.Script)) (*recorder, *sensortest.Cell) {
 	t.Helper()
-	c := newCell(t)
+	c := sensortest.NewCell(t)
 	sensor.HoldNamed(&h)
 	if h.Wait == 0 {
 		h.Wait = 20 * time.Second // the machine may be busy
 	}
 	r := recordWith(t, sensor.Config{Hold: &h}, judge)
-	if err := r.sensor.HoldIn(c.dir.Name()); err != nil {
+	if err := r.sensor.HoldIn(c.Dir); err != nil {
 		t.Fatal(err)
 	}
 	return r, c
@@ -152,7 +108,7 @@ func TestAHeldScriptRunsAfterItWasReleasedAndNotBefore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_ = os.Remove(trace)
-			c.put(cmd)
+			put(c, cmd)
 			before := r.sensor.Stats().Lost
 			got := r.run(t, 1, cmd)
 			for len(early) > 0 {
@@ -202,23 +158,23 @@ if __name__ == "__main__":
 		"killed":                  sh(`python3 -c 'import os; os.kill(os.getpid(), 9)'; echo $?`),
 		"in the background":       exec.Command("bash", "-c", `python3 "$1" & wait $!; echo $?`, "bash", file),
 		"a shell's job":           exec.Command("bash", "-c", `set -m; python3 "$1"; echo $?; python3 "$1" & fg; echo $?`, "bash", file),
-		"a terminal":              exec.Command("script", "-qec", "bash -ic 'python3 "+file+"; echo $?'", "/dev/null"),
+		"a terminal":              exec.Command("script", "-qec", "bash --norc -ic 'python3 "+file+"; echo $?'", "/dev/null"),
 		"a session":               sh(`setsid -w python3 "$1"; echo $?`, file),
 		"another user":            sh(`runuser -u nobody -- /usr/bin/python3 -c 'print(1)'; su -s /bin/bash nobody -c "/usr/bin/python3 -c 'print(2)'"; echo $?`),
 		"another namespace":       sh(`nsenter --target $$ --mount --pid -- python3 "$1"; echo $?`, file),
 		"a traced one":            exec.Command(python, "-m", "trace", "--count", "--summary", "-C", t.TempDir(), file),
 	}
 	want := map[string]string{}
-	said := func(cmd *exec.Cmd, c cell) string {
+	said := func(cmd *exec.Cmd, c *sensortest.Cell) string {
 		var out bytes.Buffer
 		again := exec.Command(cmd.Path)
 		again.Args = cmd.Args
 		again.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONDONTWRITEBYTECODE=1"}
 		again.Stdout, again.Stderr = &out, &out
-		err := c.put(again).Run()
+		err := put(c, again).Run()
 		return out.String() + fmt.Sprint(err)
 	}
-	c := newCell(t)
+	c := sensortest.NewCell(t)
 	for name, cmd := range tests {
 		want[name] = said(cmd, c)
 	}
