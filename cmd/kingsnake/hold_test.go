@@ -27,7 +27,7 @@ type held struct {
 	over     chan struct{} // closed when it has ended
 }
 
-func startHolding(t *testing.T, c *sensortest.Cell) *held {
+func startHolding(t testing.TB, c *sensortest.Cell) *held {
 	t.Helper()
 	// A machine that runs tests may be slow: what is measured here is whether
 	// a script runs before its verdict, not when.
