@@ -19,8 +19,8 @@ type Holder interface {
 	// Release lets the process go on. It reports false when it was let go
 	// before, or is gone.
 	Release(s capture.Script) bool
-	// Kill ends the process, which then has run nothing of its script. It
-	// reports false when it was let go before, or is gone.
+	// Kill ends the process. It reports false when something of the script may
+	// have run before: the process was let go, or is gone.
 	Kill(s capture.Script) bool
 	// Leave lets the process go on and has no other held in the same place.
 	Leave(s capture.Script)

@@ -85,7 +85,7 @@ func bit(b bool) uint32 {
 }
 
 // end ends a hold with a signal: SIGCONT or SIGKILL. It reports false when the
-// hold has ended before, or the process has.
+// hold has ended before, by whomever, or the process has.
 func (h *holder) end(key probeHoldKey, signal unix.Signal) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -97,14 +97,20 @@ func (h *holder) endLocked(key probeHoldKey, signal unix.Signal) bool {
 	if h.holds.Lookup(key, &hold) != nil {
 		return false
 	}
-	err := signalSame(processKey{key.Tgid, hold.Start}, signal)
+	var err error
+	if hold.Stopped == 0 || signal != unix.SIGCONT { // what somebody else stopped is theirs to let go
+		err = signalSame(processKey{key.Tgid, hold.Start}, signal)
+	}
 	if err != nil && !gone(err) {
 		h.count(lostSignal)
 		return false // It is tried again.
 	}
 	// Only after the signal: nothing may be stopped that is not in the map.
 	_ = h.holds.Delete(key)
-	return err == nil
+	if hold.Continued != 0 {
+		h.count(lostOther)
+	}
+	return err == nil && hold.Continued == 0
 }
 
 // gone reports whether a signal found no process to go to.
@@ -246,8 +252,9 @@ func (s *Sensor) Release(script capture.Script) bool {
 	return s.endHold(script, unix.SIGCONT)
 }
 
-// Kill ends the process of a script that is held. It reports false, and does
-// nothing, when the process is held no longer.
+// Kill ends the process of a script that is held. It reports false when
+// something of the script may have run: when the process is held no longer, and
+// then nothing is done, or when another process has let it go on meanwhile.
 func (s *Sensor) Kill(script capture.Script) bool {
 	return s.endHold(script, unix.SIGKILL)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"kingsnake/capture"
 	"kingsnake/capture/sensor"
@@ -193,5 +194,70 @@ if __name__ == "__main__":
 	}
 	if lost := r.sensor.Stats().Lost["hold: no verdict in time"]; lost != 0 {
 		t.Errorf("%d were let go without a verdict", lost)
+	}
+}
+
+func TestWhatSomebodyElseDoesToAHeldProcessIsSeen(t *testing.T) {
+	type answer struct {
+		released bool
+		stopped  bool // after it was released
+	}
+	for name, tc := range map[string]struct {
+		signal unix.Signal
+		want   answer
+		lost   uint64
+	}{
+		"stopped by somebody else, it stays stopped": {unix.SIGSTOP, answer{released: true, stopped: true}, 0},
+		"let go by somebody else, that is counted":   {unix.SIGCONT, answer{}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answers := make(chan answer, 1)
+			r, c := holding(t, sensor.Hold{}, func(s *sensor.Sensor, script capture.Script) {
+				if script.Held.IsZero() {
+					return
+				}
+				pid := script.Process.PID
+				if err := unix.Kill(pid, tc.signal); err != nil {
+					t.Error(err)
+				}
+				a := answer{released: s.Release(script)}
+				time.Sleep(50 * time.Millisecond)
+				stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+				a.stopped = bytes.Contains(stat, []byte(") T "))
+				answers <- a
+				_ = unix.Kill(pid, unix.SIGCONT)
+			})
+			if err := put(c, exec.Command(python, "-c", "pass")).Run(); err != nil {
+				t.Fatal(err)
+			}
+			if got := <-answers; got != tc.want {
+				t.Errorf("got %+v, want %+v", got, tc.want)
+			}
+			if got := r.sensor.Stats().Lost["hold: let go by another process"]; got != tc.lost {
+				t.Errorf("%d were let go by others, want %d", got, tc.lost)
+			}
+		})
+	}
+}
+
+func TestAHoldThatNobodyEndsIsBounded(t *testing.T) {
+	r, c := holding(t, sensor.Hold{Wait: 50 * time.Millisecond}, nil) // nobody judges
+	file := write(t, "script.py", []byte("print('ran')\n"))
+	for _, args := range [][]string{{file}, {"-c", "print('ran')"}} {
+		if out, err := put(c, exec.Command(python, args...)).Output(); err != nil || string(out) != "ran\n" {
+			t.Errorf("%v said %q and ended with %v", args, out, err)
+		}
+	}
+	if n := r.sensor.Stats().Lost["hold: no verdict in time"]; n != 2 {
+		t.Errorf("%d were let go without a verdict, want 2", n)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.scripts {
+		if !s.Held.IsZero() {
+			if r.sensor.Kill(s) {
+				t.Error("what was let go could still be killed")
+			}
+		}
 	}
 }

@@ -18,6 +18,7 @@ const (
 	lostWait       = "hold: no verdict in time"
 	lostUnheld     = "hold: script ran before it was judged"
 	lostSignal     = "hold: process could not be let go"
+	lostOther      = "hold: let go by another process"
 	lostGuard      = "hold: guard ended"
 )
 

@@ -55,9 +55,11 @@ const (
 )
 
 type probeHold struct {
-	_      structs.HostLayout
-	Start  uint64
-	Cgroup uint64
+	_         structs.HostLayout
+	Start     uint64
+	Cgroup    uint64
+	Stopped   uint32
+	Continued uint32
 }
 
 type probeHoldKey struct {
@@ -259,6 +261,7 @@ const (
 	probeMapBinaries     = "binaries"
 	probeMapDataRing     = "data_ring"
 	probeMapExecRing     = "exec_ring"
+	probeMapHeldLast     = "held_last"
 	probeMapHoldParents  = "hold_parents"
 	probeMapHoldPolicies = "hold_policies"
 	probeMapHoldSwitches = "hold_switches"
@@ -341,6 +344,7 @@ type probeMapSpecs struct {
 	Binaries     *ebpf.MapSpec `ebpf:"binaries"`
 	DataRing     *ebpf.MapSpec `ebpf:"data_ring"`
 	ExecRing     *ebpf.MapSpec `ebpf:"exec_ring"`
+	HeldLast     *ebpf.MapSpec `ebpf:"held_last"`
 	HoldParents  *ebpf.MapSpec `ebpf:"hold_parents"`
 	HoldPolicies *ebpf.MapSpec `ebpf:"hold_policies"`
 	HoldSwitches *ebpf.MapSpec `ebpf:"hold_switches"`
@@ -385,6 +389,7 @@ type probeMaps struct {
 	Binaries     *ebpf.Map `ebpf:"binaries"`
 	DataRing     *ebpf.Map `ebpf:"data_ring"`
 	ExecRing     *ebpf.Map `ebpf:"exec_ring"`
+	HeldLast     *ebpf.Map `ebpf:"held_last"`
 	HoldParents  *ebpf.Map `ebpf:"hold_parents"`
 	HoldPolicies *ebpf.Map `ebpf:"hold_policies"`
 	HoldSwitches *ebpf.Map `ebpf:"hold_switches"`
@@ -405,6 +410,7 @@ func (m *probeMaps) Close() error {
 		m.Binaries,
 		m.DataRing,
 		m.ExecRing,
+		m.HeldLast,
 		m.HoldParents,
 		m.HoldPolicies,
 		m.HoldSwitches,

@@ -54,6 +54,14 @@ struct {
 	__type(value, struct hold_target);
 } hold_targets SEC(".maps");
 
+/* The last hold of a process, by its number. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct hold_key);
+} held_last SEC(".maps");
+
 /* By process: who may stop itself because a child of its is held. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -154,6 +162,7 @@ __noinline int stop_here(__u64 since)
 		return 0;
 	}
 	s->held = since;
+	bpf_map_update_elem(&held_last, &key.tgid, &key, BPF_ANY);
 	note_parent(task, &key);
 	return 1;
 }
@@ -304,26 +313,49 @@ static __always_inline void end_hold(void)
 	s->held = 0;
 }
 
-/*
- * Runs whenever a signal is sent, while processes are held: notes who stops
- * itself because a child of its is held, and that its own parent may do the same.
- */
+/* Notes what another process does to one that is held. */
+static __always_inline void note_other(__u32 tgid, int sig)
+{
+	struct hold_key *key = bpf_map_lookup_elem(&held_last, &tgid), copy;
+	struct hold *h;
+
+	if (!key)
+		return;
+	copy = *key;
+	h = bpf_map_lookup_elem(&holds, &copy);
+	if (!h)
+		return;
+	if (sig == SIGCONT)
+		h->continued = 1;
+	h->stopped = sig == SIGSTOP;
+}
+
+/* Notes that a process stopped itself, and that its own parent may do the same. */
+static __always_inline void note_self(struct task_struct *task, __u32 tgid)
+{
+	struct hold_parent *p = bpf_map_lookup_elem(&hold_parents, &tgid);
+
+	if (!p || p->start != BPF_CORE_READ(task, group_leader, start_boottime))
+		return;
+	p->stopped = 1;
+	note_parent(task, &p->child);
+}
+
+/* Runs whenever a signal is sent, while processes are held. */
 SEC("raw_tp/signal_generate")
 int on_signal(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32, to;
 	struct task_struct *task = (struct task_struct *)ctx->args[2];
-	struct hold_parent *p;
+	int sig = ctx->args[0];
 
-	if (ctx->args[0] != SIGSTOP && ctx->args[0] != SIGTSTP)
+	if (sig != SIGSTOP && sig != SIGTSTP && sig != SIGCONT)
 		return 0;
-	if (BPF_CORE_READ(task, tgid) != tgid)
-		return 0;
-	p = bpf_map_lookup_elem(&hold_parents, &tgid);
-	if (!p || p->start != BPF_CORE_READ(task, group_leader, start_boottime))
-		return 0;
-	p->stopped = 1;
-	note_parent(task, &p->child);
+	to = BPF_CORE_READ(task, tgid);
+	if (to != tgid)
+		note_other(to, sig);
+	else if (sig != SIGCONT)
+		note_self(task, tgid);
 	return 0;
 }
 

@@ -176,6 +176,8 @@ struct hold_key {
 struct hold {
 	__u64 start; /* of the process, nanoseconds since boot */
 	__u64 cgroup;
+	__u32 stopped;   /* somebody else stopped it as well: it is theirs to let go */
+	__u32 continued; /* somebody let it go on */
 };
 
 /*
