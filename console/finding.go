@@ -25,6 +25,8 @@ type findingHead struct {
 	Heading   string // the category
 	Severity  severity
 	Active    bool
+	State     string   // in a word
+	OfScript  bool     // and not of a sensor
 	Sentence  evidence // the verdict in one sentence
 	Last      moment
 	First     moment // zero when it was seen once
@@ -133,6 +135,10 @@ func (c *console) finding(w http.ResponseWriter, r *http.Request) {
 		c.failed(w, r, "read the finding", err)
 		return
 	}
+	if aboutSensor(f) {
+		c.healthFinding(w, r, f)
+		return
+	}
 	rules, err := c.Store.Allows(r.Context())
 	if err != nil {
 		c.failed(w, r, "read the allow rules", err)
@@ -177,10 +183,10 @@ func (c *console) summary(r *http.Request, f finding.Finding, rules []store.Allo
 func (c *console) head(r *http.Request, f finding.Finding, tab string) findingHead {
 	now := c.Now()
 	h := findingHead{
-		frame: c.frame(r, plain(string(f.Category))+" in "+plain(cmp.Or(f.Workload.PodName, f.Workload.ContainerName, f.Workload.Node)), "findings"),
+		frame: c.frame(r, headingOf(f)+" in "+plain(cmp.Or(f.Workload.PodName, f.Workload.ContainerName, f.Workload.Node)), "findings"),
 		URL:   "/findings/" + url.PathEscape(f.Name), Tab: tab,
-		Heading:  plain(string(f.Category)),
-		Severity: severityOf(string(f.Severity)), Active: f.State == finding.Active,
+		Heading:  headingOf(f),
+		Severity: severityOf(string(f.Severity)), Active: f.State == finding.Active, State: stateWord(f), OfScript: !aboutSensor(f),
 		Sentence: sentence(f), Sightings: plural(max(f.Count, 1), "time"), Last: at(f.EventTime, now),
 	}
 	if f.Count > 1 {
@@ -203,6 +209,9 @@ func percent(p float64) string {
 
 // sentence says what ran, where, and what the model makes of it.
 func sentence(f finding.Finding) evidence {
+	if aboutSensor(f) {
+		return show(f.Health.Summary)
+	}
 	e := evidence{{Text: title(kindPhrase(f.Script.Kind))}}
 	add := func(between, value string) {
 		e = append(e, piece{Text: between})

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -60,6 +61,10 @@ func (c *console) investigate(w http.ResponseWriter, r *http.Request) {
 	f, err := c.Store.Get(r.Context(), r.PathValue("name"))
 	if err != nil {
 		c.failed(w, r, "read the finding", err)
+		return
+	}
+	if aboutSensor(f) { // there is no script to investigate
+		http.Redirect(w, r, "/findings/"+url.PathEscape(f.Name), http.StatusSeeOther)
 		return
 	}
 	related, more, err := c.related(r.Context(), f)

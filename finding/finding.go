@@ -139,8 +139,12 @@ type Finding struct {
 	Timeline        []Event `json:"timeline,omitempty"`
 	TimelineOmitted int     `json:"timeline_omitted,omitempty"` // beyond MaxTimeline
 
-	// Sensor is the name of the sensor that saw it.
+	// Sensor is the name of the sensor that saw it, or that it is about.
 	Sensor string `json:"sensor"`
+
+	// Health is what is wrong with the sensor, in a finding of class SCCError:
+	// such a finding has no script, verdict or process.
+	Health Health `json:"health,omitzero"`
 }
 
 // Script is the evidence: the text, its hashes and where it came from.
@@ -332,26 +336,4 @@ func ProgramDigest(c Category, exe, starter string) string {
 func OccurrenceOf(node string, pid int, start time.Time, kind, sha256hex string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %d %d %q %q", node, pid, start.UnixNano(), kind, sha256hex))
 	return hex.EncodeToString(sum[:16])
-}
-
-// SensorStatus is a sensor's heartbeat: what it saw and lost since it started.
-type SensorStatus struct {
-	Name    string    `json:"name"` // unique among sensors: the node's name
-	Version string    `json:"version"`
-	Model   string    `json:"model"` // hash of the model in use
-	Started time.Time `json:"started"`
-	Time    time.Time `json:"time"` // of this heartbeat
-
-	// In plain words.
-	ModelFrom    string `json:"model_from,omitempty"`    // where the model came from
-	ModelProblem string `json:"model_problem,omitempty"` // why another one, that was to be used, is not
-	Shadow       string `json:"shadow,omitempty"`        // which model judges beside it, and what it says otherwise
-
-	Watching string `json:"watching"`           // in plain words what is watched
-	Degraded string `json:"degraded,omitempty"` // in plain words what is not, and why
-
-	Scripts   uint64            `json:"scripts"` // judged
-	Findings  uint64            `json:"findings"`
-	Lost      map[string]uint64 `json:"lost,omitempty"` // by stage and reason: "capture: ring full"
-	QueuedOut int               `json:"queued_out"`     // findings not yet accepted by the server
 }

@@ -121,6 +121,27 @@ func CheckSensor(s finding.SensorStatus) error {
 	return nil
 }
 
+// CheckHealth returns an ErrInvalid that says why PutHealth must refuse f, or
+// nil.
+func CheckHealth(f finding.Finding) error {
+	if f.Category.Class() != finding.SCCError {
+		return fmt.Errorf("%w finding %q: %q is not about a sensor's health", ErrInvalid, f.Name, f.Category)
+	}
+	if f.State != finding.Active && f.State != finding.Inactive {
+		return fmt.Errorf("%w finding %q: state %q", ErrInvalid, f.Name, f.State)
+	}
+	return CheckFinding(f)
+}
+
+// Follow returns what PutHealth stores in the place of old for f.
+func Follow(old, f finding.Finding) finding.Finding {
+	f.FirstTime, f.CreateTime, f.Count = old.FirstTime, old.CreateTime, old.Count
+	if f.State == finding.Active && old.State != finding.Active {
+		f.Count++
+	}
+	return f
+}
+
 // NewRule returns r as Allow stores it, but for its ID.
 func NewRule(r AllowRule, now time.Time) AllowRule {
 	if r.Created.IsZero() {

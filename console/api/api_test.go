@@ -364,7 +364,7 @@ func TestHeartbeats(t *testing.T) {
 		}
 		return ask(t, h, "POST", "/api/v1/sensors", sensorToken, string(b))
 	}
-	good := finding.SensorStatus{Name: "node-a\xff", Time: now, Started: now, Scripts: 5, Lost: map[string]uint64{"push: queue full": 2}}
+	good := finding.SensorStatus{Name: "node-a\xff", Time: now, Started: now, Scripts: 5, Lost: finding.Losses{{Stage: "push", Reason: "queue full"}: 2}}
 	if got, body := beat(good); got != 200 {
 		t.Errorf("heartbeat: %d %s", got, body)
 	}

@@ -275,23 +275,6 @@ func Many(n int) []finding.Finding {
 	return out
 }
 
-// Sensors returns a sensor that is well, one that cannot watch everything and
-// one that is silent.
-func Sensors() []finding.SensorStatus {
-	const watching = "every Python script in this machine's containers: files, -c, standard input, and modules imported from writable paths"
-	return []finding.SensorStatus{
-		{Name: "node-a1", Version: "0.1.0", Model: hash, ModelFrom: "/etc/kingsnake/model.signed, signed by detection 2026 (key 5c1de8a9b0f32d47) on 2026-03-01",
-			Shadow: "model 77aa01c2d3e4 judged 41207 scripts beside it, 2 of them higher and 1 lower", Started: Now.Add(-70 * time.Hour), Time: Now.Add(-4 * time.Second),
-			Watching: watching, Scripts: 184_213, Findings: 12},
-		{Name: "node-b2", Version: "0.1.0", Model: otherHash, ModelFrom: "inside the program",
-			ModelProblem: "the file /etc/kingsnake/model.signed was refused: damaged: its header does not end", Started: Now.Add(-30 * time.Minute), Time: Now.Add(-9 * time.Second),
-			Watching: watching, Degraded: "container names and images cannot be looked up: /run/containerd/containerd.sock does not answer",
-			Scripts: 2_044, Findings: 1, Lost: map[string]uint64{"capture: ring full": 17, "detect: queue full": 3}, QueuedOut: 2},
-		{Name: "node-c3", Version: "0.1.0", Model: hash, Started: Now.Add(-400 * time.Hour), Time: Now.Add(-47 * time.Minute),
-			Watching: watching, Scripts: 90_112},
-	}
-}
-
 // otherHash is a model's that is not in use.
 const otherHash = "77aa01c2d3e4f5061728394a5b6c7d8e9fa0b1c2d3e4f5061728394a5b6c7d8e"
 

@@ -19,6 +19,9 @@ import (
 // without its script's contents, as lists of findings do, gives a script
 // without contents.
 func V2(f finding.Finding, cfg Config) *pb.Finding {
+	if f.Category.Class() == finding.SCCError {
+		return health(f, cfg)
+	}
 	parent := cfg.sourceName(cfg.ancestor()) + "/locations/global"
 	m := &pb.Finding{
 		Name:              parent + "/findings/" + segment(f.Name),

@@ -175,7 +175,12 @@ func render(t *testing.T, f finding.Finding, cfg scc.Config) map[string][]byte {
 
 func TestGoldenFiles(t *testing.T) {
 	t.Parallel()
-	for name, tt := range cases() {
+	all := cases()
+	all["sensor-silent"] = struct {
+		finding finding.Finding
+		config  scc.Config
+	}{silent(), gke()}
+	for name, tt := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for form, got := range render(t, tt.finding, tt.config) {
