@@ -30,8 +30,11 @@ type Holder interface {
 const (
 	heldScripts = 1024
 	heldBytes   = 64 << 20
-	heldWorkers = 2
 )
+
+// HeldWorkers is how many goroutines judge scripts whose process is held, beside
+// a pipeline's Workers.
+const HeldWorkers = 2
 
 // Reasons for what was let go without a verdict.
 const (

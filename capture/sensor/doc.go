@@ -67,6 +67,8 @@ import (
 	"errors"
 	"os"
 	"time"
+
+	"kingsnake/capture"
 )
 
 // ErrNotSupported is wrapped by the error of [Open] when this machine cannot
@@ -79,6 +81,14 @@ type Config struct {
 	// Memory is how many bytes of texts may be held while they are put together
 	// or kept because they are read again and again. Zero means 64 MiB.
 	Memory int
+
+	// Executed is called for each execution that is worth telling; nil: nobody
+	// is told. It must not block: what waits in the kernel is lost.
+	Executed func(capture.Execution)
+
+	// Acted is called for what processes do that Follow follows; nil: nobody is
+	// told. It must not block either.
+	Acted func(capture.Activity)
 
 	// Hold, when it is not nil, has processes held until their script is judged.
 	Hold *Hold

@@ -31,6 +31,7 @@ var lossNames = [probeLossLOSS_MAX]string{
 	probeLossLOSS_TASKS:     "too many processes",
 	probeLossLOSS_READS:     "too many reads at once",
 	probeLossLOSS_UNKNOWN:   "binary looked at too late",
+	probeLossLOSS_FOLLOW:    "followed program did too much",
 	probeLossLOSS_HOLDS:     "hold: too many at once",
 	probeLossLOSS_SIGNAL:    "hold: process could not be stopped",
 	probeLossLOSS_UNHEARD:   "hold: let go, a ring was full",

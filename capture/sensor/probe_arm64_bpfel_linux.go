@@ -19,7 +19,18 @@ const (
 	probeBinaryClassBINARY_UNKNOWN probeBinaryClass = 0
 	probeBinaryClassBINARY_PYTHON  probeBinaryClass = 1
 	probeBinaryClassBINARY_OTHER   probeBinaryClass = 2
+	probeBinaryClassBINARY_SHELL   probeBinaryClass = 3
 )
+
+type probeEnds struct {
+	_         structs.HostLayout
+	Peer      [16]uint8
+	Local     [16]uint8
+	Family    uint16
+	PeerPort  uint16
+	LocalPort uint16
+	Pad       uint16
+}
 
 type probeExecRecord struct {
 	_       structs.HostLayout
@@ -35,6 +46,11 @@ type probeExecRecord struct {
 	PidNs   uint32
 	MntNs   uint32
 	Comm    [16]int8
+	Starter probeProgram
+	Root    probeProgram
+	Ends    probeEnds
+	Signs   probeSign
+	Pad     uint32
 }
 
 type probeFileKey struct {
@@ -53,6 +69,13 @@ const (
 	probeFileStateFILE_HAVE   probeFileState = 1
 	probeFileStateFILE_IGNORE probeFileState = 2
 )
+
+type probeFollow struct {
+	_       structs.HostLayout
+	Root    probeProgram
+	Actions uint32
+	Pad     uint32
+}
 
 type probeHold struct {
 	_         structs.HostLayout
@@ -121,11 +144,12 @@ const (
 	probeLossLOSS_TASKS     probeLoss = 4
 	probeLossLOSS_READS     probeLoss = 5
 	probeLossLOSS_UNKNOWN   probeLoss = 6
-	probeLossLOSS_HOLDS     probeLoss = 7
-	probeLossLOSS_SIGNAL    probeLoss = 8
-	probeLossLOSS_UNHEARD   probeLoss = 9
-	probeLossLOSS_JOBS      probeLoss = 10
-	probeLossLOSS_MAX       probeLoss = 11
+	probeLossLOSS_FOLLOW    probeLoss = 7
+	probeLossLOSS_HOLDS     probeLoss = 8
+	probeLossLOSS_SIGNAL    probeLoss = 9
+	probeLossLOSS_UNHEARD   probeLoss = 10
+	probeLossLOSS_JOBS      probeLoss = 11
+	probeLossLOSS_MAX       probeLoss = 12
 )
 
 type probeParent struct {
@@ -210,19 +234,22 @@ const (
 type probeRecordKind uint32
 
 const (
-	probeRecordKindRECORD_EXE    probeRecordKind = 1
-	probeRecordKindRECORD_CWD    probeRecordKind = 2
-	probeRecordKindRECORD_CGROUP probeRecordKind = 3
-	probeRecordKindRECORD_ARGS   probeRecordKind = 4
-	probeRecordKindRECORD_ENV    probeRecordKind = 5
-	probeRecordKindRECORD_PARENT probeRecordKind = 6
-	probeRecordKindRECORD_EXEC   probeRecordKind = 7
-	probeRecordKindRECORD_PATH   probeRecordKind = 8
-	probeRecordKindRECORD_DATA   probeRecordKind = 9
-	probeRecordKindRECORD_EOF    probeRecordKind = 10
-	probeRecordKindRECORD_HAVE   probeRecordKind = 11
-	probeRecordKindRECORD_EXIT   probeRecordKind = 12
-	probeRecordKindRECORD_HELD   probeRecordKind = 13
+	probeRecordKindRECORD_EXE     probeRecordKind = 1
+	probeRecordKindRECORD_CWD     probeRecordKind = 2
+	probeRecordKindRECORD_CGROUP  probeRecordKind = 3
+	probeRecordKindRECORD_ARGS    probeRecordKind = 4
+	probeRecordKindRECORD_ENV     probeRecordKind = 5
+	probeRecordKindRECORD_PARENT  probeRecordKind = 6
+	probeRecordKindRECORD_EXEC    probeRecordKind = 7
+	probeRecordKindRECORD_PATH    probeRecordKind = 8
+	probeRecordKindRECORD_DATA    probeRecordKind = 9
+	probeRecordKindRECORD_EOF     probeRecordKind = 10
+	probeRecordKindRECORD_HAVE    probeRecordKind = 11
+	probeRecordKindRECORD_EXIT    probeRecordKind = 12
+	probeRecordKindRECORD_FORK    probeRecordKind = 13
+	probeRecordKindRECORD_CONNECT probeRecordKind = 14
+	probeRecordKindRECORD_WRITE   probeRecordKind = 15
+	probeRecordKindRECORD_HELD    probeRecordKind = 16
 )
 
 type probeScratch struct {
@@ -231,6 +258,7 @@ type probeScratch struct {
 	Data   [32768]uint8
 	Spill  [256]uint8
 	Exec   probeExecRecord
+	Root   probeProgram
 	Failed uint32
 	At     uint32
 	Dentry uint64
@@ -242,6 +270,14 @@ type probeScratch struct {
 	Name   [4]uint64
 	NoTail probeTail
 }
+
+type probeSign uint32
+
+const (
+	probeSignSIGN_UPPER  probeSign = 1
+	probeSignSIGN_MEMORY probeSign = 2
+	probeSignSIGN_SOCKET probeSign = 4
+)
 
 type probeTail struct {
 	_     structs.HostLayout
@@ -268,6 +304,7 @@ const (
 	probeMapBinaries     = "binaries"
 	probeMapDataRing     = "data_ring"
 	probeMapExecRing     = "exec_ring"
+	probeMapFollowed     = "followed"
 	probeMapHeldLast     = "held_last"
 	probeMapHoldParents  = "hold_parents"
 	probeMapHoldPolicies = "hold_policies"
@@ -282,14 +319,17 @@ const (
 	probeMapScratches    = "scratches"
 	probeMapTails        = "tails"
 	probeMapTasks        = "tasks"
+	probeProgOnConnect   = "on_connect"
 	probeProgOnExec      = "on_exec"
 	probeProgOnExit      = "on_exit"
 	probeProgOnFork      = "on_fork"
+	probeProgOnOpenDone  = "on_open_done"
 	probeProgOnPread     = "on_pread"
 	probeProgOnPreadDone = "on_pread_done"
 	probeProgOnRead      = "on_read"
 	probeProgOnReadDone  = "on_read_done"
 	probeProgOnSignal    = "on_signal"
+	probeVarFollowing    = "following"
 )
 
 // loadProbe returns the embedded CollectionSpec for probe.
@@ -334,9 +374,11 @@ type probeSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type probeProgramSpecs struct {
+	OnConnect   *ebpf.ProgramSpec `ebpf:"on_connect"`
 	OnExec      *ebpf.ProgramSpec `ebpf:"on_exec"`
 	OnExit      *ebpf.ProgramSpec `ebpf:"on_exit"`
 	OnFork      *ebpf.ProgramSpec `ebpf:"on_fork"`
+	OnOpenDone  *ebpf.ProgramSpec `ebpf:"on_open_done"`
 	OnPread     *ebpf.ProgramSpec `ebpf:"on_pread"`
 	OnPreadDone *ebpf.ProgramSpec `ebpf:"on_pread_done"`
 	OnRead      *ebpf.ProgramSpec `ebpf:"on_read"`
@@ -351,6 +393,7 @@ type probeMapSpecs struct {
 	Binaries     *ebpf.MapSpec `ebpf:"binaries"`
 	DataRing     *ebpf.MapSpec `ebpf:"data_ring"`
 	ExecRing     *ebpf.MapSpec `ebpf:"exec_ring"`
+	Followed     *ebpf.MapSpec `ebpf:"followed"`
 	HeldLast     *ebpf.MapSpec `ebpf:"held_last"`
 	HoldParents  *ebpf.MapSpec `ebpf:"hold_parents"`
 	HoldPolicies *ebpf.MapSpec `ebpf:"hold_policies"`
@@ -371,6 +414,7 @@ type probeMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type probeVariableSpecs struct {
+	Following *ebpf.VariableSpec `ebpf:"following"`
 }
 
 // probeObjects contains all objects after they have been loaded into the kernel.
@@ -396,6 +440,7 @@ type probeMaps struct {
 	Binaries     *ebpf.Map `ebpf:"binaries"`
 	DataRing     *ebpf.Map `ebpf:"data_ring"`
 	ExecRing     *ebpf.Map `ebpf:"exec_ring"`
+	Followed     *ebpf.Map `ebpf:"followed"`
 	HeldLast     *ebpf.Map `ebpf:"held_last"`
 	HoldParents  *ebpf.Map `ebpf:"hold_parents"`
 	HoldPolicies *ebpf.Map `ebpf:"hold_policies"`
@@ -417,6 +462,7 @@ func (m *probeMaps) Close() error {
 		m.Binaries,
 		m.DataRing,
 		m.ExecRing,
+		m.Followed,
 		m.HeldLast,
 		m.HoldParents,
 		m.HoldPolicies,
@@ -438,15 +484,18 @@ func (m *probeMaps) Close() error {
 //
 // It can be passed to loadProbeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type probeVariables struct {
+	Following *ebpf.Variable `ebpf:"following"`
 }
 
 // probePrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to loadProbeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type probePrograms struct {
+	OnConnect   *ebpf.Program `ebpf:"on_connect"`
 	OnExec      *ebpf.Program `ebpf:"on_exec"`
 	OnExit      *ebpf.Program `ebpf:"on_exit"`
 	OnFork      *ebpf.Program `ebpf:"on_fork"`
+	OnOpenDone  *ebpf.Program `ebpf:"on_open_done"`
 	OnPread     *ebpf.Program `ebpf:"on_pread"`
 	OnPreadDone *ebpf.Program `ebpf:"on_pread_done"`
 	OnRead      *ebpf.Program `ebpf:"on_read"`
@@ -456,9 +505,11 @@ type probePrograms struct {
 
 func (p *probePrograms) Close() error {
 	return _ProbeClose(
+		p.OnConnect,
 		p.OnExec,
 		p.OnExit,
 		p.OnFork,
+		p.OnOpenDone,
 		p.OnPread,
 		p.OnPreadDone,
 		p.OnRead,

@@ -23,10 +23,11 @@ import (
 // Sensor captures scripts. Its methods may be called concurrently; Run only
 // once.
 type Sensor struct {
-	kernel *kernel
-	exec   *ringbuf.Reader
-	data   *ringbuf.Reader
-	holder *holder // nil when nothing is held
+	kernel   *kernel
+	follower *follower
+	exec     *ringbuf.Reader
+	data     *ringbuf.Reader
+	holder   *holder // nil when nothing is held
 
 	mu      sync.Mutex // guards tracker, which both rings feed
 	tracker *tracker
@@ -58,6 +59,7 @@ func Open(config Config) (*Sensor, error) {
 		return nil, errors.Join(fmt.Errorf("open data ring: %w", err), s.exec.Close(), k.Close())
 	}
 	s.tracker = newTracker(config, k, s.deliver, s.count)
+	s.follower = &follower{kernel: k, clock: s.tracker.clock, roots: make(map[probeProgram]time.Time)}
 	if config.Hold == nil {
 		return s, nil
 	}
@@ -77,7 +79,7 @@ func (s *Sensor) Close() error {
 		s.final = s.kernel.losses()
 	}
 	s.stats.Unlock()
-	return errors.Join(s.stopHolding(), s.exec.Close(), s.data.Close(), s.kernel.Close())
+	return errors.Join(s.stopHolding(), s.follower.close(), s.exec.Close(), s.data.Close(), s.kernel.Close())
 }
 
 // Stats returns what was delivered and what was lost so far.
@@ -198,6 +200,7 @@ func (s *Sensor) sweep(stop <-chan struct{}) {
 			s.mu.Lock()
 			s.tracker.sweep(time.Now())
 			s.mu.Unlock()
+			s.follower.sweep(time.Now())
 		}
 	}
 }

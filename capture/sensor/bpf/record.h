@@ -43,7 +43,11 @@ enum record_kind {
 	RECORD_EOF,  /* a read returned nothing */
 	RECORD_HAVE, /* a file that user space has the bytes of was read */
 	RECORD_EXIT, /* the process ended, or executed another binary */
-	RECORD_HELD, /* what the process is held for has been sent */
+	/* Exec ring, of a process that is followed; program is the root's. */
+	RECORD_FORK,    /* offset is the child's number */
+	RECORD_CONNECT, /* the address given to connect */
+	RECORD_WRITE,   /* path of a file opened for writing */
+	RECORD_HELD,    /* what the process is held for has been sent */
 };
 
 enum record_flag {
@@ -66,6 +70,7 @@ enum loss {
 	LOSS_TASKS,     /* too many python processes at once */
 	LOSS_READS,     /* too many reads at once */
 	LOSS_UNKNOWN,   /* it read too much before its binary was looked at */
+	LOSS_FOLLOW,    /* a followed program did too much, or has too many processes */
 	LOSS_HOLDS,     /* not held: too many are */
 	LOSS_SIGNAL,    /* not held: the signal could not be sent */
 	LOSS_UNHEARD,   /* let go at once: a ring was full */
@@ -78,6 +83,14 @@ enum binary_class {
 	BINARY_UNKNOWN,
 	BINARY_PYTHON,
 	BINARY_OTHER,
+	BINARY_SHELL, /* a shell, or another program that runs what it reads */
+};
+
+/* What an execution may tell, whatever the binary is. */
+enum sign {
+	SIGN_UPPER = 1,  /* the binary lies in an overlay's upper layer */
+	SIGN_MEMORY = 2, /* the binary lies in memory alone: a memfd */
+	SIGN_SOCKET = 4, /* standard input is a connected socket */
 };
 
 /* What is wanted of a program; without an entry, everything is. */
@@ -137,6 +150,16 @@ struct parent {
 	char comm[16];
 };
 
+/* Both ends of a connected socket. IPv4 takes the first four bytes. */
+struct ends {
+	__u8 peer[16];
+	__u8 local[16];
+	__u16 family; /* AF_INET or AF_INET6 */
+	__u16 peer_port;
+	__u16 local_port;
+	__u16 pad;
+};
+
 struct exec_record {
 	struct record head; /* head.file is the binary */
 	__u64 start;        /* of the process, nanoseconds since boot */
@@ -150,6 +173,11 @@ struct exec_record {
 	__u32 pid_ns;
 	__u32 mnt_ns;
 	char comm[16];
+	struct program starter; /* followed, that this process was a part of before; zero: none */
+	struct program root;    /* that the process is followed for; zero: it is not */
+	struct ends ends;       /* of the standard input's socket */
+	enum sign signs;
+	__u32 pad;
 };
 
 /* Whether the programs of a cgroup are held until they are judged. */
