@@ -49,6 +49,14 @@
 // interpreters without any symbol; modules imported from archives after the
 // script has begun; text compiled at run time.
 //
+// # Holding
+//
+// With [Config.Hold] a process is stopped when its script has been read, until
+// the receiver of the script says what becomes of it ([Sensor.Release],
+// [Sensor.Kill], [Sensor.Leave]); the Held field of the script tells. Whatever
+// happens to the receiver, the sensor or its process, nothing stays stopped for
+// long: see [Hold]. docs/adr/0016 has the races and their limits.
+//
 // # Kernels and rights
 //
 // Linux 5.10 or later with BTF (/sys/kernel/btf/vmlinux), on amd64 and arm64.
