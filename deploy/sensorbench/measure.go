@@ -28,7 +28,7 @@ type cost struct {
 	startCPU  time.Duration // of one Python
 	// Of the sensor alone:
 	sent, received int     // scripts
-	resident, peak float64 // MB, with its child processes
+	resident, peak float64 // MB, with its child processes; peak of twice a second
 	idle           float64 // share of a processor; -1: not measured
 	said           string  // its last words
 }
@@ -88,7 +88,9 @@ func withSensor(ctx context.Context, s settings, idle bool) (c cost, err error) 
 			break
 		}
 	}
+	stop := watch(cmd.Process.Pid)
 	err = c.storm(ctx, s, nonce)
+	c.peak = stop()
 	c.sent = s.workers * s.starts
 	for range 100 { // what is on its way may arrive
 		if received.Load() >= int64(c.sent) {
@@ -97,7 +99,8 @@ func withSensor(ctx context.Context, s settings, idle bool) (c cost, err error) 
 		time.Sleep(100 * time.Millisecond)
 	}
 	c.received = int(received.Load())
-	c.resident, c.peak = memory(cmd.Process.Pid)
+	c.resident = memory(cmd.Process.Pid)
+	c.peak = max(c.peak, c.resident)
 	c.idle = -1
 	if idle {
 		before := used(cmd.Process.Pid)
@@ -176,22 +179,38 @@ func family(pid int) []int {
 	return out
 }
 
-// memory returns what a process and its children have resident, and the sum of
-// the most that each had, in MB.
-func memory(pid int) (now, most float64) {
+// memory returns what a process and its children have resident, in MB. Pages
+// that they share count once.
+func memory(pid int) (sum float64) {
 	for _, pid := range family(pid) {
-		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 		for line := range strings.Lines(string(text)) {
 			var kib float64
-			if n, _ := fmt.Sscanf(line, "VmRSS: %f", &kib); n == 1 {
-				now += kib / 1024
-			}
-			if n, _ := fmt.Sscanf(line, "VmHWM: %f", &kib); n == 1 {
-				most += kib / 1024
+			if n, _ := fmt.Sscanf(line, "Pss: %f", &kib); n == 1 {
+				sum += kib / 1024
 			}
 		}
 	}
-	return now, most
+	return sum
+}
+
+// watch looks at a process's memory twice a second until stop is called, which
+// returns the most it saw.
+func watch(pid int) (stop func() float64) {
+	end, most := make(chan struct{}), make(chan float64)
+	go func() {
+		highest := memory(pid)
+		for tick := time.Tick(500 * time.Millisecond); ; {
+			select {
+			case <-tick:
+				highest = max(highest, memory(pid))
+			case <-end:
+				most <- highest
+				return
+			}
+		}
+	}()
+	return func() float64 { close(end); return <-most }
 }
 
 // used returns the CPU that a process and its children took so far.
