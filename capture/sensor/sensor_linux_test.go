@@ -34,6 +34,8 @@ type recorder struct {
 	t      *testing.T
 	sensor *sensor.Sensor
 
+	judge func(*sensor.Sensor, capture.Script) // called for each script first; may be nil
+
 	mu      sync.Mutex
 	scripts []capture.Script
 
@@ -45,14 +47,20 @@ type recorder struct {
 // record starts a sensor. The test is skipped where none can run.
 func record(t *testing.T) *recorder {
 	t.Helper()
+	return recordWith(t, sensor.Config{}, nil)
+}
+
+func recordWith(t *testing.T, config sensor.Config, judge func(*sensor.Sensor, capture.Script)) *recorder {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root: sudo go test ./capture/sensor/")
 	}
 	if _, err := os.Stat(python); err != nil {
 		t.Skip("needs a Python: apt-get install python3")
 	}
-	r := &recorder{t: t, arrived: make(chan struct{}, 1)}
-	s, err := sensor.Open(sensor.Config{Executed: r.keepExecution, Acted: r.keepActivity})
+	r := &recorder{t: t, judge: judge, arrived: make(chan struct{}, 1)}
+	config.Executed, config.Acted = r.keepExecution, r.keepActivity
+	s, err := sensor.Open(config)
 	if errors.Is(err, sensor.ErrNotSupported) {
 		t.Skipf("needs a kernel that can: kingsnake doctor says why (%v)", err)
 	}
@@ -86,6 +94,9 @@ func verifierLog(err error) string {
 }
 
 func (r *recorder) keep(s capture.Script) {
+	if r.judge != nil {
+		r.judge(r.sensor, s)
+	}
 	r.mu.Lock()
 	r.scripts = append(r.scripts, s)
 	r.mu.Unlock()
