@@ -47,7 +47,7 @@ enum record_kind {
 	RECORD_FORK,    /* offset is the child's number */
 	RECORD_CONNECT, /* the address given to connect */
 	RECORD_WRITE,   /* path of a file opened for writing */
-	RECORD_HELD, /* what the process is held for has been sent */
+	RECORD_HELD,    /* what the process is held for has been sent */
 };
 
 enum record_flag {
