@@ -10,6 +10,7 @@ import (
 	"kingsnake/classify"
 	"kingsnake/finding"
 	"kingsnake/finding/redact"
+	"kingsnake/workload"
 )
 
 // Report turns a judged script into a finding. Secrets of known shape are
@@ -17,7 +18,7 @@ import (
 // sensor that saw it.
 func Report(r Result, bin binary.File, sensor string) finding.Finding {
 	s, p := r.Script, r.Script.Process
-	w := workloadOf(r)
+	w := workloadOf(r.Workload)
 	script, texts := scriptOf(r)
 	sev := finding.Medium
 	if r.Verdict.Label == classify.Malicious {
@@ -27,7 +28,7 @@ func Report(r Result, bin binary.File, sensor string) finding.Finding {
 		Category: finding.MaliciousPython, Severity: sev, State: finding.Active,
 		EventTime: s.Time, FirstTime: s.Time, Count: 1,
 		Script: script, Verdict: verdictOf(r.Verdict, texts), Process: processOf(p), Workload: w,
-		Indicators: indicatorsOf(texts), Sensor: sensor,
+		Indicators: indicatorsOf(texts), Action: r.Action, Sensor: sensor,
 	}
 	f.Process.ExeSHA256, f.Process.ExeSize, f.Process.ExeUnread = bin.SHA256, bin.Size, bin.Unread
 	f.Name = finding.NameOf(f.Category, script.Kind, script.SHA256, w.Key(p.Exe))
@@ -142,8 +143,7 @@ func bound(list []string, n int) ([]string, bool) {
 	return list, false
 }
 
-func workloadOf(r Result) finding.Workload {
-	w := r.Workload
+func workloadOf(w workload.Workload) finding.Workload {
 	out := finding.Workload{
 		ContainerID: w.Container.ID, ContainerName: w.Container.Name, ContainerCreated: w.Container.Created,
 		Image: w.Container.Image, ImageID: w.Container.ImageID, Runtime: w.Container.Runtime,

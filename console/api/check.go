@@ -42,11 +42,13 @@ func check(f finding.Finding, now time.Time) error {
 
 func checkIdentity(f finding.Finding, _ time.Time) error {
 	switch {
-	case f.Category != finding.MaliciousPython:
+	case !f.Category.Known():
 		return fmt.Errorf("category %q is not known here; update the server", short(string(f.Category)))
 	case f.Severity.Rank() == 0:
 		return fmt.Errorf("severity %q: want LOW, MEDIUM, HIGH or CRITICAL", short(string(f.Severity)))
-	case !slices.Contains(kinds, f.Script.Kind):
+	case f.Category.Companion() != (f.Script.Kind == finding.Program):
+		return fmt.Errorf("script.kind %q does not belong to category %q", short(f.Script.Kind), f.Category)
+	case f.Script.Kind != finding.Program && !slices.Contains(kinds, f.Script.Kind):
 		return fmt.Errorf("script.kind %q is not known here; update the server", short(f.Script.Kind))
 	case !isHex(f.Script.SHA256, 2*sha256.Size):
 		return fmt.Errorf("script.sha256: want %d lower-case hexadecimal digits", 2*sha256.Size)
@@ -120,6 +122,17 @@ func checkVerdict(f finding.Finding, _ time.Time) error {
 			return err
 		}
 	}
+	if len(f.Connections) > finding.MaxConnections {
+		return tooLong("connections", len(f.Connections), finding.MaxConnections)
+	}
+	for _, c := range f.Connections {
+		if err := bounded(maxKey, "connections", c.Local, c.Peer); err != nil {
+			return err
+		}
+	}
+	if err := checkTimeline(f); err != nil {
+		return err
+	}
 	for _, kind := range finding.Kinds {
 		list := f.Indicators.Of(kind)
 		if len(list) > finding.MaxIndicators {
@@ -130,6 +143,27 @@ func checkVerdict(f finding.Finding, _ time.Time) error {
 		}
 	}
 	return bounded(maxKey, "verdict.model", v.Model)
+}
+
+func checkTimeline(f finding.Finding) error {
+	switch {
+	case len(f.Timeline) > finding.MaxTimeline:
+		return tooLong("timeline", len(f.Timeline), finding.MaxTimeline)
+	case f.TimelineOmitted < 0:
+		return fmt.Errorf("timeline_omitted cannot be negative")
+	}
+	for _, e := range f.Timeline {
+		if e.Count < 0 || e.PID < 0 {
+			return fmt.Errorf("timeline: pid and count cannot be negative")
+		}
+		if err := bounded(maxKey, "timeline", append([]string{e.Exe, e.Act, e.Target}, e.Args...)...); err != nil {
+			return err
+		}
+		if len(e.Args) > maxEntries {
+			return tooLong("timeline.args", len(e.Args), maxEntries)
+		}
+	}
+	return nil
 }
 
 func checkProcess(f finding.Finding, _ time.Time) error {
