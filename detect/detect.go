@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -68,7 +69,19 @@ type Pipeline struct {
 	Cut      Judge                             // judges scripts of which bytes are missing; nil: Judge does
 	Sink     Sink                              // nil: findings are not reported
 	Binary   func(capture.Process) binary.File // describes the interpreter; nil: it is not read
-	Observe  func(Result)                      // called for every judged script, from several goroutines; may be nil
+
+	// Normalize takes a script apart, and may fail; nil: it is done in this
+	// process. A script it fails on is judged by its plain text.
+	Normalize func([]byte) (normalize.Text, error)
+	Observe   func(Result) // called for every judged script, from several goroutines; may be nil
+
+	// Share is how many processors judging may keep busy for long, and CPU says
+	// how much processor time it has used. Scripts wait in the queue meanwhile,
+	// and are counted when it is full. Zero or nil: no limit.
+	Share float64
+	CPU   func() time.Duration
+
+	HideArgs, HideEnv bool // report no arguments, no environment
 
 	SkipHost bool // leave out scripts that ran outside any container
 	Workers  int  // judging goroutines; 0 means 2
@@ -95,10 +108,13 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	queue := newQueue(queueScripts, queueBytes)
 	// Work that was accepted is finished although ctx has ended.
 	work := context.WithoutCancel(ctx)
+	pace := newPace(p.Share, p.CPU)
 	var workers sync.WaitGroup
 	for range max(p.Workers, 2) {
 		workers.Go(func() {
 			for s := range queue.scripts {
+				for pace.wait() {
+				}
 				p.handle(work, s)
 				queue.done(s)
 			}
@@ -139,7 +155,7 @@ func (p *Pipeline) handle(ctx context.Context, s capture.Script) {
 	if p.Binary != nil {
 		bin = p.Binary(s.Process)
 	}
-	p.report(ctx, Report(Result{s, w, text, verdict}, bin, p.Sensor))
+	p.report(ctx, p.hide(Report(Result{s, w, text, verdict}, bin, p.Sensor)))
 }
 
 // judge returns the verdict on s. A script seen before costs a look-up; its
@@ -147,19 +163,57 @@ func (p *Pipeline) handle(ctx context.Context, s capture.Script) {
 func (p *Pipeline) judge(s capture.Script) (normalize.Text, classify.Verdict) {
 	if p.Cut != nil && (s.Truncated || s.Lost != "") {
 		// The same bytes may be another script whole: nothing is remembered.
-		text := normalize.Normalize(s.Text)
+		text := p.normalize(s)
 		return text, p.Cut.Judge(text)
 	}
 	if v, ok := p.seen.get(s.Digest); ok && v.Model == p.Judge.Hash() {
 		if v.Label == classify.Benign {
 			return normalize.Text{}, v
 		}
-		return normalize.Normalize(s.Text), v
+		return p.normalize(s), v
 	}
-	text := normalize.Normalize(s.Text)
+	text := p.normalize(s)
 	v := p.Judge.Judge(text)
 	p.seen.put(s.Digest, v)
 	return text, v
+}
+
+// normalize takes a script apart.
+func (p *Pipeline) normalize(s capture.Script) normalize.Text {
+	if p.Normalize == nil {
+		return normalize.Normalize(s.Text)
+	}
+	text, err := p.Normalize(s.Text)
+	if err == nil {
+		return text
+	}
+	p.counts.lose("not normalized")
+	p.Log.Error("judge a script by its plain text alone", "sha256", s.Digest.String(), "error", err)
+	return normalize.Plain(s.Text, "the script was not taken apart: "+err.Error())
+}
+
+// hidden stands in a finding where its sensor was told to report nothing.
+const hidden = "[not reported]"
+
+// hide takes out of a finding what this sensor does not report.
+func (p *Pipeline) hide(f finding.Finding) finding.Finding {
+	hide := func(list []string, from int) []string {
+		if len(list) <= from {
+			return list
+		}
+		return append(slices.Clone(list[:from]), hidden)
+	}
+	if p.HideArgs {
+		f.Process.Args = hide(f.Process.Args, 1)
+		f.Process.Parents = slices.Clone(f.Process.Parents)
+		for i := range f.Process.Parents {
+			f.Process.Parents[i].Args = hide(f.Process.Parents[i].Args, 1)
+		}
+	}
+	if p.HideEnv {
+		f.Process.Env = hide(f.Process.Env, 0)
+	}
+	return f
 }
 
 func (p *Pipeline) report(ctx context.Context, f finding.Finding) {

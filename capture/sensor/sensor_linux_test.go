@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
 
 	"kingsnake/capture"
@@ -48,7 +49,7 @@ func record(t *testing.T) *recorder {
 		t.Skipf("needs a kernel that can: kingsnake doctor says why (%v)", err)
 	}
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v%s", err, verifierLog(err))
 	}
 	r := &recorder{t: t, sensor: s, arrived: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -64,6 +65,16 @@ func record(t *testing.T) *recorder {
 		}
 	})
 	return r
+}
+
+// verifierLog returns the last lines of what the kernel says about a program
+// that it refuses: where it was, and why.
+func verifierLog(err error) string {
+	var refused *ebpf.VerifierError
+	if !errors.As(err, &refused) {
+		return ""
+	}
+	return fmt.Sprintf("\n%-30v", refused)
 }
 
 func (r *recorder) keep(s capture.Script) {

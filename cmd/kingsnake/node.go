@@ -16,6 +16,7 @@ import (
 	"kingsnake/capture/binary"
 	"kingsnake/capture/sensor"
 	"kingsnake/detect"
+	"kingsnake/detect/apart"
 	"kingsnake/finding"
 	"kingsnake/finding/push"
 	"kingsnake/workload/cri"
@@ -30,6 +31,9 @@ type nodeConfig struct {
 	cluster string
 	cri     string
 	host    bool
+	share   float64 // processors that judging may keep busy
+	args    bool    // report arguments
+	env     bool    // report the environment
 	known   knownConfig
 	observe func(detect.Result) // every judged script; may be nil
 }
@@ -39,6 +43,9 @@ func (c *nodeConfig) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.cluster, "cluster", "", "`name` of the cluster in findings (default: unknown)")
 	fs.StringVar(&c.cri, "cri", "", "container runtime `socket` (default: the usual places)")
 	fs.BoolVar(&c.host, "host", true, "watch scripts outside containers too; --host=false leaves them out")
+	fs.Float64Var(&c.share, "cpu", 0, "how many `processors` may be kept busy for long: scripts wait meanwhile, and those that cannot are counted (default: half of the machine's, and at least one)")
+	fs.BoolVar(&c.args, "report-args", true, "report the arguments of processes; --report-args=false leaves all but the first out of findings")
+	fs.BoolVar(&c.env, "report-env", true, "report the environment of processes; --report-env=false leaves it out of findings")
 	c.known.flags(fs)
 }
 
@@ -50,6 +57,7 @@ type node struct {
 	pipeline *detect.Pipeline
 	client   *push.Client // hands findings to a server; nil when there is none
 	models   *models
+	apart    *apart.Pool // nil when scripts are taken apart in this process
 	started  time.Time
 	now      func() time.Time
 	tally    lossTally
@@ -81,7 +89,24 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 		Observe: n.observe, SkipHost: !cfg.host, Workers: runtime.NumCPU(), Sensor: cfg.name,
 		Log: slog.New(slog.NewTextHandler(env.Stderr, nil)),
 	}
+	if n.pipeline.Share, n.pipeline.CPU = cfg.share, n.cpu; cfg.share <= 0 {
+		n.pipeline.Share = max(float64(runtime.NumCPU())/2, 1)
+	}
+	n.pipeline.HideArgs, n.pipeline.HideEnv = !cfg.args, !cfg.env
+	if n.apart = newApart(env); n.apart != nil {
+		n.pipeline.Normalize = n.apart.Normalize
+	}
+	confine(env)
 	return n, nil
+}
+
+// cpu is the processor time that this process and those it started have used.
+func (n *node) cpu() time.Duration {
+	used := processCPU()
+	if n.apart != nil {
+		used += n.apart.CPU()
+	}
+	return used
 }
 
 // observe is told of every judged script.
@@ -119,7 +144,13 @@ func (n *node) Run(ctx context.Context) error {
 }
 
 // Close detaches the sensor.
-func (n *node) Close() error { return errors.Join(n.sensor.Close(), n.resolver.Close()) }
+func (n *node) Close() error {
+	err := errors.Join(n.sensor.Close(), n.resolver.Close())
+	if n.apart != nil {
+		err = errors.Join(err, n.apart.Close())
+	}
+	return err
+}
 
 // Beat is the node's next heartbeat.
 func (n *node) Beat() finding.SensorStatus {

@@ -47,6 +47,7 @@ func runSensor(ctx context.Context, env Env, args []string) error {
 	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
+	limitMemory(env)
 	m, err := openModels(env, cfg.model, cfg.data)
 	if err != nil {
 		return err

@@ -455,7 +455,7 @@ static __always_inline int hold(struct scratch *s, struct task *task, __u32 tgid
 	if (!t->len)
 		t->rec = s->rec;
 	at = t->len & (TAIL - 1);
-	len &= SMALL_READ * 2 - 1;
+	len = bounded(len) & (SMALL_READ * 2 - 1);
 	if (bpf_probe_read_user(&t->data[at], len, (const void *)buf)) {
 		count_loss(LOSS_FAULT);
 		task->lost |= 1 << LOSS_FAULT;
