@@ -1,5 +1,7 @@
 package normalize
 
+import "slices"
+
 // maxGathered bounds the elements of a comprehension.
 const maxGathered = 1 << 18
 
@@ -33,11 +35,7 @@ func (p *peeler) add(g *gather, v value) bool {
 		g.kind = kind
 	}
 	if g.kind == kind && kind != list {
-		if len(g.ints) >= maxGathered || len(g.ints) == cap(g.ints) && !p.u.spend(4*len(g.ints)) {
-			return false
-		}
-		g.ints = append(g.ints, c)
-		return true
+		return p.packed(g, c, 0)
 	}
 	if g.kind != list {
 		s := sequence{of: value{kind: g.kind, extra: &extra{ints: g.ints}}, n: len(g.ints)}
@@ -46,6 +44,22 @@ func (p *peeler) add(g *gather, v value) bool {
 	}
 	p.push(v)
 	return len(p.stack) < maxStack
+}
+
+// packed adds an element of the kind that all have had so far. There will be n
+// of them, if that is known, or else 0.
+func (p *peeler) packed(g *gather, c int32, n int) bool {
+	if len(g.ints) >= maxGathered {
+		return false
+	}
+	if len(g.ints) == cap(g.ints) {
+		if !p.u.spend(4 * max(n, len(g.ints))) {
+			return false
+		}
+		g.ints = slices.Grow(g.ints, max(n-len(g.ints), 1))
+	}
+	g.ints = append(g.ints, c)
+	return true
 }
 
 // value makes a value of what was gathered.
@@ -65,10 +79,16 @@ func (p *peeler) gathered(g *gather, start int32) value {
 // read.
 func (p *peeler) comprehension(element int, before readState) value {
 	clauses := p.i
-	iterable := p.readClause()
+	random, levels := p.u.random, p.levels
+	p.levels = 0
+	iterable, in := p.readClause()
+	first, reads := onceRead{iterable, p.i}, p.levels
+	same := p.u.random == random
+	p.levels |= levels
 	for p.isWord("for") || p.isWord("if") || p.isWord("in") || p.isAsyncFor() {
 		if p.isWord("for") {
-			p.drop(p.readClause())
+			more, _ := p.readClause()
+			p.drop(more)
 			continue
 		}
 		p.advance()
@@ -90,6 +110,10 @@ func (p *peeler) comprehension(element int, before readState) value {
 	p.begin, p.again = element, true
 	p.i = element
 	p.u.random, p.levels = before.random, before.levels // it was read, and not evaluated
+	if same { // but for what the first loop is over
+		g.once = map[int]onceRead{in: first}
+		p.levels |= reads
+	}
 	ok := p.calls <= maxCalls && p.clause(&g, clauses, element)
 	p.popFrame(f)
 	p.calls--
@@ -109,16 +133,18 @@ func (p *peeler) comprehension(element int, before readState) value {
 	return v
 }
 
-// readClause reads "for targets in iterable" and gives the iterable.
-func (p *peeler) readClause() value {
+// readClause reads "for targets in iterable" and gives the iterable, and the
+// token that it stands behind.
+func (p *peeler) readClause() (iterable value, in int) {
 	p.advance()
 	for !p.closed() && !p.isWord("in") {
 		p.advance()
 	}
+	in = p.i
 	if p.isWord("in") {
 		p.advance()
 	}
-	return p.binary(1)
+	return p.binary(1), in
 }
 
 // clause evaluates the clauses from token at on, and adds what they give. It
@@ -157,7 +183,14 @@ func (p *peeler) clause(g *gather, at, element int) bool {
 		g.cut.clause = next
 	}
 	name := p.soleTarget(targets, end)
+	m := p.memoOf(g, next, elements)
 	for k := range elements.n {
+		if to, ok := m.recall(g, k); ok {
+			if !p.packed(g, to, min(elements.n, maxGathered)) {
+				return false
+			}
+			continue
+		}
 		if !p.step() || p.u.left() < maxMade/16 {
 			if next == g.cut.clause {
 				g.cut.of, g.cut.read = elements, k
@@ -171,9 +204,11 @@ func (p *peeler) clause(g *gather, at, element int) bool {
 		} else {
 			p.unpack(targets, end, v)
 		}
+		had := len(g.ints)
 		if !p.clause(g, next, element) {
 			return false
 		}
+		m.note(g, k, had)
 	}
 	return true
 }
