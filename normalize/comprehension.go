@@ -110,7 +110,7 @@ func (p *peeler) comprehension(element int, before readState) value {
 	p.begin, p.again = element, true
 	p.i = element
 	p.u.random, p.levels = before.random, before.levels // it was read, and not evaluated
-	if same { // but for what the first loop is over
+	if same {                                           // but for what the first loop is over
 		g.once = map[int]onceRead{in: first}
 		p.levels |= reads
 	}

@@ -77,6 +77,7 @@ func code1(v value) (int32, bool) {
 const (
 	minRemembered = 512 // elements of a loop that has one
 	minSame       = 256 // that must have become what one like them became
+	maxCode       = 1 << 11
 )
 
 // memo remembers what the elements of the outermost loop of a comprehension
@@ -85,8 +86,8 @@ const (
 // a text, character by character. A nil memo remembers nothing.
 type memo struct {
 	of     sequence
-	to     [256]int32
-	met    [256]bool
+	to     [maxCode]int32 // by the number of a byte or a character
+	met    [maxCode]bool
 	same   int
 	varies bool
 }
@@ -104,7 +105,7 @@ func (m *memo) recall(g *gather, k int) (to int32, ok bool) {
 	if m == nil || m.varies || m.same < minSame || g.kind != chars && g.kind != integers {
 		return 0, false
 	}
-	if c, ok := m.of.code(k); ok && uint32(c) < 256 && m.met[c] {
+	if c, ok := m.of.code(k); ok && uint32(c) < maxCode && m.met[c] {
 		return m.to[c], true
 	}
 	return 0, false
@@ -117,7 +118,7 @@ func (m *memo) note(g *gather, k, had int) {
 		return
 	}
 	c, ok := m.of.code(k)
-	if ok = ok && len(g.ints) == had+1; !ok || c < 0 || c > 255 {
+	if ok = ok && len(g.ints) == had+1; !ok || uint32(c) >= maxCode {
 		m.varies = !ok
 		return
 	}
