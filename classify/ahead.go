@@ -125,7 +125,7 @@ func (a *ahead) binding(i int) int {
 	for i++; a.isOp(i, '.') && a.kind(i+1) == normalize.Name; i += 2 {
 		raw, dotted = join(raw, hashBytes(a.bytes(i+1))), true
 	}
-	if !a.isOp(i, '=') {
+	if !a.isOp(i, '=') || len(a.env) >= maxEnv/2 {
 		return i
 	}
 	v, end := a.expression(i + 1)
