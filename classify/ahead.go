@@ -1,6 +1,10 @@
 package classify
 
-import "kingsnake/normalize"
+import (
+	"bytes"
+
+	"kingsnake/normalize"
+)
 
 // Bounds on what is read ahead.
 const (
@@ -14,12 +18,13 @@ const (
 type ahead struct {
 	*walker
 	outer int32    // indentation of the function or class around a statement; -1 for none
+	many  bool     // there are semicolons, so that a line may have many statements
 	inner []uint64 // names that are bound inside of one
 }
 
 // readAhead fills the environment of the layer.
 func (w *walker) readAhead() {
-	a := ahead{walker: w, outer: -1, inner: w.inner[:0]}
+	a := ahead{walker: w, outer: -1, inner: w.inner[:0], many: bytes.IndexByte(w.src, ';') >= 0}
 	a.lines((*ahead).imported) // further down than where a value is taken of it
 	a.lines((*ahead).line)
 	for _, name := range a.inner {
@@ -64,24 +69,31 @@ func (a *ahead) line(i int) {
 	if a.outer < 0 && (a.is(i, "def") || a.is(i, "class") || a.is(i, "async")) {
 		a.outer = width
 	}
-	for {
-		if a.kind(i) == normalize.Name {
-			i = a.binding(i)
-		} else {
+	for ok := true; ok; i, ok = a.next(i) {
+		if a.kind(i) != normalize.Name {
 			a.imported(i)
-		}
-		for ; !a.isOp(i, ';') && !a.isOp(i, ':'); i++ {
-			if a.lineEnds(i) {
-				return
-			}
-			if a.opens(i) {
-				i = a.behind(i) - 1
-			}
-		}
-		if i++; a.lineEnds(i) {
+		} else if i = a.binding(i); !a.many {
 			return
 		}
 	}
+}
+
+// next is the statement behind the one that token i stands in, in the same line.
+func (a *ahead) next(i int) (next int, ok bool) {
+	for ; i < len(a.toks); i++ {
+		switch t := &a.toks[i]; t.Kind {
+		case normalize.Newline, normalize.Comment:
+			return i, false
+		case normalize.Op:
+			switch {
+			case t.IsOp(';') || t.IsOp(':'):
+				return i + 1, !a.lineEnds(i + 1)
+			case a.opens(i):
+				i = a.behind(i) - 1
+			}
+		}
+	}
+	return i, false
 }
 
 // indent is how far in its line token i stands.

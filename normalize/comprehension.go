@@ -1,7 +1,5 @@
 package normalize
 
-import "slices"
-
 // maxGathered bounds the elements of a comprehension.
 const maxGathered = 1 << 18
 
@@ -35,7 +33,11 @@ func (p *peeler) add(g *gather, v value) bool {
 		g.kind = kind
 	}
 	if g.kind == kind && kind != list {
-		return p.packed(g, c, 0)
+		if len(g.ints) >= maxGathered || len(g.ints) == cap(g.ints) && !p.u.spend(4*len(g.ints)) {
+			return false
+		}
+		g.ints = append(g.ints, c)
+		return true
 	}
 	if g.kind != list {
 		s := sequence{of: value{kind: g.kind, extra: &extra{ints: g.ints}}, n: len(g.ints)}
@@ -44,22 +46,6 @@ func (p *peeler) add(g *gather, v value) bool {
 	}
 	p.push(v)
 	return len(p.stack) < maxStack
-}
-
-// packed adds an element of the kind that all have had so far. There will be n
-// of them, if that is known, or else 0.
-func (p *peeler) packed(g *gather, c int32, n int) bool {
-	if len(g.ints) >= maxGathered {
-		return false
-	}
-	if len(g.ints) == cap(g.ints) {
-		if !p.u.spend(4 * max(n, len(g.ints))) {
-			return false
-		}
-		g.ints = slices.Grow(g.ints, max(n-len(g.ints), 1))
-	}
-	g.ints = append(g.ints, c)
-	return true
 }
 
 // value makes a value of what was gathered.
@@ -184,12 +170,9 @@ func (p *peeler) clause(g *gather, at, element int) bool {
 	}
 	name := p.soleTarget(targets, end)
 	m := p.memoOf(g, next, elements)
-	for k := range elements.n {
-		if to, ok := m.recall(g, k); ok {
-			if !p.packed(g, to, min(elements.n, maxGathered)) {
-				return false
-			}
-			continue
+	for k := 0; k < elements.n; k++ {
+		if k, ok = p.recall(g, m, k); !ok || k == elements.n {
+			return ok
 		}
 		if !p.step() || p.u.left() < maxMade/16 {
 			if next == g.cut.clause {

@@ -1,5 +1,7 @@
 package normalize
 
+import "slices"
+
 // cutLoop is the outermost loop of a comprehension that was cut.
 type cutLoop struct {
 	clause int // the token behind its iterable
@@ -100,15 +102,36 @@ func (p *peeler) memoOf(g *gather, next int, of sequence) *memo {
 	return &memo{of: of}
 }
 
-// recall gives what element k becomes, if that is known.
-func (m *memo) recall(g *gather, k int) (to int32, ok bool) {
+// recall adds what the elements from the first k on become, up to one of which
+// that is not known, and gives that one. It reports whether there was room.
+func (p *peeler) recall(g *gather, m *memo, k int) (next int, ok bool) {
 	if m == nil || m.varies || m.same < minSame || g.kind != chars && g.kind != integers {
-		return 0, false
+		return k, true
 	}
-	if c, ok := m.of.code(k); ok && uint32(c) < maxCode && m.met[c] {
-		return m.to[c], true
+	end := min(m.of.n, k+maxGathered-len(g.ints))
+	if n := end - k; len(g.ints)+n > cap(g.ints) {
+		if !p.u.spend(4 * n) {
+			return k, false
+		}
+		g.ints = slices.Grow(g.ints, n)
 	}
-	return 0, false
+	out := g.ints
+	switch v := m.of.of; v.kind {
+	case text, bytesText:
+		for ; k < end && m.met[v.data[k]]; k++ {
+			out = append(out, m.to[v.data[k]])
+		}
+	case integers, chars:
+		for ; k < end; k++ {
+			c := uint32(v.extra.ints[k])
+			if c >= maxCode || !m.met[c] {
+				break
+			}
+			out = append(out, m.to[c])
+		}
+	}
+	g.ints = out
+	return k, true
 }
 
 // note remembers what element k became, if that is the one element that was
