@@ -1,10 +1,6 @@
 package classify
 
-import (
-	"bytes"
-
-	"kingsnake/normalize"
-)
+import "kingsnake/normalize"
 
 // Bounds on what is read ahead.
 const (
@@ -18,13 +14,12 @@ const (
 type ahead struct {
 	*walker
 	outer int32    // indentation of the function or class around a statement; -1 for none
-	many  bool     // there are semicolons, so that a line may have many statements
 	inner []uint64 // names that are bound inside of one
 }
 
 // readAhead fills the environment of the layer.
 func (w *walker) readAhead() {
-	a := ahead{walker: w, outer: -1, inner: w.inner[:0], many: bytes.IndexByte(w.src, ';') >= 0}
+	a := ahead{walker: w, outer: -1, inner: w.inner[:0]}
 	a.lines((*ahead).imported) // further down than where a value is taken of it
 	a.lines((*ahead).line)
 	for _, name := range a.inner {
@@ -70,10 +65,10 @@ func (a *ahead) line(i int) {
 		a.outer = width
 	}
 	for ok := true; ok; i, ok = a.next(i) {
-		if a.kind(i) != normalize.Name {
+		if a.kind(i) == normalize.Name {
+			i = a.binding(i)
+		} else {
 			a.imported(i)
-		} else if i = a.binding(i); !a.many {
-			return
 		}
 	}
 }
@@ -88,7 +83,7 @@ func (a *ahead) next(i int) (next int, ok bool) {
 			switch {
 			case t.IsOp(';') || t.IsOp(':'):
 				return i + 1, !a.lineEnds(i + 1)
-			case a.opens(i):
+			case t.IsOp('(') || t.IsOp('[') || t.IsOp('{'):
 				i = a.behind(i) - 1
 			}
 		}
@@ -112,16 +107,21 @@ func (a *ahead) lineEnds(i int) bool {
 	return i >= len(a.toks) || a.toks[i].Kind == normalize.Newline || a.toks[i].Kind == normalize.Comment
 }
 
-func (a *ahead) opens(i int) bool { return a.isOp(i, '(') || a.isOp(i, '[') || a.isOp(i, '{') }
-
 // behind is the token behind the bracket that closes the one at token i.
 func (a *ahead) behind(i int) int {
 	depth := 0
-	for ; i < len(a.toks) && (depth == 0 || a.toks[i].Flags&normalize.First == 0); i++ {
-		switch {
-		case a.opens(i):
+	for ; i < len(a.toks); i++ {
+		t := &a.toks[i]
+		if depth > 0 && t.Flags&normalize.First != 0 {
+			break
+		}
+		if t.Kind != normalize.Op {
+			continue
+		}
+		switch a.src[t.Start] {
+		case '(', '[', '{':
 			depth++
-		case a.isOp(i, ')') || a.isOp(i, ']') || a.isOp(i, '}'):
+		case ')', ']', '}':
 			if depth--; depth <= 0 {
 				return i + 1
 			}
