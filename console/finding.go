@@ -36,23 +36,26 @@ type findingHead struct {
 // summaryPage is the Summary tab of a finding.
 type summaryPage struct {
 	findingHead
-	Detected []factGroup
-	Resource []factGroup
-	Links    []link
-	Cloud    []link // pages of the Google Cloud console
-	Origin   originView
-	Process  []processView
-	Env      []evidence
-	EnvNote  string
-	Seen     []fact // what can be looked for elsewhere, by kind
-	Reasons  []reasonView
-	Code     codeView
-	Layers   []layerView
-	Layer    *codeView // the layer shown beside the script; nil for none
-	LayerOf  string    // says which layer that is
-	Limits   []string  // what is cut, lost or replaced, in words
-	Download string
-	Allow    allowView
+	Program   bool // it is about a program: there is no script to show
+	Detected  []factGroup
+	Resource  []factGroup
+	Links     []link
+	Cloud     []link // pages of the Google Cloud console
+	Origin    originView
+	Process   []processView
+	Env       []evidence
+	EnvNote   string
+	Events    []eventView
+	EventMore string // what is not among Events
+	Seen      []fact // what can be looked for elsewhere, by kind
+	Reasons   []reasonView
+	Code      codeView
+	Layers    []layerView
+	Layer     *codeView // the layer shown beside the script; nil for none
+	LayerOf   string    // says which layer that is
+	Limits    []string  // what is cut, lost or replaced, in words
+	Download  string
+	Allow     allowView
 }
 
 // fact is one named value, or why there is none.
@@ -153,6 +156,7 @@ func (c *console) summary(r *http.Request, f finding.Finding, rules []store.Allo
 	head, related := c.head(r, f, "summary"), scc.LinksOf(f, c.SCC)
 	return summaryPage{
 		findingHead: head,
+		Program:     f.Script.Kind == finding.Program,
 		Detected:    fold(detected(f)),
 		Resource:    fold(c.resource(f)),
 		Links:       relatedLinks(f, related),
@@ -161,6 +165,8 @@ func (c *console) summary(r *http.Request, f finding.Finding, rules []store.Allo
 		Process:     ancestry(f.Process),
 		Env:         shows(f.Process.Env),
 		EnvNote:     cutNote(f.Process.EnvTruncated, "The environment was longer than what is kept."),
+		Events:      events(f, c.Now()),
+		EventMore:   eventsNote(f),
 		Seen:        indicators(f.Indicators),
 		Reasons:     reasons(f, head.URL, layer),
 		Code:        scriptView(f, head.URL, layer, all),
@@ -215,15 +221,25 @@ func sentence(f finding.Finding) evidence {
 		add(", ", f.Script.Path)
 		e = append(e, piece{Text: ","})
 	}
+	ran := " ran"
+	if f.Action.What == finding.Killed {
+		ran = " was killed before it ran"
+	}
 	switch w := f.Workload; {
 	case w.PodName != "":
-		add(" ran in pod ", w.PodNamespace+"/"+w.PodName)
+		add(ran+" in pod ", w.PodNamespace+"/"+w.PodName)
 		add(", container ", cmp.Or(w.ContainerName, short(w.ContainerID)))
 	case !w.Host():
-		add(" ran in container ", cmp.Or(w.ContainerName, short(w.ContainerID)))
+		add(ran+" in container ", cmp.Or(w.ContainerName, short(w.ContainerID)))
 		add(" on ", w.Node)
 	default:
-		add(" ran on the host ", w.Node)
+		add(ran+" on the host ", w.Node)
+	}
+	if f.Script.Kind == finding.Program {
+		if len(f.Verdict.Reasons) > 0 {
+			add(". ", strings.TrimSuffix(f.Verdict.Reasons[0].Text, "."))
+		}
+		return append(e, piece{Text: "."})
 	}
 	add(". The model calls it ", f.Verdict.Label)
 	e = append(e, piece{Text: ", with a probability of " + percent(f.Verdict.Score)})
@@ -231,6 +247,23 @@ func sentence(f finding.Finding) evidence {
 		add(". The weightiest reason: ", strings.TrimSuffix(f.Verdict.Reasons[0].Text, "."))
 	}
 	return append(e, piece{Text: "."})
+}
+
+// actionOf says what the sensor did at once.
+func actionOf(a finding.Action) fact {
+	held := "after the process was held for " + a.Held.Round(100*time.Microsecond).String()
+	f := fact{Label: "Action"}
+	switch a.What {
+	case finding.Killed:
+		f.Value, f.Note = show("Killed before anything of the script ran"), show(held)
+	case finding.Released:
+		f.Value, f.Note = show("Released: it was not called malicious"), show(held)
+	case finding.TooLate:
+		f.Value, f.Note = show("None in time: the process went on, or ended, before the verdict"), show("it had been held for its verdict")
+	default:
+		f.Value = show(a.What) // of a newer sensor
+	}
+	return f
 }
 
 // short is the beginning of a container id, as runtimes print it, or of a hash.
@@ -251,14 +284,13 @@ func noScript(kind string) string {
 
 // detected lists what was detected: what an analyst asks first, and the rest.
 func detected(f finding.Finding) (inSight, rest []fact) {
+	if f.Script.Kind == finding.Program {
+		return detectedProgram(f)
+	}
 	p, s := f.Process, f.Script
 	binary := fact{Label: "Program binary", Value: show(p.Exe)}
 	if p.Exe == "" {
 		binary.Missing = "The interpreter's path was not captured."
-	}
-	digest := fact{Label: "Binary SHA-256", Value: show(p.ExeSHA256), Note: show(size(p.ExeSize))}
-	if p.ExeSHA256 == "" {
-		digest = fact{Label: "Binary SHA-256", Missing: "Not known: " + plain(cmp.Or(p.ExeUnread, "the sensor did not read the binary")) + "."}
 	}
 	script := fact{Label: "Script", Value: show(s.Path)}
 	if s.Path == "" {
@@ -273,7 +305,7 @@ func detected(f finding.Finding) (inSight, rest []fact) {
 	if s.Lost != "" {
 		whole.Note = show("of the bytes that were captured; some are missing: " + s.Lost)
 	}
-	rest = []fact{digest}
+	rest = []fact{digestOf(p)}
 	if s.ContentsSHA256 != s.SHA256 {
 		rest = append(rest, fact{Label: "Contents SHA-256", Value: show(s.ContentsSHA256),
 			Note: show("of the text kept here, after cutting and replacing secrets")})
@@ -284,11 +316,11 @@ func detected(f finding.Finding) (inSight, rest []fact) {
 	if p.Cwd != "" {
 		rest = append(rest, fact{Label: "Working directory", Value: show(p.Cwd)})
 	}
-	user := fact{Label: "User id", Value: show(strconv.FormatUint(uint64(p.UID), 10))}
-	if p.UID == 0 {
-		user.Note = show("root")
+	inSight = []fact{binary, script, args, whole}
+	if f.Action.What != "" {
+		inSight = append(inSight, actionOf(f.Action))
 	}
-	return []fact{binary, script, args, whole}, append(rest, user)
+	return inSight, append(rest, userOf(p))
 }
 
 // argViews shows each argument. The script itself, as an argument of -c, is not

@@ -280,10 +280,10 @@ func TestObserveSeesEveryScript(t *testing.T) {
 	}
 }
 
-// slow is an error that says what it is to be counted by.
-type slow struct{ error }
+// tooSlow is an error that says what it is to be counted by.
+type tooSlow struct{ error }
 
-func (slow) Counted() string { return "timeout" }
+func (tooSlow) Counted() string { return "timeout" }
 
 func TestAScriptThatCannotBeTakenApartIsJudgedAsItStands(t *testing.T) {
 	t.Parallel()
@@ -291,7 +291,7 @@ func TestAScriptThatCannotBeTakenApartIsJudgedAsItStands(t *testing.T) {
 	p := pipeline(scripts{script(1, capture.File, "evil"), script(2, capture.File, "fine")}, &words{}, &sink)
 	p.Normalize = func(src []byte) (normalize.Text, error) {
 		if bytes.Contains(src, []byte("evil")) {
-			return normalize.Text{}, slow{errors.New("it took too long")}
+			return normalize.Text{}, tooSlow{errors.New("it took too long")}
 		}
 		return normalize.Normalize(src), nil
 	}

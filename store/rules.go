@@ -98,6 +98,17 @@ func Raise(old, f finding.Finding) (finding.Finding, bool) {
 	return merged, notify
 }
 
+// Extend returns the stored finding old with the timeline that f brings, and
+// whether that is more than it has. It is what Put does to a sighting that was
+// stored before, when the evidence of old is that sighting's.
+func Extend(old, f finding.Finding) (finding.Finding, bool) {
+	if f.Occurrence == "" || old.Occurrence != f.Occurrence || f.Followed() <= old.Followed() {
+		return old, false
+	}
+	old.Timeline, old.TimelineOmitted, old.Connections = f.Timeline, f.TimelineOmitted, f.Connections
+	return old, true
+}
+
 // CheckSensor returns an ErrInvalid that says why PutSensor must refuse s, or
 // nil.
 func CheckSensor(s finding.SensorStatus) error {

@@ -66,7 +66,7 @@ type Outcome string
 const (
 	Created   Outcome = "created"   // the first sighting
 	Repeated  Outcome = "repeated"  // seen before: Count went up
-	Duplicate Outcome = "duplicate" // this very occurrence was already stored: nothing changed
+	Duplicate Outcome = "duplicate" // this very occurrence was already stored: at most its timeline grew
 	Allowed   Outcome = "allowed"   // an allow rule covers it: only the rule's count went up
 )
 
@@ -88,7 +88,9 @@ type Store interface {
 	// than one delivery.
 	//
 	// An occurrence already stored for this name gives Duplicate, whatever rules
-	// say now. Otherwise every standing rule that covers f counts one hit, once
+	// say now. When it is the sighting whose evidence is kept, and f's timeline
+	// says more than the one kept, f's timeline and connections take the place of
+	// those kept; nothing else changes. Otherwise every standing rule that covers f counts one hit, once
 	// an occurrence, and nothing else changes. A finding without an Occurrence is
 	// never a duplicate.
 	//

@@ -25,18 +25,32 @@ import (
 
 const python = "/usr/bin/python3"
 
+// patience is how long a test waits for what must come: long, because it may run
+// on a processor in software.
+const patience = time.Minute
+
 // recorder runs a sensor for one test and keeps what it delivers.
 type recorder struct {
 	t      *testing.T
 	sensor *sensor.Sensor
 
+	judge func(*sensor.Sensor, capture.Script) // called for each script first; may be nil
+
 	mu      sync.Mutex
 	scripts []capture.Script
-	arrived chan struct{} // holds a token when scripts grew
+
+	executions []capture.Execution
+	activities []capture.Activity
+	arrived    chan struct{} // holds a token when scripts or executions grew
 }
 
 // record starts a sensor. The test is skipped where none can run.
 func record(t *testing.T) *recorder {
+	t.Helper()
+	return recordWith(t, sensor.Config{}, nil)
+}
+
+func recordWith(t *testing.T, config sensor.Config, judge func(*sensor.Sensor, capture.Script)) *recorder {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root: sudo go test ./capture/sensor/")
@@ -44,14 +58,16 @@ func record(t *testing.T) *recorder {
 	if _, err := os.Stat(python); err != nil {
 		t.Skip("needs a Python: apt-get install python3")
 	}
-	s, err := sensor.Open(sensor.Config{})
+	r := &recorder{t: t, judge: judge, arrived: make(chan struct{}, 1)}
+	config.Executed, config.Acted = r.keepExecution, r.keepActivity
+	s, err := sensor.Open(config)
 	if errors.Is(err, sensor.ErrNotSupported) {
 		t.Skipf("needs a kernel that can: kingsnake doctor says why (%v)", err)
 	}
 	if err != nil {
 		t.Fatalf("%v%s", err, verifierLog(err))
 	}
-	r := &recorder{t: t, sensor: s, arrived: make(chan struct{}, 1)}
+	r.sensor = s
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx, r.keep) }()
@@ -78,9 +94,30 @@ func verifierLog(err error) string {
 }
 
 func (r *recorder) keep(s capture.Script) {
+	if r.judge != nil {
+		r.judge(r.sensor, s)
+	}
 	r.mu.Lock()
 	r.scripts = append(r.scripts, s)
 	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *recorder) keepExecution(x capture.Execution) {
+	r.mu.Lock()
+	r.executions = append(r.executions, x)
+	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *recorder) keepActivity(a capture.Activity) {
+	r.mu.Lock()
+	r.activities = append(r.activities, a)
+	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *recorder) wake() {
 	select {
 	case r.arrived <- struct{}{}:
 	default:
@@ -107,7 +144,7 @@ func (r *recorder) run(t *testing.T, n int, cmd *exec.Cmd) []capture.Script {
 // wait waits for n scripts of processes that have a variable in their environment.
 func (r *recorder) wait(t *testing.T, n int, tag string) []capture.Script {
 	t.Helper()
-	timeout := time.After(5 * time.Second)
+	timeout := time.After(patience)
 	for {
 		r.mu.Lock()
 		var mine []capture.Script

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kingsnake/capture"
 	"kingsnake/capture/binary"
 	"kingsnake/capture/sensor"
 	"kingsnake/detect"
@@ -35,6 +36,9 @@ type nodeConfig struct {
 	args    bool    // report arguments
 	env     bool    // report the environment
 	known   knownConfig
+	warmUp  time.Duration // how long the shells that Python starts are learned; 0: that is no finding
+	habits  string        // file they are kept in; "": in memory
+	hold    holdConfig
 	observe func(detect.Result) // every judged script; may be nil
 }
 
@@ -46,6 +50,7 @@ func (c *nodeConfig) flags(fs *flag.FlagSet) {
 	fs.Float64Var(&c.share, "cpu", 0, "how many `processors` may be kept busy for long: scripts wait meanwhile, and those that cannot are counted (default: half of the machine's, and at least one)")
 	fs.BoolVar(&c.args, "report-args", true, "report the arguments of processes; --report-args=false leaves all but the first out of findings")
 	fs.BoolVar(&c.env, "report-env", true, "report the environment of processes; --report-env=false leaves it out of findings")
+	fs.DurationVar(&c.warmUp, "learn-shells", detect.DefaultWarmUp, "`time` for which the shells that the Python of an image starts are learned;\nothers after it are findings; 0 turns that off")
 	c.known.flags(fs)
 }
 
@@ -77,18 +82,28 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 	if err != nil {
 		return nil, err
 	}
-	s, err := sensor.Open(sensor.Config{})
+	hold := cfg.hold.sensor()
+	n := &node{cfg: cfg, models: m, started: env.Now(), now: env.Now}
+	// The sensor tells of executions only while the pipeline runs it.
+	n.sensor, err = sensor.Open(sensor.Config{
+		Executed: func(x capture.Execution) { n.pipeline.Executed(x) },
+		Acted:    func(a capture.Activity) { n.pipeline.Acted(a) },
+		Hold:     hold,
+	})
 	if err != nil {
 		return nil, err
 	}
-	n := &node{cfg: cfg, sensor: s, models: m, started: env.Now(), now: env.Now}
 	n.resolver = cri.NewResolver(cri.Config{Socket: cfg.cri, Node: cfg.name, Cluster: cfg.cluster})
 	var binaries binary.Reader
 	n.pipeline = &detect.Pipeline{
-		Source: s, Resolver: n.resolver, Judge: js.whole, Cut: js.cut, Sink: sink, Binary: binaries.Describe,
+		Source: n.sensor, Follower: n.sensor, Resolver: n.resolver, Judge: js.whole, Cut: js.cut, Sink: sink, Binary: binaries.Describe,
 		Observe: n.observe, SkipHost: !cfg.host, Workers: runtime.NumCPU(), Sensor: cfg.name,
 		Log: slog.New(slog.NewTextHandler(env.Stderr, nil)),
 	}
+	if hold != nil {
+		n.pipeline.Holder, n.pipeline.Hold = n.sensor, cfg.hold.rules
+	}
+	n.pipeline.Habits = openHabits(cfg, n.pipeline.Log)
 	if n.pipeline.Share, n.pipeline.CPU = cfg.share, n.cpu; cfg.share <= 0 {
 		n.pipeline.Share = max(float64(runtime.NumCPU())/2, 1)
 	}
@@ -136,8 +151,11 @@ func (n *node) Run(ctx context.Context) error {
 	go func() { defer close(followed); n.resolver.Follow(following) }()
 	modeled := make(chan struct{})
 	go func() { defer close(modeled); n.models.Run(following) }()
+	learned := make(chan struct{})
+	go func() { defer close(learned); n.keepHabits(following) }()
 	err := n.pipeline.Run(ctx)
 	stop()
+	<-learned
 	<-followed
 	<-modeled
 	return err
@@ -178,6 +196,9 @@ func (n *node) Status() finding.SensorStatus {
 	}
 	st.Lost.Add(finding.StageCapture, stats.Lost)
 	st.Lost.Add(finding.StageDetect, dropped)
+	if h := n.pipeline.Habits; h != nil && h.Forgot() > 0 {
+		st.Lost.Add(finding.StageDetect, map[string]uint64{"image forgotten, learned anew": h.Forgot()})
+	}
 	n.tally.addTo(st.Lost)
 	if n.client != nil {
 		st.QueuedOut = n.client.Queued()
@@ -198,10 +219,11 @@ func (n *node) sensors(context.Context) ([]finding.Sensor, error) {
 
 // watching says in plain words what this node watches.
 func (n *node) watching() string {
+	where := "in this machine's containers"
 	if n.cfg.host {
-		return "every Python script on this machine, in containers and outside them: files, -c, standard input, and modules imported from writable paths"
+		where = "on this machine, in containers and outside them"
 	}
-	return "every Python script in this machine's containers: files, -c, standard input, and modules imported from writable paths"
+	return "every Python script " + where + ": files, -c, standard input, and modules imported from writable paths" + n.cfg.hold.words()
 }
 
 // degraded says in plain words what this node cannot do, or "".

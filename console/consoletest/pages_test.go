@@ -34,7 +34,7 @@ type site struct {
 
 // samples are the findings of every test that does not need others.
 func samples() []finding.Finding {
-	return append(consoletest.Many(120), consoletest.Shell(), consoletest.Command(), consoletest.Stdin(), consoletest.Hostile())
+	return append(consoletest.Many(120), consoletest.Shell(), consoletest.Command(), consoletest.Stdin(), consoletest.Program(), consoletest.Hostile())
 }
 
 // open starts a console; its client is signed out and follows no redirects.

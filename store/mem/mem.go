@@ -106,6 +106,11 @@ func (s *Store) Put(ctx context.Context, f finding.Finding) (store.Outcome, erro
 	defer s.mu.Unlock()
 
 	if _, seen := s.occurrences[occurrenceKey("stored", f)]; seen && f.Occurrence != "" {
+		if old := s.findings[f.Name]; old != nil {
+			if longer, ok := store.Extend(old.decode(old.whole), f); ok {
+				s.write(longer)
+			}
+		}
 		return store.Duplicate, nil
 	}
 	if s.silence(f, now) {
