@@ -247,6 +247,10 @@ func (p *Pipeline) hide(f finding.Finding) finding.Finding {
 		for i := range f.Process.Parents {
 			f.Process.Parents[i].Args = hide(f.Process.Parents[i].Args, 1)
 		}
+		f.Timeline = slices.Clone(f.Timeline)
+		for i := range f.Timeline {
+			f.Timeline[i].Args = hide(f.Timeline[i].Args, 1)
+		}
 	}
 	if p.HideEnv {
 		f.Process.Env = hide(f.Process.Env, 0)
