@@ -95,6 +95,8 @@ const (
 	MaxParents    = 16
 	MaxReasons    = 16
 	MaxIndicators = 64
+	MaxOwners     = 8
+	MaxContacts   = 8
 
 	MaxConnections = 32
 	MaxTimeline    = 128
@@ -139,6 +141,10 @@ type Finding struct {
 	Timeline        []Event `json:"timeline,omitempty"`
 	TimelineOmitted int     `json:"timeline_omitted,omitempty"` // beyond MaxTimeline
 
+	// Action is what the sensor did at once; zero when it only reported. A store
+	// keeps that of the sighting that it keeps the process of.
+	Action Action `json:"action,omitzero"`
+
 	// Sensor is the name of the sensor that saw it, or that it is about.
 	Sensor string `json:"sensor"`
 
@@ -146,6 +152,20 @@ type Finding struct {
 	// such a finding has no script, verdict or process.
 	Health Health `json:"health,omitzero"`
 }
+
+// Action is what a sensor did to a process that it had held until the script
+// was judged.
+type Action struct {
+	What string        `json:"what"` // one of the constants below
+	Held time.Duration `json:"held"` // for how long it was held, in nanoseconds
+}
+
+// What a sensor does to a process that is held.
+const (
+	Killed   = "killed"   // before anything of its script ran
+	Released = "released" // because the script was not malicious
+	TooLate  = "too late" // the process was let go, or gone, before there was a verdict
+)
 
 // Script is the evidence: the text, its hashes and where it came from.
 type Script struct {
@@ -281,18 +301,53 @@ type Workload struct {
 	ImageID          string    `json:"image_id,omitempty"`
 	Runtime          string    `json:"runtime,omitempty"`
 	ReadOnlyRoot     string    `json:"read_only_root,omitempty"` // "yes", "no", ""
+	ContainerKind    string    `json:"container_kind,omitempty"` // "init", "sidecar", "ephemeral", ""
 
-	PodNamespace string            `json:"pod_namespace,omitempty"`
-	PodName      string            `json:"pod_name,omitempty"`
-	PodUID       string            `json:"pod_uid,omitempty"`
-	PodLabels    map[string]string `json:"pod_labels,omitempty"`
-	OwnerKind    string            `json:"owner_kind,omitempty"`
-	OwnerName    string            `json:"owner_name,omitempty"`
+	PodNamespace   string            `json:"pod_namespace,omitempty"`
+	PodName        string            `json:"pod_name,omitempty"`
+	PodUID         string            `json:"pod_uid,omitempty"`
+	PodLabels      map[string]string `json:"pod_labels,omitempty"`
+	ServiceAccount string            `json:"service_account,omitempty"`
+	StaticPod      bool              `json:"static_pod,omitempty"`
+	Contacts       []Contact         `json:"contacts,omitempty"`
 
-	Node    string `json:"node"`
-	Cluster string `json:"cluster,omitempty"`
+	// The owner that people know; Owners is the whole chain, the pod's own
+	// controller first.
+	OwnerGroup    string  `json:"owner_group,omitempty"`
+	OwnerKind     string  `json:"owner_kind,omitempty"`
+	OwnerName     string  `json:"owner_name,omitempty"`
+	OwnerInferred bool    `json:"owner_inferred,omitempty"` // read off the pod's labels, not asked of the API
+	Owners        []Owner `json:"owners,omitempty"`
+
+	Node       string `json:"node"`
+	Cluster    string `json:"cluster,omitempty"`
+	ClusterUID string `json:"cluster_uid,omitempty"`
+	Cloud      Cloud  `json:"cloud,omitzero"`
 
 	Unresolved map[string]string `json:"unresolved,omitempty"` // field: why
+}
+
+// Owner is one object in a pod's chain of owners.
+type Owner struct {
+	Group string `json:"group,omitempty"`
+	Kind  string `json:"kind"`
+	Name  string `json:"name"`
+}
+
+// Contact is an annotation that says whom to ask, and what it is written on.
+type Contact struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+	Of    string `json:"of"` // "pod", or an owner's kind
+}
+
+// Cloud is what a node's cloud calls it, where that is known.
+type Cloud struct {
+	Provider   string `json:"provider,omitempty"`
+	Project    string `json:"project,omitempty"`
+	Zone       string `json:"zone,omitempty"`
+	InstanceID string `json:"instance_id,omitempty"`
+	Location   string `json:"location,omitempty"` // of the cluster
 }
 
 // Host reports whether the script ran outside any container.

@@ -24,7 +24,7 @@ import (
 // all that was.
 func (r *recorder) acts(t *testing.T, root int, wanted func(capture.Activity) bool) []capture.Activity {
 	t.Helper()
-	timeout := time.After(20 * time.Second) // machines that are emulated are slow
+	timeout := time.After(patience)
 	for {
 		r.mu.Lock()
 		var mine []capture.Activity

@@ -330,12 +330,14 @@ func commandLine(key processKey) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	const tick = 1e9 / 100 // USER_HZ is 100 on both architectures
 	if start != key.start/tick {
 		return nil, errOther
 	}
 	return splitStrings(line, false), nil
 }
+
+// tick is a hundredth of a second: USER_HZ is 100 on both architectures.
+const tick = 1e9 / 100
 
 // startTicks reads when a process was started, in ticks since boot.
 func startTicks(dir string) (uint64, error) {
@@ -378,7 +380,7 @@ func (t *tracker) adopt(p *program) {
 			return
 		}
 		if start, err := startTicks(dir); err == nil {
-			x.process.Start = t.clock.wall(start * (1e9 / 100))
+			x.process.Start = t.clock.wall(start * tick)
 		}
 	} else {
 		x.command = command{kind: capture.File}

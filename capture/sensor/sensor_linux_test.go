@@ -25,10 +25,16 @@ import (
 
 const python = "/usr/bin/python3"
 
+// patience is how long a test waits for what must come: long, because it may run
+// on a processor in software.
+const patience = time.Minute
+
 // recorder runs a sensor for one test and keeps what it delivers.
 type recorder struct {
 	t      *testing.T
 	sensor *sensor.Sensor
+
+	judge func(*sensor.Sensor, capture.Script) // called for each script first; may be nil
 
 	mu      sync.Mutex
 	scripts []capture.Script
@@ -41,14 +47,20 @@ type recorder struct {
 // record starts a sensor. The test is skipped where none can run.
 func record(t *testing.T) *recorder {
 	t.Helper()
+	return recordWith(t, sensor.Config{}, nil)
+}
+
+func recordWith(t *testing.T, config sensor.Config, judge func(*sensor.Sensor, capture.Script)) *recorder {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root: sudo go test ./capture/sensor/")
 	}
 	if _, err := os.Stat(python); err != nil {
 		t.Skip("needs a Python: apt-get install python3")
 	}
-	r := &recorder{t: t, arrived: make(chan struct{}, 1)}
-	s, err := sensor.Open(sensor.Config{Executed: r.keepExecution, Acted: r.keepActivity})
+	r := &recorder{t: t, judge: judge, arrived: make(chan struct{}, 1)}
+	config.Executed, config.Acted = r.keepExecution, r.keepActivity
+	s, err := sensor.Open(config)
 	if errors.Is(err, sensor.ErrNotSupported) {
 		t.Skipf("needs a kernel that can: kingsnake doctor says why (%v)", err)
 	}
@@ -82,6 +94,9 @@ func verifierLog(err error) string {
 }
 
 func (r *recorder) keep(s capture.Script) {
+	if r.judge != nil {
+		r.judge(r.sensor, s)
+	}
 	r.mu.Lock()
 	r.scripts = append(r.scripts, s)
 	r.mu.Unlock()
@@ -129,7 +144,7 @@ func (r *recorder) run(t *testing.T, n int, cmd *exec.Cmd) []capture.Script {
 // wait waits for n scripts of processes that have a variable in their environment.
 func (r *recorder) wait(t *testing.T, n int, tag string) []capture.Script {
 	t.Helper()
-	timeout := time.After(5 * time.Second)
+	timeout := time.After(patience)
 	for {
 		r.mu.Lock()
 		var mine []capture.Script

@@ -36,8 +36,9 @@ type nodeConfig struct {
 	args    bool    // report arguments
 	env     bool    // report the environment
 	known   knownConfig
-	warmUp  time.Duration       // how long the shells that Python starts are learned; 0: that is no finding
-	habits  string              // file they are kept in; "": in memory
+	warmUp  time.Duration // how long the shells that Python starts are learned; 0: that is no finding
+	habits  string        // file they are kept in; "": in memory
+	hold    holdConfig
 	observe func(detect.Result) // every judged script; may be nil
 }
 
@@ -46,10 +47,10 @@ func (c *nodeConfig) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.cluster, "cluster", "", "`name` of the cluster in findings (default: unknown)")
 	fs.StringVar(&c.cri, "cri", "", "container runtime `socket` (default: the usual places)")
 	fs.BoolVar(&c.host, "host", true, "watch scripts outside containers too; --host=false leaves them out")
-	fs.DurationVar(&c.warmUp, "learn-shells", detect.DefaultWarmUp, "`time` for which the shells that the Python of an image starts are learned;\nothers after it are findings; 0 turns that off")
 	fs.Float64Var(&c.share, "cpu", 0, "how many `processors` may be kept busy for long: scripts wait meanwhile, and those that cannot are counted (default: half of the machine's, and at least one)")
 	fs.BoolVar(&c.args, "report-args", true, "report the arguments of processes; --report-args=false leaves all but the first out of findings")
 	fs.BoolVar(&c.env, "report-env", true, "report the environment of processes; --report-env=false leaves it out of findings")
+	fs.DurationVar(&c.warmUp, "learn-shells", detect.DefaultWarmUp, "`time` for which the shells that the Python of an image starts are learned;\nothers after it are findings; 0 turns that off")
 	c.known.flags(fs)
 }
 
@@ -81,11 +82,13 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 	if err != nil {
 		return nil, err
 	}
+	hold := cfg.hold.sensor()
 	n := &node{cfg: cfg, models: m, started: env.Now(), now: env.Now}
 	// The sensor tells of executions only while the pipeline runs it.
 	n.sensor, err = sensor.Open(sensor.Config{
 		Executed: func(x capture.Execution) { n.pipeline.Executed(x) },
 		Acted:    func(a capture.Activity) { n.pipeline.Acted(a) },
+		Hold:     hold,
 	})
 	if err != nil {
 		return nil, err
@@ -96,6 +99,9 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 		Source: n.sensor, Follower: n.sensor, Resolver: n.resolver, Judge: js.whole, Cut: js.cut, Sink: sink, Binary: binaries.Describe,
 		Observe: n.observe, SkipHost: !cfg.host, Workers: runtime.NumCPU(), Sensor: cfg.name,
 		Log: slog.New(slog.NewTextHandler(env.Stderr, nil)),
+	}
+	if hold != nil {
+		n.pipeline.Holder, n.pipeline.Hold = n.sensor, cfg.hold.rules
 	}
 	n.pipeline.Habits = openHabits(cfg, n.pipeline.Log)
 	if n.pipeline.Share, n.pipeline.CPU = cfg.share, n.cpu; cfg.share <= 0 {
@@ -190,7 +196,7 @@ func (n *node) Status() finding.SensorStatus {
 	}
 	st.Lost.Add(finding.StageCapture, stats.Lost)
 	st.Lost.Add(finding.StageDetect, dropped)
-	if h := n.pipeline.Habits; h != nil {
+	if h := n.pipeline.Habits; h != nil && h.Forgot() > 0 {
 		st.Lost.Add(finding.StageDetect, map[string]uint64{"image forgotten, learned anew": h.Forgot()})
 	}
 	n.tally.addTo(st.Lost)
@@ -213,10 +219,11 @@ func (n *node) sensors(context.Context) ([]finding.Sensor, error) {
 
 // watching says in plain words what this node watches.
 func (n *node) watching() string {
+	where := "in this machine's containers"
 	if n.cfg.host {
-		return "every Python script on this machine, in containers and outside them: files, -c, standard input, and modules imported from writable paths"
+		where = "on this machine, in containers and outside them"
 	}
-	return "every Python script in this machine's containers: files, -c, standard input, and modules imported from writable paths"
+	return "every Python script " + where + ": files, -c, standard input, and modules imported from writable paths" + n.cfg.hold.words()
 }
 
 // degraded says in plain words what this node cannot do, or "".

@@ -30,6 +30,7 @@ type sensorConfig struct {
 
 func (c *sensorConfig) flags(fs *flag.FlagSet, env Env) {
 	c.node.flags(fs)
+	c.node.hold.flags(fs)
 	c.model.flags(fs)
 	fs.StringVar(&c.data, "data", defaultData(env), "`folder` for what it learned, and for the models it used when --model or --shadow-model is given")
 	fs.StringVar(&c.server, "server", "", "`URL` of the server, for example https://kingsnake.example.com")
@@ -48,8 +49,11 @@ func runSensor(ctx context.Context, env Env, args []string) error {
 	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
-	cfg.node.habits = filepath.Join(cfg.data, fileHabits)
+	if err := cfg.node.hold.check(cfg.node.host); err != nil {
+		return err
+	}
 	limitMemory(env)
+	cfg.node.habits = filepath.Join(cfg.data, fileHabits)
 	m, err := openModels(env, cfg.model, cfg.data)
 	if err != nil {
 		return err

@@ -213,8 +213,24 @@ func checkWorkload(f finding.Finding, _ time.Time) error {
 	if len(f.Sensor) > store.MaxName {
 		return tooLong("sensor", len(f.Sensor), store.MaxName)
 	}
-	return bounded(maxKey, "workload", w.ContainerID, w.ContainerName, w.Image, w.ImageID, w.Runtime, w.ReadOnlyRoot,
-		w.PodNamespace, w.PodName, w.PodUID, w.OwnerKind, w.OwnerName, w.Node, w.Cluster)
+	if n := len(w.Owners); n > finding.MaxOwners {
+		return tooLong("workload.owners", n, finding.MaxOwners)
+	}
+	if n := len(w.Contacts); n > finding.MaxContacts {
+		return tooLong("workload.contacts", n, finding.MaxContacts)
+	}
+	values := []string{
+		w.ContainerID, w.ContainerName, w.Image, w.ImageID, w.Runtime, w.ReadOnlyRoot, w.ContainerKind,
+		w.PodNamespace, w.PodName, w.PodUID, w.ServiceAccount, w.OwnerGroup, w.OwnerKind, w.OwnerName,
+		w.Node, w.Cluster, w.ClusterUID, w.Cloud.Provider, w.Cloud.Project, w.Cloud.Zone, w.Cloud.InstanceID, w.Cloud.Location,
+	}
+	for _, o := range w.Owners {
+		values = append(values, o.Group, o.Kind, o.Name)
+	}
+	for _, c := range w.Contacts {
+		values = append(values, c.Key, c.Value, c.Of)
+	}
+	return bounded(maxKey, "workload", values...)
 }
 
 func checkTimes(f finding.Finding, now time.Time) error {
@@ -234,6 +250,8 @@ func checkSensor(s finding.SensorStatus, now time.Time) error {
 		return fmt.Errorf("time %v is before 1970 or more than a day ahead of the server; set the node's clock", s.Time)
 	case len(s.Lost) > maxEntries:
 		return tooLong("lost", len(s.Lost), maxEntries)
+	case len(s.Unresolved) > maxEntries:
+		return tooLong("unresolved", len(s.Unresolved), maxEntries)
 	case s.QueuedOut < 0:
 		return fmt.Errorf("queued_out cannot be negative")
 	}
