@@ -59,7 +59,9 @@ func Open(config Config) (*Sensor, error) {
 		return nil, errors.Join(fmt.Errorf("open data ring: %w", err), s.exec.Close(), k.Close())
 	}
 	s.tracker = newTracker(config, k, s.deliver, s.count)
-	s.follower = &follower{kernel: k, clock: s.tracker.clock, roots: make(map[probeProgram]time.Time)}
+	if s.follower, err = newFollower(k, s.tracker.clock); err != nil {
+		return nil, errors.Join(err, s.data.Close(), s.exec.Close(), k.Close())
+	}
 	if config.Hold == nil {
 		return s, nil
 	}
