@@ -26,7 +26,6 @@ const python = "/usr/bin/python3"
 
 // recorder runs a sensor for one test and keeps what it delivers.
 type recorder struct {
-	t      *testing.T
 	sensor *sensor.Sensor
 
 	mu      sync.Mutex
@@ -34,8 +33,24 @@ type recorder struct {
 	arrived chan struct{} // holds a token when scripts grew
 }
 
-// record starts a sensor. The test is skipped where none can run.
+// record starts a sensor and keeps what it delivers. The test is skipped where
+// none can run.
 func record(t *testing.T) *recorder {
+	t.Helper()
+	r := &recorder{arrived: make(chan struct{}, 1)}
+	r.start(t, r.keep)
+	return r
+}
+
+// recordWith starts a sensor that delivers to handle.
+func recordWith(t *testing.T, handle func(capture.Script)) *recorder {
+	t.Helper()
+	r := new(recorder)
+	r.start(t, handle)
+	return r
+}
+
+func (r *recorder) start(t *testing.T, handle func(capture.Script)) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root: sudo go test ./capture/sensor/")
@@ -50,10 +65,10 @@ func record(t *testing.T) *recorder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &recorder{t: t, sensor: s, arrived: make(chan struct{}, 1)}
+	r.sensor = s
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx, r.keep) }()
+	go func() { done <- s.Run(ctx, handle) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -63,7 +78,6 @@ func record(t *testing.T) *recorder {
 			t.Error(err)
 		}
 	})
-	return r
 }
 
 func (r *recorder) keep(s capture.Script) {
