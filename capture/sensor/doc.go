@@ -75,6 +75,11 @@ type Config struct {
 	// Memory is how many bytes of texts may be held while they are put together
 	// or kept because they are read again and again. Zero means 64 MiB.
 	Memory int
+
+	// ExecRing and DataRing are the sizes, in bytes, of the kernel's rings of
+	// executions and of what is read. They are rounded up to a power of two. Zero
+	// means 4 MiB and 8 MiB.
+	ExecRing, DataRing int
 }
 
 // Capability is one thing the sensor needs of a machine, and whether it is there.

@@ -26,6 +26,9 @@ const (
 	maxSegments = 1024
 	maxStrings  = 16 << 20
 	maxDynamic  = 64 << 10
+
+	maxConstants = 32 << 20
+	pieceLen     = 64 << 10
 )
 
 // readBinary decides what an ELF file is by the names it exports, imports and
@@ -58,7 +61,7 @@ func readBinary(r io.ReaderAt) (kind binaryKind, err error) {
 				return interpreter, nil
 			}
 		}
-		for _, run := range []string{"Py_InitializeEx", "Py_Initialize", "Py_InitializeFromConfig", "PyRun_SimpleStringFlags", "PyEval_EvalCode"} {
+		for _, run := range embedding {
 			embeds = embeds || hasName(names, run)
 		}
 		if name == ".dynstr" {
@@ -73,10 +76,52 @@ func readBinary(r io.ReaderAt) (kind binaryKind, err error) {
 			embeds = embeds || needs
 		}
 	}
+	if !embeds {
+		// Loaders of bundled applications load the library while they run, and
+		// look these functions up by name.
+		embeds, err = holdsString(f, ".rodata", embedding)
+		if err != nil {
+			return notLookedAt, fmt.Errorf("read constants of binary: %w", err)
+		}
+	}
 	if embeds {
 		return embedder, nil
 	}
 	return noPython, nil
+}
+
+// embedding are functions of CPython that only a program that runs Python
+// itself has a use for.
+var embedding = []string{"Py_InitializeEx", "Py_Initialize", "Py_InitializeFromConfig", "PyRun_SimpleStringFlags", "PyEval_EvalCode"}
+
+// holdsString reports whether a section has one of the names as a string of C
+// of its own: whatever writes of these functions in longer texts, or in another
+// language, has not. It reads at most maxConstants bytes, a piece at a time.
+func holdsString(f *elf.File, section string, names []string) (bool, error) {
+	s := f.Section(section)
+	if s == nil || s.Type == elf.SHT_NOBITS || s.Flags&elf.SHF_COMPRESSED != 0 {
+		return false, nil
+	}
+	size := min(s.FileSize, maxConstants)
+	const longest = 64                             // of the names, with a NUL on both sides
+	buf := make([]byte, longest, longest+pieceLen) // begins with the end of the piece before
+	r := io.NewSectionReader(s.ReaderAt, 0, int64(size))
+	for {
+		n, err := io.ReadFull(r, buf[longest:longest+pieceLen])
+		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+			return false, err
+		}
+		piece := buf[:longest+n]
+		for _, name := range names {
+			if bytes.Contains(piece, []byte("\x00"+name+"\x00")) {
+				return true, nil
+			}
+		}
+		if err != nil {
+			return false, nil
+		}
+		copy(buf, piece[n:])
+	}
 }
 
 // checkHeader reports whether a file is ELF. It is an error if it claims more

@@ -5,7 +5,10 @@ package sensor
 import (
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"kingsnake/capture"
 )
@@ -27,13 +30,15 @@ type processKey struct {
 // executed is what is known of a program from its exec.
 type executed struct {
 	process capture.Process
+	start   uint64 // of the process, nanoseconds since boot; 0 when not known
 	reaper  uint64 // when the first process of its pid namespace was started
 	kind    binaryKind
 	command command
 	lost    string // why something of it is missing
 
-	script string // the path among the arguments, made absolute
-	found  found  // what lies there, as far as it could be looked at in time
+	fds    [maxFDs]probeOpenFile // what was open when it began
+	script string                // the path among the arguments, made absolute
+	found  found                 // what lies there, as far as it could be looked at in time
 }
 
 // handlePiece keeps a piece of an exec.
@@ -77,6 +82,7 @@ const (
 	maxArgs    = 2 << 20
 	maxEnv     = 64 << 10
 	maxParents = 8
+	maxFDs     = len(probeExecRecord{}.Fds)
 )
 
 // appendPiece appends a piece, if nothing before it is missing.
@@ -124,7 +130,7 @@ func (t *tracker) handleExec(e *event) {
 	if x.cwd == "" {
 		x.cwd = t.looker.link(pid, "cwd")
 	}
-	p.exec = &executed{kind: kind, reaper: e.exec.Reaper, process: capture.Process{
+	p.exec = &executed{kind: kind, reaper: e.exec.Reaper, start: e.exec.Start, fds: e.exec.Fds, process: capture.Process{
 		PID: pid, PPID: int(e.exec.Ppid), Start: t.clock.wall(e.exec.Start),
 		UID: e.exec.Uid, GID: e.exec.Gid,
 		Comm: cString(e.exec.Comm), Exe: x.exe, Cwd: x.cwd,
@@ -133,6 +139,7 @@ func (t *tracker) handleExec(e *event) {
 		Cgroup: x.cgroup, PIDNamespace: e.exec.PidNs, MountNamespace: e.exec.MntNs,
 		Parents: t.ancestors(x),
 	}}
+	t.learnFolder(p)
 	if e.Lost != 0 {
 		p.exec.lost = "exec ring full"
 	}
@@ -185,10 +192,9 @@ var descriptorPath = regexp.MustCompile(`^/(?:dev|proc/self|proc/thread-self|pro
 // script's reads from others: the bytes never come from here.
 func (t *tracker) locate(p *program) {
 	x := p.exec
-	pid := x.process.PID
 	switch x.command.kind {
 	case capture.Stdin:
-		x.found = t.looker.descriptor(pid, "0")
+		x.found = t.descriptor(x, "0")
 	case capture.File:
 		x.script = absolute(x.process.Cwd, x.command.arg)
 		name := x.script
@@ -196,12 +202,32 @@ func (t *tracker) locate(p *program) {
 			name = "/dev/fd/0"
 		}
 		if m := descriptorPath.FindStringSubmatch(name); m != nil {
-			x.found = t.looker.descriptor(pid, m[1])
+			x.found = t.descriptor(x, m[1])
 			x.found.descriptor = true
 			return
 		}
-		x.found = t.looker.resolve(pid, x.script)
+		x.found = t.looker.resolve(x.pids(), x.script)
 	}
+}
+
+// descriptor says what a descriptor of the program is. The first few are known
+// from its exec; for others it is asked, which may be too late.
+func (t *tracker) descriptor(x *executed, number string) found {
+	n, err := strconv.Atoi(number)
+	if err != nil || n >= len(x.fds) || x.lost == lostExec {
+		return t.looker.descriptor(x.process.PID, number)
+	}
+	f := x.fds[n]
+	return found{ok: f.Mode != 0, ino: f.Ino, stream: f.Mode&unix.S_IFMT != unix.S_IFREG}
+}
+
+// pids are those of the process and its ancestors, nearest first.
+func (x *executed) pids() []int {
+	out := []int{x.process.PID}
+	for _, p := range x.process.Parents {
+		out = append(out, p.PID)
+	}
+	return out
 }
 
 func absolute(cwd, p string) string {
@@ -216,7 +242,7 @@ func (x *executed) matches(r *reading) bool {
 	if !r.own {
 		return false
 	}
-	same := x.found.ok && x.found.ino == r.file.Ino
+	same := x.found.same(r)
 	switch x.command.kind {
 	case capture.Stdin:
 		return r.fd == 0 && (same || !x.found.ok)

@@ -23,7 +23,7 @@ type kernel struct {
 
 // openKernel loads the programs and attaches them, the data programs first,
 // so that no interpreter is followed before its reads are.
-func openKernel() (*kernel, error) {
+func openKernel(config Config) (*kernel, error) {
 	// Before 5.11 maps count as locked memory. Without the right to lift the
 	// limit loading may still succeed, and says why if it does not.
 	_ = rlimit.RemoveMemlock()
@@ -36,6 +36,11 @@ func openKernel() (*kernel, error) {
 		return nil, fmt.Errorf("count processors: %w", err)
 	}
 	spec.Maps[probeMapScratches].MaxEntries = uint32(cpus)
+	for name, size := range map[string]int{probeMapExecRing: config.ExecRing, probeMapDataRing: config.DataRing} {
+		if size > 0 {
+			spec.Maps[name].MaxEntries = ringSize(size)
+		}
+	}
 	k := new(kernel)
 	if err := spec.LoadAndAssign(&k.objects, nil); err != nil {
 		return nil, fmt.Errorf("load programs: %w", err)
@@ -44,6 +49,16 @@ func openKernel() (*kernel, error) {
 		return nil, errors.Join(err, k.Close())
 	}
 	return k, nil
+}
+
+// ringSize is the smallest size of a ring that holds size bytes: a power of two,
+// in whole pages, and at most 1 GiB.
+func ringSize(size int) uint32 {
+	n := uint32(os.Getpagesize())
+	for n < 1<<30 && int(n) < size {
+		n *= 2
+	}
+	return n
 }
 
 func (k *kernel) attach() error {
@@ -163,6 +178,19 @@ func openTracefs() (*os.File, error) {
 		return nil, fmt.Errorf("tracefs is not mounted, and cannot be mounted: %w", err)
 	}
 	return os.NewFile(uintptr(fd), "tracefs"), nil
+}
+
+// sent reads how many records fitted the rings: of execs, of data.
+func (k *kernel) sent() (exec, data uint64) {
+	for i, total := range []*uint64{&exec, &data} {
+		var each []uint64
+		if k.objects.Sent.Lookup(uint32(i), &each) == nil {
+			for _, n := range each {
+				*total += n
+			}
+		}
+	}
+	return exec, data
 }
 
 // losses reads what the kernel half counted.

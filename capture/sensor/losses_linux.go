@@ -9,6 +9,7 @@ const (
 	lostPrograms   = "too many programs"
 	lostExec       = "exec lost"
 	lostEarly      = "process ended early"
+	lostExit       = "exit lost"
 	lostUnreadable = "unreadable binary"
 	lostEvicted    = "content evicted"
 	lostStopped    = "sensor stopped"
@@ -26,6 +27,8 @@ var lossNames = [probeLossLOSS_MAX]string{
 	probeLossLOSS_TASKS:     "too many processes",
 	probeLossLOSS_READS:     "too many reads at once",
 	probeLossLOSS_UNKNOWN:   "binary looked at too late",
+	probeLossLOSS_LONG:      "data ring nearly full",
+	probeLossLOSS_UNSEEN:    "process not seen",
 }
 
 // lossReason names the first of the losses in a record's bits.

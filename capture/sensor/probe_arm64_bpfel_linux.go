@@ -35,6 +35,7 @@ type probeExecRecord struct {
 	PidNs   uint32
 	MntNs   uint32
 	Comm    [16]int8
+	Fds     [8]probeOpenFile
 }
 
 type probeFileKey struct {
@@ -64,8 +65,17 @@ const (
 	probeLossLOSS_TASKS     probeLoss = 4
 	probeLossLOSS_READS     probeLoss = 5
 	probeLossLOSS_UNKNOWN   probeLoss = 6
-	probeLossLOSS_MAX       probeLoss = 7
+	probeLossLOSS_LONG      probeLoss = 7
+	probeLossLOSS_UNSEEN    probeLoss = 8
+	probeLossLOSS_MAX       probeLoss = 9
 )
+
+type probeOpenFile struct {
+	_    structs.HostLayout
+	Ino  uint64
+	Mode uint32
+	Pad  uint32
+}
 
 type probeParent struct {
 	_     structs.HostLayout
@@ -183,7 +193,7 @@ type probeTail struct {
 	Rec   probeRecord
 	Len   uint32
 	Pad   uint32
-	Data  [512]uint8
+	Data  [1024]uint8
 	Spill [64]uint8
 }
 
@@ -191,7 +201,8 @@ type probeTask struct {
 	_       structs.HostLayout
 	Program probeProgram
 	Lost    uint32
-	Sent    uint16
+	Sent    uint8
+	Told    uint8
 	Unknown uint16
 	Bytes   uint64
 }
@@ -209,6 +220,7 @@ const (
 	probeMapReadings     = "readings"
 	probeMapReads        = "reads"
 	probeMapScratches    = "scratches"
+	probeMapSent         = "sent"
 	probeMapTails        = "tails"
 	probeMapTasks        = "tasks"
 	probeProgOnExec      = "on_exec"
@@ -284,6 +296,7 @@ type probeMapSpecs struct {
 	Readings  *ebpf.MapSpec `ebpf:"readings"`
 	Reads     *ebpf.MapSpec `ebpf:"reads"`
 	Scratches *ebpf.MapSpec `ebpf:"scratches"`
+	Sent      *ebpf.MapSpec `ebpf:"sent"`
 	Tails     *ebpf.MapSpec `ebpf:"tails"`
 	Tasks     *ebpf.MapSpec `ebpf:"tasks"`
 }
@@ -323,6 +336,7 @@ type probeMaps struct {
 	Readings  *ebpf.Map `ebpf:"readings"`
 	Reads     *ebpf.Map `ebpf:"reads"`
 	Scratches *ebpf.Map `ebpf:"scratches"`
+	Sent      *ebpf.Map `ebpf:"sent"`
 	Tails     *ebpf.Map `ebpf:"tails"`
 	Tasks     *ebpf.Map `ebpf:"tasks"`
 }
@@ -338,6 +352,7 @@ func (m *probeMaps) Close() error {
 		m.Readings,
 		m.Reads,
 		m.Scratches,
+		m.Sent,
 		m.Tails,
 		m.Tasks,
 	)

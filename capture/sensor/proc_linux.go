@@ -70,9 +70,21 @@ type found struct {
 	ok         bool
 	absent     bool // there is nothing there
 	ino        uint64
+	stream     bool // it is no regular file
 	dir        bool
 	path       string // without symbolic links
 	descriptor bool   // the path was that of an open file descriptor
+}
+
+// same reports whether a reading is that of what was found. Numbers are those
+// of a file system, which a look from outside does not name as the kernel does,
+// so the names are compared too.
+func (f found) same(r *reading) bool {
+	if !f.ok || f.ino != r.file.Ino || f.stream != r.stream {
+		return false
+	}
+	name := func(p string) string { return path.Base(strings.TrimSuffix(p, " (deleted)")) }
+	return f.stream || f.path == "" || r.path == "" || name(f.path) == name(r.path)
 }
 
 // packageDir is the folder that a program was asked to run, if script is one.
@@ -83,25 +95,37 @@ func (f found) packageDir(script string) string {
 	return script
 }
 
-// resolve follows a path as the process would, without leaving its root.
-func (l *looker) resolve(pid int, p string) found {
+// resolve follows a path as the process would, without leaving its root. When
+// the process, the first of pids, has ended, it asks its ancestors: what they
+// do not have says nothing.
+func (l *looker) resolve(pids []int, p string) found {
 	f, _ := look(l, func() (found, error) {
-		root, err := unix.Open(rootOf(pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return found{}, err
+		for i, pid := range pids {
+			f, err := resolveIn(pid, p)
+			if err == nil && (i == 0 || f.ok) {
+				return f, nil
+			}
 		}
-		defer unix.Close(root)
-		fd, err := unix.Openat2(root, p, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
-		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
-			return found{absent: true}, nil
-		}
-		if err != nil {
-			return found{}, err
-		}
-		defer unix.Close(fd)
-		return describe(fd, root)
+		return found{}, errOther
 	})
 	return f
+}
+
+func resolveIn(pid int, p string) (found, error) {
+	root, err := unix.Open(rootOf(pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return found{}, err
+	}
+	defer unix.Close(root)
+	fd, err := unix.Openat2(root, p, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
+		return found{absent: true}, nil
+	}
+	if err != nil {
+		return found{}, err
+	}
+	defer unix.Close(fd)
+	return describe(fd, root)
 }
 
 func describe(fd, root int) (found, error) {
@@ -109,7 +133,8 @@ func describe(fd, root int) (found, error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return found{}, err
 	}
-	f := found{ok: true, ino: st.Ino, dir: st.Mode&unix.S_IFMT == unix.S_IFDIR}
+	kind := st.Mode & unix.S_IFMT
+	f := found{ok: true, ino: st.Ino, dir: kind == unix.S_IFDIR, stream: kind != unix.S_IFREG && kind != unix.S_IFDIR}
 	if target, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); err == nil {
 		f.path = target
 		if top, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", root)); err == nil && top != "/" {
@@ -238,11 +263,9 @@ func (l *looker) readFile(p *program, r *reading) ([]byte, bool) {
 	if r.path == "" || r.file.Size > capture.MaxText || !faithful(r.magic) || r.writers {
 		return nil, false
 	}
-	pids := []int{int(r.key.tgid), int(p.id.Tgid)}
+	pids := []int{int(r.key.tgid)}
 	if p.exec != nil {
-		for _, parent := range p.exec.process.Parents {
-			pids = append(pids, parent.PID)
-		}
+		pids = append(pids, p.exec.pids()...)
 	}
 	file, name := r.file, r.path
 	content, err := look(l, func() ([]byte, error) {
@@ -310,6 +333,8 @@ func (t *tracker) ancestors(x *pieces) []capture.Process {
 	return x.parents
 }
 
+const nanosecondsPerTick = 1e9 / 100 // USER_HZ is 100 on both architectures
+
 // commandLine reads the arguments of a running process, if it is the one meant.
 func commandLine(key processKey) ([]string, error) {
 	dir := "/proc/" + strconv.FormatUint(uint64(key.pid), 10)
@@ -326,11 +351,16 @@ func commandLine(key processKey) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	const tick = 1e9 / 100 // USER_HZ is 100 on both architectures
-	if start != key.start/tick {
+	if start != key.start/nanosecondsPerTick {
 		return nil, errOther
 	}
 	return splitStrings(line, false), nil
+}
+
+// ended reports whether a process is certainly gone.
+func (l *looker) ended(pid int, start uint64) bool {
+	now, err := look(l, func() (uint64, error) { return startTicks(fmt.Sprintf("/proc/%d", pid)) })
+	return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) || err == nil && start != 0 && now != start/nanosecondsPerTick
 }
 
 // startTicks reads when a process was started, in ticks since boot.
@@ -374,7 +404,8 @@ func (t *tracker) adopt(p *program) {
 			return
 		}
 		if start, err := startTicks(dir); err == nil {
-			x.process.Start = t.clock.wall(start * (1e9 / 100))
+			x.start = start * nanosecondsPerTick
+			x.process.Start = t.clock.wall(x.start)
 		}
 	} else {
 		x.command = command{kind: capture.File}

@@ -63,7 +63,7 @@ func (t *tracker) consider(p *program, r *reading) {
 	}
 	r.finished = true
 	t.learn(p, r)
-	library := inLibrary(p.exec.process.Exe, r.path)
+	library := t.inLibrary(p, r.path)
 	switch {
 	case library, p.done && !isModuleName(r.path):
 		t.drop(r)
@@ -90,7 +90,11 @@ func (t *tracker) considerMain(p *program, r *reading) {
 	if r.text.wholeFrom(from) {
 		r.finished = true
 		t.learn(p, r)
-		t.deliverReading(p, r, from, "")
+		lost := ""
+		if from > 0 && p.lost != 0 {
+			lost = lossReason(p.lost) // Nobody knows whether it began there.
+		}
+		t.deliverReading(p, r, from, lost)
 		return
 	}
 	if r.stream && r.text.end >= 0 {
@@ -130,6 +134,9 @@ func (t *tracker) reason(p *program, r *reading, otherwise string) string {
 // deliverReading delivers a reading as the program's own script.
 func (t *tracker) deliverReading(p *program, r *reading, from int64, lost string) {
 	text := bytes.Clone(r.text.content(from))
+	if lost != "" && !r.stream && bytes.Contains(text, []byte(endOfArchive)) {
+		text = bytes.Clone(r.text.bytes) // Its own offsets hold only where nothing is left out.
+	}
 	size := max(r.text.size-from, int64(len(text)))
 	if r.text.size == 0 {
 		size = max(r.text.total-from, int64(len(text)))
@@ -238,10 +245,21 @@ func (t *tracker) deliverImport(p *program, r *reading) {
 		clear(p.imports)
 	}
 	p.imports[digest] = true
-	t.deliver(capture.Script{
+	s := capture.Script{
 		Kind: capture.Import, Time: r.time, Text: bytes.Clone(r.text.content(0)), Digest: digest,
 		Size: max(r.text.size, int64(len(r.text.bytes))), Truncated: r.text.truncated || r.text.size > capture.MaxText,
 		Path: r.path, Inode: inode(r), Parent: p.digest, Process: p.exec.process,
+	}
+	if p.exec.kind == embedder && p.digest == (capture.Digest{}) && p.exec.named(r.path) {
+		s.Kind, p.digest = capture.File, digest
+	}
+	t.deliver(s)
+}
+
+// named reports whether a file is among the arguments of the program.
+func (x *executed) named(p string) bool {
+	return slices.ContainsFunc(x.process.Args[min(1, len(x.process.Args)):], func(arg string) bool {
+		return absolute(x.process.Cwd, arg) == p
 	})
 }
 
@@ -266,7 +284,7 @@ func (t *tracker) finish(p *program, reason string) {
 			from = r.text.start()
 		}
 		t.deliverReading(p, r, from, reason)
-	} else if r := lastCandidate(p); r != nil && p.lost == 0 {
+	} else if r := firstCandidate(p); r != nil && p.lost == 0 {
 		// The script's path led elsewhere when it was looked at.
 		t.deliverEarlyAs(p, r)
 	} else if lost := t.reason(p, nil, p.exec.lost); lost != "" {
@@ -286,25 +304,39 @@ func (t *tracker) partial(p *program) *reading {
 	return nil
 }
 
-// lastCandidate returns the file read last that may be a script.
-func lastCandidate(p *program) *reading {
+// firstCandidate returns the file that was read first and may be the script: what
+// an interpreter reads before its script is known by name, what the script reads
+// itself comes later.
+func firstCandidate(p *program) (first *reading) {
 	if p.exec.command.kind != capture.File || p.exec.found.absent {
 		return nil
 	}
-	for i := len(p.early) - 1; i >= 0; i-- {
-		r := p.early[i]
-		switch path.Ext(r.path) {
-		case ".pth", ".cfg", "._pth", ".so", ".conf":
-			continue
-		}
-		if base := path.Base(r.path); base == "sitecustomize.py" || base == "usercustomize.py" {
-			continue
-		}
-		if r.own && len(r.text.bytes) > 0 && !bytes.HasPrefix(r.text.bytes, []byte("\x7fELF")) {
-			return r
+	for _, r := range p.early {
+		if r.own && !startupFile(r.path) && len(r.text.bytes) > 0 && !bytes.HasPrefix(r.text.bytes, []byte("\x7fELF")) &&
+			(first == nil || r.time.Before(first.time)) {
+			first = r
 		}
 	}
-	return nil
+	return first
+}
+
+// startupFile reports whether a file is read by interpreters, and the loaders of
+// their libraries, before any script.
+func startupFile(p string) bool {
+	switch path.Base(p) {
+	case "sitecustomize.py", "usercustomize.py", "locale.alias", "charset.alias", "gconv-modules", "gconv-modules.cache", "ld.so.cache":
+		return true
+	}
+	switch path.Ext(p) {
+	case ".pth", ".cfg", "._pth", ".so", ".conf":
+		return true
+	}
+	for _, root := range []string{"/proc/", "/sys/", "/usr/share/zoneinfo/", "/usr/lib/locale/"} {
+		if strings.HasPrefix(p, root) {
+			return true
+		}
+	}
+	return p == "/etc/localtime"
 }
 
 // deliverEarlyAs delivers one of the early readings as the script, the others

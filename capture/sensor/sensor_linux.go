@@ -31,6 +31,8 @@ type Sensor struct {
 	tracker *tracker
 	out     chan capture.Script
 
+	received [2]atomic.Uint64 // records of the exec ring and of the data ring
+
 	stopAt atomic.Int64 // when to stop draining, Unix nanoseconds; 0 while running
 
 	stats sync.Mutex // guards what follows
@@ -43,7 +45,7 @@ type Sensor struct {
 // as long as Run is called before the rings are full. The error wraps
 // [ErrNotSupported] when this machine or these rights do not allow it.
 func Open(config Config) (*Sensor, error) {
-	k, err := openKernel()
+	k, err := openKernel(config)
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -107,8 +109,8 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 	var work sync.WaitGroup
 	errs := make(chan error, 3)
 	stop := make(chan struct{})
-	work.Go(func() { errs <- s.read(s.exec, stop) })
-	work.Go(func() { errs <- s.read(s.data, stop) })
+	work.Go(func() { errs <- s.read(s.exec, &s.received[0], stop) })
+	work.Go(func() { errs <- s.read(s.data, &s.received[1], stop) })
 	work.Go(func() { s.sweep(stop) })
 	go func() {
 		work.Wait()
@@ -142,7 +144,7 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 const readerNice = -10
 
 // read feeds one ring's records to the tracker until the ring is flushed.
-func (s *Sensor) read(ring *ringbuf.Reader, stop <-chan struct{}) error {
+func (s *Sensor) read(ring *ringbuf.Reader, received *atomic.Uint64, stop <-chan struct{}) error {
 	// The thread is never unlocked: it ends with the goroutine, and its priority
 	// with it. Without CAP_SYS_NICE it stays an ordinary one.
 	runtime.LockOSThread()
@@ -165,6 +167,7 @@ func (s *Sensor) read(ring *ringbuf.Reader, stop <-chan struct{}) error {
 		if stop := s.stopAt.Load(); stop != 0 && time.Now().UnixNano() > stop {
 			return nil
 		}
+		received.Add(1)
 		if e.decode(record.RawSample) != nil {
 			s.count(lostMalformed)
 			continue

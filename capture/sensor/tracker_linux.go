@@ -17,6 +17,7 @@ const (
 	maxImports  = 4096     // remembered of one program
 	maxPending  = 512      // execs of which not all pieces have come
 	maxPieces   = 32 << 20 // bytes of them
+	head        = 64 << 10 // what of each file goes before the rest: HEAD in record.h
 	maxKept     = 16 << 10 // bytes of arguments and environment kept for modules
 	execWait    = time.Second
 	brokenWait  = 3 * time.Second
@@ -37,7 +38,8 @@ type tracker struct {
 	pending  *lru[probeProgram, *pieces]  // execs being put together
 	pieces   int                          // bytes in pending
 	parents  *lru[processKey, ancestor]
-	memory   int // bytes held in texts
+	folders  *lru[folder, struct{}] // where interpreters have their libraries
+	memory   int                    // bytes held in texts
 	limit    int
 }
 
@@ -49,7 +51,9 @@ func newTracker(config Config, k *kernel, deliver func(capture.Script), count fu
 	t := &tracker{deliver: deliver, count: count, clock: newClock(), looker: newLooker(), limit: limit}
 	t.teacher = newTeacher(k, limit/4)
 	t.programs = newLRU(maxPrograms, func(_ probeProgram, p *program) {
-		count(lostPrograms)
+		if !p.done {
+			count(lostPrograms)
+		}
 		t.end(p, lostPrograms)
 		t.forget(p)
 	})
@@ -60,6 +64,7 @@ func newTracker(config Config, k *kernel, deliver func(capture.Script), count fu
 		count(lostExec)
 	})
 	t.parents = newLRU[processKey, ancestor](maxPrograms, nil)
+	t.folders = newLRU[folder, struct{}](maxFolders, nil)
 	return t
 }
 
@@ -68,8 +73,10 @@ type program struct {
 	id      probeProgram
 	seen    time.Time // when the first record of it came
 	touched time.Time // when the last one came
+	looked  time.Time // when it was last looked whether it still runs
 	exec    *executed // nil until the exec record has come
 	certain bool      // it is known to be a Python
+	library string    // folder that its own library was read from, if that was seen
 	gone    bool      // its own process has ended
 
 	done   bool           // its own script was delivered, or there is none
@@ -194,6 +201,10 @@ func (t *tracker) handleRead(e *event) {
 	switch e.Kind {
 	case probeRecordKindRECORD_PATH:
 		r.path = joinNames(e.data)
+		if p.library == "" && r.own {
+			p.library = libraryFolder(r.path)
+			t.learnFolder(p)
+		}
 		if !p.certain && looksLikeLibrary(r.path) {
 			p.certain = true
 			t.decide(p)
@@ -234,7 +245,11 @@ func (t *tracker) addData(p *program, r *reading, e *event) {
 	if e.Flags&probeRecordFlagFLAG_TRUNCATED != 0 {
 		r.text.truncated = true
 	}
-	if !t.room(len(e.data)) {
+	keep := 0
+	if e.Offset >= head {
+		keep = t.limit / 4 // for short scripts
+	}
+	if !t.room(len(e.data) + keep) {
 		r.lost = lostMemory
 		t.count(lostMemory)
 		return
@@ -349,9 +364,9 @@ func (t *tracker) haveRead(p *program, r *reading) {
 // wanted reports whether a file could be a script of the program.
 func (t *tracker) wanted(p *program, r *reading) bool {
 	if p.done {
-		return isModuleName(r.path) && !inLibrary(p.exec.process.Exe, r.path)
+		return isModuleName(r.path) && !t.inLibrary(p, r.path)
 	}
-	return p.exec.matches(r) || !inLibrary(p.exec.process.Exe, r.path)
+	return p.exec.matches(r) || !t.inLibrary(p, r.path)
 }
 
 // handleExit deals with the end of a process.
@@ -395,6 +410,14 @@ func (t *tracker) sweep(now time.Time) {
 			t.adopt(p)
 		case !p.done && p.lost != 0 && now.Sub(p.touched) > brokenWait:
 			t.finish(p, t.reason(p, nil, lostEarly))
+		case !p.done && now.Sub(p.touched) > brokenWait && now.Sub(p.looked) > brokenWait:
+			p.looked = now
+			if t.looker.ended(p.exec.process.PID, p.exec.start) {
+				// That it ended did not fit the ring.
+				p.gone = true
+				t.finish(p, lostExit)
+				t.retire(p)
+			}
 		}
 		return true
 	})

@@ -37,6 +37,10 @@ type Want struct {
 	Digest capture.Digest
 	Size   int64
 	Parent capture.Digest // of the script that imports it; zero for the run's own
+
+	// Members are what runs of an archive that is gone before anybody could read
+	// it whole. It is right when these are in it, although other bytes are missing.
+	Members map[string]capture.Digest
 }
 
 // Run is one execution of Python.

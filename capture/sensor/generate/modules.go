@@ -120,6 +120,9 @@ func (x *build) archive(name, shebang string, method uint16, deletes bool) error
 		x.run.Cmd = exec.Command(path)
 	}
 	x.want(capture.Zipapp, path, b.Bytes())
+	if deletes {
+		x.run.Want[0].Members = map[string]capture.Digest{"__main__.py": capture.Sum(main)}
+	}
 	return err
 }
 

@@ -5,6 +5,7 @@ package generate
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,6 +60,9 @@ func Pythons() []Python {
 				continue
 			}
 			seen[real] = true
+			if !binary(real) {
+				continue // a script that starts one of the others
+			}
 			if p, err := ask(path); err == nil {
 				out = append(out, p)
 			}
@@ -74,6 +78,18 @@ func Pythons() []Python {
 		return cmp.Or(cmp.Compare(first(a), first(b)), slices.Compare(a.version[:], b.version[:]))
 	})
 	return out
+}
+
+// binary reports whether a file is an ELF binary.
+func binary(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	magic := make([]byte, 4)
+	_, err = io.ReadFull(f, magic)
+	return err == nil && string(magic) == "\x7fELF"
 }
 
 // ask asks an interpreter what it is. What is no interpreter but, say, a script
