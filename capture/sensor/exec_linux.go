@@ -163,6 +163,7 @@ func (t *tracker) settle(p *program) {
 	}
 	if p.gone {
 		t.finish(p, lostEarly)
+		t.deliverBroken(p, p.id.Tgid)
 		t.retire(p)
 	}
 }

@@ -25,7 +25,8 @@ func (t *tracker) learnFolder(p *program) {
 
 // inLibrary reports whether a file belongs to the interpreter of a program, or
 // to the site packages beside its library, and not to what it runs.
-func (t *tracker) inLibrary(p *program, path string) bool {
+func (t *tracker) inLibrary(p *program, r *reading) bool {
+	path := r.path
 	if inLibrary(p.exec.process.Exe, path) || p.library != "" && strings.HasPrefix(path, p.library+"/") {
 		return true
 	}

@@ -95,13 +95,16 @@ func (k *kernel) attach() error {
 }
 
 // Close detaches everything and frees the maps.
-func (k *kernel) Close() error {
+func (k *kernel) Close() error { return errors.Join(k.detach(), k.objects.Close()) }
+
+// detach stops the programs. Their maps stay.
+func (k *kernel) detach() error {
 	var errs []error
 	for i := len(k.links) - 1; i >= 0; i-- {
 		errs = append(errs, k.links[i].Close())
 	}
 	k.links = nil
-	return errors.Join(append(errs, k.objects.Close())...)
+	return errors.Join(errs...)
 }
 
 // attachSyscall attaches a program to a system call tracepoint. The library

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"kingsnake/capture/sensor"
 	"kingsnake/capture/sensor/generate"
 )
 
@@ -38,7 +39,7 @@ func runsOf(t *testing.T) int {
 // with nothing lost.
 func TestEveryMode(t *testing.T) {
 	tally := generate.NewTally()
-	r := recordWith(t, tally.See)
+	r := recordWith(t, sensor.Config{}, tally.See)
 	runs := runsOf(t)
 	var table strings.Builder
 	defer func() {

@@ -4,6 +4,7 @@ package sensor
 
 import (
 	"bytes"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -39,7 +40,7 @@ func (t *tracker) decide(p *program) {
 	case x.command.kind != capture.Module:
 		t.teacher.setMode(p.id, probeProgramModeMODE_SCRIPT)
 	}
-	for _, r := range p.readings {
+	for _, r := range p.inOrder() {
 		switch {
 		case r.text != nil:
 			t.consider(p, r)
@@ -47,6 +48,12 @@ func (t *tracker) decide(p *program) {
 			t.haveRead(p, r)
 		}
 	}
+}
+
+// inOrder returns what the program read, what it began to read first at the
+// beginning: what a script imports is read after it.
+func (p *program) inOrder() []*reading {
+	return slices.SortedFunc(maps.Values(p.readings), func(a, b *reading) int { return a.time.Compare(b.time) })
 }
 
 // consider deals with a reading that may be whole.
@@ -63,12 +70,12 @@ func (t *tracker) consider(p *program, r *reading) {
 	}
 	r.finished = true
 	t.learn(p, r)
-	library := t.inLibrary(p, r.path)
+	library := t.inLibrary(p, r)
 	switch {
 	case library, p.done && !isModuleName(r.path):
 		t.drop(r)
 	case p.done:
-		t.deliverImport(p, r)
+		t.deliverImport(p, r, "")
 		t.drop(r)
 	case len(p.early) < maxReadings:
 		kept := *r
@@ -223,7 +230,7 @@ func (t *tracker) deliverEarly(p *program) {
 	p.early = nil
 	for _, r := range early {
 		if isModuleName(r.path) {
-			t.deliverImport(p, r)
+			t.deliverImport(p, r, "")
 		}
 		t.drop(r)
 	}
@@ -235,8 +242,27 @@ func (t *tracker) deliverEarly(p *program) {
 	}
 }
 
+// deliverBroken delivers the modules that a process will not read on, if bytes of
+// the program were lost. One of which only a part was read, but nothing lost, was
+// never imported.
+func (t *tracker) deliverBroken(p *program, tgid uint32) {
+	if p.exec == nil || !p.certain || !p.done {
+		return
+	}
+	for _, r := range p.inOrder() {
+		if r.key.tgid != tgid || r.text == nil || r.finished || len(r.text.spans) == 0 || !isModuleName(r.path) || t.inLibrary(p, r) {
+			continue
+		}
+		if lost := t.reason(p, r, ""); lost != "" {
+			r.finished = true
+			t.count(lostIncomplete)
+			t.deliverImport(p, r, lost)
+		}
+	}
+}
+
 // deliverImport delivers a module, once for each content.
-func (t *tracker) deliverImport(p *program, r *reading) {
+func (t *tracker) deliverImport(p *program, r *reading, lost string) {
 	digest := capture.Sum(r.text.content(0))
 	if p.imports[digest] || digest == p.digest {
 		return
@@ -248,7 +274,7 @@ func (t *tracker) deliverImport(p *program, r *reading) {
 	s := capture.Script{
 		Kind: capture.Import, Time: r.time, Text: bytes.Clone(r.text.content(0)), Digest: digest,
 		Size: max(r.text.size, int64(len(r.text.bytes))), Truncated: r.text.truncated || r.text.size > capture.MaxText,
-		Path: r.path, Inode: inode(r), Parent: p.digest, Process: p.exec.process,
+		Lost: lost, Path: r.path, Inode: inode(r), Parent: p.digest, Process: p.exec.process,
 	}
 	if p.exec.kind == embedder && p.digest == (capture.Digest{}) && p.exec.named(r.path) {
 		s.Kind, p.digest = capture.File, digest

@@ -38,19 +38,19 @@ type recorder struct {
 func record(t *testing.T) *recorder {
 	t.Helper()
 	r := &recorder{arrived: make(chan struct{}, 1)}
-	r.start(t, r.keep)
+	r.start(t, sensor.Config{}, r.keep)
 	return r
 }
 
 // recordWith starts a sensor that delivers to handle.
-func recordWith(t *testing.T, handle func(capture.Script)) *recorder {
+func recordWith(t *testing.T, config sensor.Config, handle func(capture.Script)) *recorder {
 	t.Helper()
 	r := new(recorder)
-	r.start(t, handle)
+	r.start(t, config, handle)
 	return r
 }
 
-func (r *recorder) start(t *testing.T, handle func(capture.Script)) {
+func (r *recorder) start(t *testing.T, config sensor.Config, handle func(capture.Script)) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root: sudo go test ./capture/sensor/")
@@ -58,7 +58,7 @@ func (r *recorder) start(t *testing.T, handle func(capture.Script)) {
 	if _, err := os.Stat(python); err != nil {
 		t.Skip("needs a Python: apt-get install python3")
 	}
-	s, err := sensor.Open(sensor.Config{})
+	s, err := sensor.Open(config)
 	if errors.Is(err, sensor.ErrNotSupported) {
 		t.Skipf("needs a kernel that can: kingsnake doctor says why (%v)", err)
 	}

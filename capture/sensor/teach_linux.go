@@ -97,7 +97,7 @@ func (t *tracker) learn(p *program, r *reading) {
 	if r.stream || r.file.Size == 0 || !r.text.whole() || r.text.truncated || !t.trusted(r.file, r.magic, r.readAt, p.exec.reaper, r.writers) {
 		return
 	}
-	if strings.HasSuffix(r.path, ".pyc") && strings.Contains(r.path, "/__pycache__/") && t.inLibrary(p, r.path) {
+	if strings.HasSuffix(r.path, ".pyc") && strings.Contains(r.path, "/__pycache__/") && t.inLibrary(p, r) {
 		t.teacher.learnFile(r.file, probeFileStateFILE_IGNORE)
 		return
 	}

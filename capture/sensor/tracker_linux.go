@@ -364,9 +364,9 @@ func (t *tracker) haveRead(p *program, r *reading) {
 // wanted reports whether a file could be a script of the program.
 func (t *tracker) wanted(p *program, r *reading) bool {
 	if p.done {
-		return isModuleName(r.path) && !t.inLibrary(p, r.path)
+		return isModuleName(r.path) && !t.inLibrary(p, r)
 	}
-	return p.exec.matches(r) || !t.inLibrary(p, r.path)
+	return p.exec.matches(r) || !t.inLibrary(p, r)
 }
 
 // handleExit deals with the end of a process.
@@ -380,10 +380,12 @@ func (t *tracker) handleExit(e *event) {
 		p.gone = true
 		if p.exec != nil {
 			t.finish(p, lostEarly)
+			t.deliverBroken(p, e.Tgid)
 			t.retire(p)
 		}
 		return
 	}
+	t.deliverBroken(p, e.Tgid)
 	for key, r := range p.readings {
 		if key.tgid == e.Tgid {
 			t.drop(r)

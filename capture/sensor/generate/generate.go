@@ -38,8 +38,9 @@ type Want struct {
 	Size   int64
 	Parent capture.Digest // of the script that imports it; zero for the run's own
 
-	// Members are what runs of an archive that is gone before anybody could read
-	// it whole. It is right when these are in it, although other bytes are missing.
+	// Members are what runs of an archive. One that is gone before anybody could
+	// read it whole is right when these are in it, and it says that the rest, which
+	// the interpreter never read, is missing.
 	Members map[string]capture.Digest
 }
 

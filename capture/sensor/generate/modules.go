@@ -90,6 +90,7 @@ func (x *build) archive(name, shebang string, method uint16, deletes bool) error
 	if deletes {
 		main = append([]byte("import os, sys; os.unlink(sys.argv[0])\n"), x.text...)
 	}
+	inner := text(x.id+" inner", 60_000) // longer than what one read of the directory takes
 	var b bytes.Buffer
 	b.WriteString(shebang)
 	z := zip.NewWriter(&b)
@@ -99,8 +100,8 @@ func (x *build) archive(name, shebang string, method uint16, deletes bool) error
 		text []byte
 	}{
 		{"__main__.py", main},
-		{"inner.py", text(x.id+" inner", 60_000)}, // longer than what one read of the directory takes
-		{"data.txt", text(x.id+" data", 3000)},    // never read
+		{"inner.py", inner},
+		{"data.txt", text(x.id+" data", 3000)}, // never read
 	} {
 		w, err := z.CreateHeader(&zip.FileHeader{Name: m.name, Method: method})
 		if err != nil {
@@ -120,8 +121,9 @@ func (x *build) archive(name, shebang string, method uint16, deletes bool) error
 		x.run.Cmd = exec.Command(path)
 	}
 	x.want(capture.Zipapp, path, b.Bytes())
-	if deletes {
-		x.run.Want[0].Members = map[string]capture.Digest{"__main__.py": capture.Sum(main)}
+	x.run.Want[0].Members = map[string]capture.Digest{"__main__.py": capture.Sum(main)}
+	if !deletes {
+		x.run.Want[0].Members["inner.py"] = capture.Sum(inner)
 	}
 	return err
 }
