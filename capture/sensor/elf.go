@@ -50,13 +50,13 @@ func readBinary(r io.ReaderAt) (kind binaryKind, err error) {
 	if err != nil {
 		return notLookedAt, fmt.Errorf("parse binary: %w", err)
 	}
-	embeds := false
+	embeds, looksUp := false, false
 	for _, name := range []string{".dynstr", ".strtab"} {
 		names, err := sectionBytes(f, name, maxStrings)
 		if err != nil {
 			return notLookedAt, fmt.Errorf("read names of binary: %w", err)
 		}
-		for _, main := range []string{"Py_BytesMain", "Py_Main", "Py_UnixMain", "_Py_UnixMain", "Py_RunMain"} {
+		for _, main := range []string{"Py_BytesMain", "Py_Main", "Py_UnixMain", "_Py_UnixMain", "Py_RunMain", "pypy_main_startup"} {
 			if hasName(names, main) {
 				return interpreter, nil
 			}
@@ -74,9 +74,10 @@ func readBinary(r io.ReaderAt) (kind binaryKind, err error) {
 				return loader, nil
 			}
 			embeds = embeds || needs
+			looksUp = hasName(names, "dlsym")
 		}
 	}
-	if !embeds {
+	if !embeds && looksUp {
 		// Loaders of bundled applications load the library while they run, and
 		// look these functions up by name.
 		embeds, err = holdsString(f, ".rodata", embedding)

@@ -77,6 +77,15 @@ func (t *tracker) handlePiece(e *event) {
 // size is how many bytes the pieces hold, but for small change.
 func (x *pieces) size() int { return len(x.args) + len(x.env) }
 
+// pids are those of the process of an exec and its ancestors, nearest first.
+func (x *pieces) pids(e *event) []int {
+	out := []int{int(e.Program.Tgid)}
+	for _, k := range x.keys {
+		out = append(out, int(k.pid))
+	}
+	return out
+}
+
 // Bounds of what the kernel half sends: MAX_ARGS, MAX_ENV and MAX_PARENTS.
 const (
 	maxArgs    = 2 << 20

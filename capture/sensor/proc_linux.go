@@ -11,6 +11,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,39 +23,70 @@ import (
 // may be gone, and hostile file systems may never answer. So each look has a
 // moment's time, and only a few may hang at once.
 type looker struct {
-	slots chan struct{}
-	kinds *lru[probeFileKey, binaryKind]
+	jobs    chan func()
+	workers atomic.Int32
+	kinds   *lru[probeFileKey, binaryKind]
 }
 
 const (
 	lookSlots = 8
 	lookTime  = 200 * time.Millisecond
+	lookIdle  = 5 * time.Second // after which a worker ends
 )
 
 var errBusy = errors.New("look-ups hang")
 
 func newLooker() *looker {
-	return &looker{slots: make(chan struct{}, lookSlots), kinds: newLRU[probeFileKey, binaryKind](8192, nil)}
+	return &looker{jobs: make(chan func()), kinds: newLRU[probeFileKey, binaryKind](8192, nil)}
 }
 
-// look calls f in its own goroutine, and stops waiting for it after a moment.
+// hand gives a job to a worker, and reports false when all of them hang.
+func (l *looker) hand(job func()) bool {
+	select {
+	case l.jobs <- job:
+		return true
+	default:
+	}
+	if l.workers.Add(1) > lookSlots {
+		l.workers.Add(-1)
+		return false
+	}
+	go l.work(job)
+	return true
+}
+
+// work does a job and those that follow, until there are none for a while. Who
+// waits for it keeps a ring from being emptied, so it goes first as they do.
+func (l *looker) work(job func()) {
+	defer l.workers.Add(-1)
+	goFirst()
+	idle := time.NewTimer(lookIdle)
+	defer idle.Stop()
+	for {
+		job()
+		idle.Reset(lookIdle)
+		select {
+		case job = <-l.jobs:
+		case <-idle.C:
+			return
+		}
+	}
+}
+
+// look has a worker call f, and stops waiting for it after a moment.
 func look[T any](l *looker, f func() (T, error)) (T, error) {
 	type answer struct {
 		value T
 		err   error
 	}
 	var none T
-	select {
-	case l.slots <- struct{}{}:
-	default:
-		return none, errBusy
-	}
 	done := make(chan answer, 1)
-	go func() {
-		defer func() { <-l.slots }()
+	if !l.hand(func() {
 		value, err := f()
 		done <- answer{value, err}
-	}()
+	}) {
+		return none, errBusy
+	}
 	timeout := time.NewTimer(lookTime)
 	defer timeout.Stop()
 	select {

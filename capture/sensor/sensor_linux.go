@@ -143,12 +143,17 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 // and before ordinary programs that fill the rings.
 const readerNice = -10
 
-// read feeds one ring's records to the tracker until the ring is flushed.
-func (s *Sensor) read(ring *ringbuf.Reader, received *atomic.Uint64, stop <-chan struct{}) error {
-	// The thread is never unlocked: it ends with the goroutine, and its priority
-	// with it. Without CAP_SYS_NICE it stays an ordinary one.
+// goFirst gives the calling goroutine a thread of its own that goes before
+// others. The thread is never unlocked: it ends with the goroutine, and its
+// priority with it. Without CAP_SYS_NICE it stays an ordinary one.
+func goFirst() {
 	runtime.LockOSThread()
 	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), readerNice)
+}
+
+// read feeds one ring's records to the tracker until the ring is flushed.
+func (s *Sensor) read(ring *ringbuf.Reader, received *atomic.Uint64, stop <-chan struct{}) error {
+	goFirst()
 	var record ringbuf.Record
 	var e event
 	for {
@@ -173,6 +178,13 @@ func (s *Sensor) read(ring *ringbuf.Reader, received *atomic.Uint64, stop <-chan
 			continue
 		}
 		s.mu.Lock()
+		if e.Kind == probeRecordKindRECORD_EXEC {
+			if look := s.tracker.ask(&e); look != nil {
+				s.mu.Unlock()
+				look()
+				s.mu.Lock()
+			}
+		}
 		s.tracker.handle(&e)
 		s.mu.Unlock()
 	}

@@ -191,6 +191,21 @@ func filesystem(magic uint64, path string, mode uint32) string {
 	return fmt.Sprintf("0x%x", magic)
 }
 
+// ask returns a function that looks at the binary of an exec for classify, nil if
+// that is not needed. It may be called without holding the tracker, so that what
+// is read meanwhile is not held up.
+func (t *tracker) ask(e *event) func() {
+	x, ok := t.pending.get(e.Program)
+	if !ok || !faithful(e.Magic) {
+		return nil
+	}
+	if _, known := t.looker.kinds.get(e.File); known && t.trusted(e.File, e.Magic, e.Time, e.exec.Reaper, false) {
+		return nil
+	}
+	pids, exe := x.pids(e), x.exe
+	return func() { e.kind, e.looked = t.looker.classify(pids, exe, e), true }
+}
+
 // classify decides what a binary that was executed is, and teaches it.
 func (t *tracker) classify(e *event, x *pieces) binaryKind {
 	trusted := t.trusted(e.File, e.Magic, e.Time, e.exec.Reaper, false)
@@ -199,14 +214,13 @@ func (t *tracker) classify(e *event, x *pieces) binaryKind {
 			return kind
 		}
 	}
-	pids := []int{int(e.Program.Tgid)}
-	for _, k := range x.keys {
-		pids = append(pids, int(k.pid))
-	}
 	if !faithful(e.Magic) {
 		return notLookedAt // It may be one that answers when it likes.
 	}
-	kind := t.looker.classify(pids, x.exe, e)
+	if !e.looked {
+		e.kind = t.looker.classify(x.pids(e), x.exe, e)
+	}
+	kind := e.kind
 	if trusted && kind != notLookedAt {
 		t.looker.kinds.put(e.File, kind)
 		switch kind {

@@ -99,7 +99,7 @@ func ask(path string) (Python, error) {
 	if err != nil {
 		return Python{}, fmt.Errorf("ask %s: %w", path, err)
 	}
-	f := strings.Split(strings.TrimRight(string(out), "\n"), "\n")
+	f := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
 	if len(f) != 9 {
 		return Python{}, fmt.Errorf("ask %s: %d lines", path, len(f))
 	}
