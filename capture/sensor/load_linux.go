@@ -19,6 +19,7 @@ import (
 type kernel struct {
 	objects probeObjects
 	links   []interface{ Close() error }
+	opens   bool // whether the programs that see what is opened are attached
 }
 
 // openKernel loads the programs and attaches them, the data programs first,
@@ -77,6 +78,7 @@ func (k *kernel) attach() error {
 		}
 		k.links = append(k.links, l)
 	}
+	k.attachOpens()
 	for _, t := range []struct {
 		event   string
 		program *ebpf.Program
@@ -92,6 +94,24 @@ func (k *kernel) attach() error {
 		k.links = append(k.links, l)
 	}
 	return nil
+}
+
+// attachOpens attaches what sees files being opened, if it can.
+func (k *kernel) attachOpens() {
+	// Only amd64 has the first. It is the second that decides.
+	for _, t := range []struct {
+		event   string
+		program *ebpf.Program
+	}{
+		{"sys_enter_open", k.objects.OnOpen},
+		{"sys_enter_openat", k.objects.OnOpenat},
+	} {
+		l, err := attachSyscall(t.event, t.program)
+		k.opens = err == nil
+		if k.opens {
+			k.links = append(k.links, l)
+		}
+	}
 }
 
 // Close detaches everything and frees the maps.

@@ -153,6 +153,7 @@ const (
 	probeRecordFlagFLAG_WRITERS   probeRecordFlag = 16
 	probeRecordFlagFLAG_TRUNCATED probeRecordFlag = 32
 	probeRecordFlagFLAG_V2        probeRecordFlag = 64
+	probeRecordFlagFLAG_SOUGHT    probeRecordFlag = 128
 )
 
 type probeRecordKind uint32
@@ -198,13 +199,15 @@ type probeTail struct {
 }
 
 type probeTask struct {
-	_       structs.HostLayout
-	Program probeProgram
-	Lost    uint32
-	Sent    uint8
-	Told    uint8
-	Unknown uint16
-	Bytes   uint64
+	_        structs.HostLayout
+	Program  probeProgram
+	Lost     uint32
+	Sent     uint8
+	Told     uint8
+	Unknown  uint16
+	Bytes    uint64
+	Compiled uint32
+	Source   uint32
 }
 
 // Names of all BPF objects in the ELF.
@@ -226,6 +229,8 @@ const (
 	probeProgOnExec      = "on_exec"
 	probeProgOnExit      = "on_exit"
 	probeProgOnFork      = "on_fork"
+	probeProgOnOpen      = "on_open"
+	probeProgOnOpenat    = "on_openat"
 	probeProgOnPread     = "on_pread"
 	probeProgOnPreadDone = "on_pread_done"
 	probeProgOnRead      = "on_read"
@@ -277,6 +282,8 @@ type probeProgramSpecs struct {
 	OnExec      *ebpf.ProgramSpec `ebpf:"on_exec"`
 	OnExit      *ebpf.ProgramSpec `ebpf:"on_exit"`
 	OnFork      *ebpf.ProgramSpec `ebpf:"on_fork"`
+	OnOpen      *ebpf.ProgramSpec `ebpf:"on_open"`
+	OnOpenat    *ebpf.ProgramSpec `ebpf:"on_openat"`
 	OnPread     *ebpf.ProgramSpec `ebpf:"on_pread"`
 	OnPreadDone *ebpf.ProgramSpec `ebpf:"on_pread_done"`
 	OnRead      *ebpf.ProgramSpec `ebpf:"on_read"`
@@ -371,6 +378,8 @@ type probePrograms struct {
 	OnExec      *ebpf.Program `ebpf:"on_exec"`
 	OnExit      *ebpf.Program `ebpf:"on_exit"`
 	OnFork      *ebpf.Program `ebpf:"on_fork"`
+	OnOpen      *ebpf.Program `ebpf:"on_open"`
+	OnOpenat    *ebpf.Program `ebpf:"on_openat"`
 	OnPread     *ebpf.Program `ebpf:"on_pread"`
 	OnPreadDone *ebpf.Program `ebpf:"on_pread_done"`
 	OnRead      *ebpf.Program `ebpf:"on_read"`
@@ -382,6 +391,8 @@ func (p *probePrograms) Close() error {
 		p.OnExec,
 		p.OnExit,
 		p.OnFork,
+		p.OnOpen,
+		p.OnOpenat,
 		p.OnPread,
 		p.OnPreadDone,
 		p.OnRead,

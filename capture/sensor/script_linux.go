@@ -274,10 +274,11 @@ func (t *tracker) deliverImport(p *program, r *reading, lost string) {
 	s := capture.Script{
 		Kind: capture.Import, Time: r.time, Text: bytes.Clone(r.text.content(0)), Digest: digest,
 		Size: max(r.text.size, int64(len(r.text.bytes))), Truncated: r.text.truncated || r.text.size > capture.MaxText,
-		Lost: lost, Path: r.path, Inode: inode(r), Parent: p.digest, Process: p.exec.process,
+		MaybeData: t.seesOpens && !r.sought,
+		Lost:      lost, Path: r.path, Inode: inode(r), Parent: p.digest, Process: p.exec.process,
 	}
 	if p.exec.kind == embedder && p.digest == (capture.Digest{}) && p.exec.named(r.path) {
-		s.Kind, p.digest = capture.File, digest
+		s.Kind, s.MaybeData, p.digest = capture.File, false, digest
 	}
 	t.deliver(s)
 }

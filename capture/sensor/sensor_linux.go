@@ -59,6 +59,7 @@ func Open(config Config) (*Sensor, error) {
 		return nil, errors.Join(fmt.Errorf("open data ring: %w", err), s.exec.Close(), k.Close())
 	}
 	s.tracker = newTracker(config, k, s.deliver, s.count)
+	s.tracker.seesOpens = k.opens
 	return s, nil
 }
 

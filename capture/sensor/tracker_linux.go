@@ -40,7 +40,9 @@ type tracker struct {
 	parents  *lru[processKey, ancestor]
 	folders  *lru[folder, struct{}] // where interpreters have their libraries
 	memory   int                    // bytes held in texts
-	limit    int
+
+	seesOpens bool // whether the kernel half says what is opened
+	limit     int
 }
 
 func newTracker(config Config, k *kernel, deliver func(capture.Script), count func(string)) *tracker {
@@ -106,6 +108,7 @@ type reading struct {
 	stream   bool
 	writers  bool           // it was open for writing
 	own      bool           // read by the program's own process, not a child
+	sought   bool           // its compiled form was looked for first
 	finished bool           // it was whole, and has been dealt with
 	have     probeFileState // what the kernel half knew of it
 	lost     string
@@ -201,6 +204,7 @@ func (t *tracker) handleRead(e *event) {
 	switch e.Kind {
 	case probeRecordKindRECORD_PATH:
 		r.path = joinNames(e.data)
+		r.sought = r.sought || e.Flags&probeRecordFlagFLAG_SOUGHT != 0
 		if p.library == "" && r.own {
 			p.library = libraryFolder(r.path)
 			t.learnFolder(p)

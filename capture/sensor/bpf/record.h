@@ -63,6 +63,7 @@ enum record_flag {
 	FLAG_WRITERS = 16,   /* the file is open for writing somewhere */
 	FLAG_TRUNCATED = 32, /* bytes behind this record were left out: too many */
 	FLAG_V2 = 64,        /* a cgroup path of the unified hierarchy */
+	FLAG_SOUGHT = 128,   /* its compiled form was looked for: an import does that */
 };
 
 /* Why something was lost; the index into the map losses. */

@@ -31,6 +31,9 @@ struct task {
 	__u8 told;     /* whether its exec is in the exec ring */
 	__u16 unknown; /* whether nobody has looked at its binary yet */
 	__u64 bytes;   /* read of files while nobody had */
+	/* Hashes of the names of the modules opened last: see open.h. */
+	__u32 compiled;
+	__u32 source;
 };
 
 /* A read that has been entered and not left. */
@@ -810,6 +813,8 @@ static __always_inline enum file_state state_of(struct inode *inode, const struc
 	return *state;
 }
 
+#include "open.h"
+
 static __always_inline int enter_read(__u32 fd, __u64 buf, __s64 pos)
 {
 	__u64 id = bpf_get_current_pid_tgid();
@@ -969,6 +974,8 @@ static __always_inline int leave_read(__s64 ret)
 		__u32 flags = s->rec.flags;
 
 		s->rec.flags |= first;
+		if (!t->compiled || t->compiled == t->source)
+			s->rec.flags |= FLAG_SOUGHT;
 		send_data(append_path((__u64)BPF_CORE_READ(file, f_path.dentry),
 		                      (__u64)BPF_CORE_READ(file, f_path.mnt), 0));
 		s->rec.flags = flags | first;
