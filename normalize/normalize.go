@@ -153,3 +153,12 @@ func Normalize(src []byte) Text {
 	}
 	return Text{Layers: u.layers, Notes: u.allNotes(), lines: indexLines(src)}
 }
+
+// Plain lexes src and peels nothing: what is left to say of a script that
+// Normalize could not be asked about, for the reason that why gives in words.
+func Plain(src []byte, why string) Text {
+	return Text{
+		Layers: []Layer{{Transform: "original", Text: src, Parent: -1, Tokens: Lex(src)}},
+		Notes:  []string{why}, lines: indexLines(src),
+	}
+}

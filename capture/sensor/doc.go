@@ -63,7 +63,11 @@
 // judges nothing and stores nothing.
 package sensor
 
-import "errors"
+import (
+	"errors"
+
+	"kingsnake/capture"
+)
 
 // ErrNotSupported is wrapped by the error of [Open] when this machine cannot
 // run the sensor: another system, too old a kernel, missing rights. The message
@@ -80,6 +84,14 @@ type Config struct {
 	// executions and of what is read. They are rounded up to a power of two. Zero
 	// means 4 MiB and 8 MiB.
 	ExecRing, DataRing int
+
+	// Executed is called for each execution that is worth telling; nil: nobody
+	// is told. It must not block: what waits in the kernel is lost.
+	Executed func(capture.Execution)
+
+	// Acted is called for what processes do that Follow follows; nil: nobody is
+	// told. It must not block either.
+	Acted func(capture.Activity)
 }
 
 // Capability is one thing the sensor needs of a machine, and whether it is there.

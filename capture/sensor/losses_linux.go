@@ -29,6 +29,7 @@ var lossNames = [probeLossLOSS_MAX]string{
 	probeLossLOSS_UNKNOWN:   "binary looked at too late",
 	probeLossLOSS_LONG:      "data ring nearly full",
 	probeLossLOSS_UNSEEN:    "process not seen",
+	probeLossLOSS_FOLLOW:    "followed program did too much",
 }
 
 // lossReason names the first of the losses in a record's bits.

@@ -17,7 +17,7 @@ import (
 )
 
 // runsOf returns how often each mode is run: 50 times, or as the variable
-// KINGSNAKE_RUNS says. With every further interpreter it is a tenth of that.
+// KINGSNAKE_RUNS says. With every further interpreter it is a twenty-fifth part of that.
 func runsOf(t *testing.T) int {
 	t.Helper()
 	value := os.Getenv("KINGSNAKE_RUNS")
@@ -48,7 +48,7 @@ func TestEveryMode(t *testing.T) {
 	for i, python := range generate.Pythons() {
 		n := runs
 		if i > 0 {
-			n = max(runs/10, 3)
+			n = max(runs/25, 2)
 		}
 		bench := generate.NewBench(python, t.TempDir())
 		t.Run(python.Name, func(t *testing.T) {

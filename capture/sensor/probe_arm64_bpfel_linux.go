@@ -19,7 +19,18 @@ const (
 	probeBinaryClassBINARY_UNKNOWN probeBinaryClass = 0
 	probeBinaryClassBINARY_PYTHON  probeBinaryClass = 1
 	probeBinaryClassBINARY_OTHER   probeBinaryClass = 2
+	probeBinaryClassBINARY_SHELL   probeBinaryClass = 3
 )
+
+type probeEnds struct {
+	_         structs.HostLayout
+	Peer      [16]uint8
+	Local     [16]uint8
+	Family    uint16
+	PeerPort  uint16
+	LocalPort uint16
+	Pad       uint16
+}
 
 type probeExecRecord struct {
 	_       structs.HostLayout
@@ -36,6 +47,11 @@ type probeExecRecord struct {
 	MntNs   uint32
 	Comm    [16]int8
 	Fds     [8]probeOpenFile
+	Starter probeProgram
+	Root    probeProgram
+	Ends    probeEnds
+	Signs   probeSign
+	Pad     uint32
 }
 
 type probeFileKey struct {
@@ -55,6 +71,13 @@ const (
 	probeFileStateFILE_IGNORE probeFileState = 2
 )
 
+type probeFollow struct {
+	_       structs.HostLayout
+	Root    probeProgram
+	Actions uint32
+	Pad     uint32
+}
+
 type probeLoss uint32
 
 const (
@@ -67,7 +90,8 @@ const (
 	probeLossLOSS_UNKNOWN   probeLoss = 6
 	probeLossLOSS_LONG      probeLoss = 7
 	probeLossLOSS_UNSEEN    probeLoss = 8
-	probeLossLOSS_MAX       probeLoss = 9
+	probeLossLOSS_FOLLOW    probeLoss = 9
+	probeLossLOSS_MAX       probeLoss = 10
 )
 
 type probeOpenFile struct {
@@ -159,18 +183,21 @@ const (
 type probeRecordKind uint32
 
 const (
-	probeRecordKindRECORD_EXE    probeRecordKind = 1
-	probeRecordKindRECORD_CWD    probeRecordKind = 2
-	probeRecordKindRECORD_CGROUP probeRecordKind = 3
-	probeRecordKindRECORD_ARGS   probeRecordKind = 4
-	probeRecordKindRECORD_ENV    probeRecordKind = 5
-	probeRecordKindRECORD_PARENT probeRecordKind = 6
-	probeRecordKindRECORD_EXEC   probeRecordKind = 7
-	probeRecordKindRECORD_PATH   probeRecordKind = 8
-	probeRecordKindRECORD_DATA   probeRecordKind = 9
-	probeRecordKindRECORD_EOF    probeRecordKind = 10
-	probeRecordKindRECORD_HAVE   probeRecordKind = 11
-	probeRecordKindRECORD_EXIT   probeRecordKind = 12
+	probeRecordKindRECORD_EXE     probeRecordKind = 1
+	probeRecordKindRECORD_CWD     probeRecordKind = 2
+	probeRecordKindRECORD_CGROUP  probeRecordKind = 3
+	probeRecordKindRECORD_ARGS    probeRecordKind = 4
+	probeRecordKindRECORD_ENV     probeRecordKind = 5
+	probeRecordKindRECORD_PARENT  probeRecordKind = 6
+	probeRecordKindRECORD_EXEC    probeRecordKind = 7
+	probeRecordKindRECORD_PATH    probeRecordKind = 8
+	probeRecordKindRECORD_DATA    probeRecordKind = 9
+	probeRecordKindRECORD_EOF     probeRecordKind = 10
+	probeRecordKindRECORD_HAVE    probeRecordKind = 11
+	probeRecordKindRECORD_EXIT    probeRecordKind = 12
+	probeRecordKindRECORD_FORK    probeRecordKind = 13
+	probeRecordKindRECORD_CONNECT probeRecordKind = 14
+	probeRecordKindRECORD_WRITE   probeRecordKind = 15
 )
 
 type probeScratch struct {
@@ -179,6 +206,7 @@ type probeScratch struct {
 	Data   [32768]uint8
 	Spill  [256]uint8
 	Exec   probeExecRecord
+	Root   probeProgram
 	Failed uint32
 	At     uint32
 	Dentry uint64
@@ -188,6 +216,14 @@ type probeScratch struct {
 	Offset uint64
 	NoTail probeTail
 }
+
+type probeSign uint32
+
+const (
+	probeSignSIGN_UPPER  probeSign = 1
+	probeSignSIGN_MEMORY probeSign = 2
+	probeSignSIGN_SOCKET probeSign = 4
+)
 
 type probeTail struct {
 	_     structs.HostLayout
@@ -217,6 +253,7 @@ const (
 	probeMapBinaries     = "binaries"
 	probeMapDataRing     = "data_ring"
 	probeMapExecRing     = "exec_ring"
+	probeMapFollowed     = "followed"
 	probeMapKnown        = "known"
 	probeMapLosses       = "losses"
 	probeMapModes        = "modes"
@@ -226,15 +263,18 @@ const (
 	probeMapSent         = "sent"
 	probeMapTails        = "tails"
 	probeMapTasks        = "tasks"
+	probeProgOnConnect   = "on_connect"
 	probeProgOnExec      = "on_exec"
 	probeProgOnExit      = "on_exit"
 	probeProgOnFork      = "on_fork"
 	probeProgOnOpen      = "on_open"
+	probeProgOnOpenDone  = "on_open_done"
 	probeProgOnOpenat    = "on_openat"
 	probeProgOnPread     = "on_pread"
 	probeProgOnPreadDone = "on_pread_done"
 	probeProgOnRead      = "on_read"
 	probeProgOnReadDone  = "on_read_done"
+	probeVarFollowing    = "following"
 )
 
 // loadProbe returns the embedded CollectionSpec for probe.
@@ -279,10 +319,12 @@ type probeSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type probeProgramSpecs struct {
+	OnConnect   *ebpf.ProgramSpec `ebpf:"on_connect"`
 	OnExec      *ebpf.ProgramSpec `ebpf:"on_exec"`
 	OnExit      *ebpf.ProgramSpec `ebpf:"on_exit"`
 	OnFork      *ebpf.ProgramSpec `ebpf:"on_fork"`
 	OnOpen      *ebpf.ProgramSpec `ebpf:"on_open"`
+	OnOpenDone  *ebpf.ProgramSpec `ebpf:"on_open_done"`
 	OnOpenat    *ebpf.ProgramSpec `ebpf:"on_openat"`
 	OnPread     *ebpf.ProgramSpec `ebpf:"on_pread"`
 	OnPreadDone *ebpf.ProgramSpec `ebpf:"on_pread_done"`
@@ -297,6 +339,7 @@ type probeMapSpecs struct {
 	Binaries  *ebpf.MapSpec `ebpf:"binaries"`
 	DataRing  *ebpf.MapSpec `ebpf:"data_ring"`
 	ExecRing  *ebpf.MapSpec `ebpf:"exec_ring"`
+	Followed  *ebpf.MapSpec `ebpf:"followed"`
 	Known     *ebpf.MapSpec `ebpf:"known"`
 	Losses    *ebpf.MapSpec `ebpf:"losses"`
 	Modes     *ebpf.MapSpec `ebpf:"modes"`
@@ -312,6 +355,7 @@ type probeMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type probeVariableSpecs struct {
+	Following *ebpf.VariableSpec `ebpf:"following"`
 }
 
 // probeObjects contains all objects after they have been loaded into the kernel.
@@ -337,6 +381,7 @@ type probeMaps struct {
 	Binaries  *ebpf.Map `ebpf:"binaries"`
 	DataRing  *ebpf.Map `ebpf:"data_ring"`
 	ExecRing  *ebpf.Map `ebpf:"exec_ring"`
+	Followed  *ebpf.Map `ebpf:"followed"`
 	Known     *ebpf.Map `ebpf:"known"`
 	Losses    *ebpf.Map `ebpf:"losses"`
 	Modes     *ebpf.Map `ebpf:"modes"`
@@ -353,6 +398,7 @@ func (m *probeMaps) Close() error {
 		m.Binaries,
 		m.DataRing,
 		m.ExecRing,
+		m.Followed,
 		m.Known,
 		m.Losses,
 		m.Modes,
@@ -369,16 +415,19 @@ func (m *probeMaps) Close() error {
 //
 // It can be passed to loadProbeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type probeVariables struct {
+	Following *ebpf.Variable `ebpf:"following"`
 }
 
 // probePrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to loadProbeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type probePrograms struct {
+	OnConnect   *ebpf.Program `ebpf:"on_connect"`
 	OnExec      *ebpf.Program `ebpf:"on_exec"`
 	OnExit      *ebpf.Program `ebpf:"on_exit"`
 	OnFork      *ebpf.Program `ebpf:"on_fork"`
 	OnOpen      *ebpf.Program `ebpf:"on_open"`
+	OnOpenDone  *ebpf.Program `ebpf:"on_open_done"`
 	OnOpenat    *ebpf.Program `ebpf:"on_openat"`
 	OnPread     *ebpf.Program `ebpf:"on_pread"`
 	OnPreadDone *ebpf.Program `ebpf:"on_pread_done"`
@@ -388,10 +437,12 @@ type probePrograms struct {
 
 func (p *probePrograms) Close() error {
 	return _ProbeClose(
+		p.OnConnect,
 		p.OnExec,
 		p.OnExit,
 		p.OnFork,
 		p.OnOpen,
+		p.OnOpenDone,
 		p.OnOpenat,
 		p.OnPread,
 		p.OnPreadDone,

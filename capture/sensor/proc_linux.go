@@ -198,7 +198,11 @@ func (l *looker) link(pid int, name string) string {
 // classify looks at the binary of an exec: through the process itself, or by
 // its path as one of its ancestors sees it.
 func (l *looker) classify(pids []int, exe string, e *event) binaryKind {
-	file := e.File
+	return l.inspect(pids, exe, e.File, readBinary)
+}
+
+// inspect has read look at the binary of an exec.
+func (l *looker) inspect(pids []int, exe string, file probeFileKey, read func(io.ReaderAt) (binaryKind, error)) binaryKind {
 	kind, _ := look(l, func() (binaryKind, error) {
 		for i, pid := range pids {
 			open := func() (*os.File, error) { return openIn(pid, exe) }
@@ -209,7 +213,7 @@ func (l *looker) classify(pids []int, exe string, e *event) binaryKind {
 			if err != nil {
 				continue
 			}
-			kind, err := readBinary(f)
+			kind, err := read(f)
 			f.Close()
 			if err == nil {
 				return kind, nil
@@ -431,7 +435,7 @@ func (t *tracker) adopt(p *program) {
 		x.process.Args = args
 		x.command = parseCommand(args)
 		x.kind = t.looker.classifyPath(pid, x.process.Exe)
-		if x.kind == noPython {
+		if !x.kind.python() {
 			t.forget(p)
 			return
 		}

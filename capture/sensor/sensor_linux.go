@@ -23,9 +23,10 @@ import (
 // Sensor captures scripts. Its methods may be called concurrently; Run only
 // once.
 type Sensor struct {
-	kernel *kernel
-	exec   *ringbuf.Reader
-	data   *ringbuf.Reader
+	kernel   *kernel
+	follower *follower
+	exec     *ringbuf.Reader
+	data     *ringbuf.Reader
 
 	mu      sync.Mutex // guards tracker, which both rings feed
 	tracker *tracker
@@ -60,6 +61,7 @@ func Open(config Config) (*Sensor, error) {
 	}
 	s.tracker = newTracker(config, k, s.deliver, s.count)
 	s.tracker.seesOpens = k.opens
+	s.follower = &follower{kernel: k, clock: s.tracker.clock, roots: make(map[probeProgram]time.Time)}
 	return s, nil
 }
 
@@ -73,7 +75,7 @@ func (s *Sensor) Close() error {
 		s.final = s.kernel.losses()
 	}
 	s.stats.Unlock()
-	return errors.Join(s.exec.Close(), s.data.Close(), s.kernel.Close())
+	return errors.Join(s.follower.close(), s.exec.Close(), s.data.Close(), s.kernel.Close())
 }
 
 // Stats returns what was delivered and what was lost so far.
@@ -203,6 +205,7 @@ func (s *Sensor) sweep(stop <-chan struct{}) {
 			s.mu.Lock()
 			s.tracker.sweep(time.Now())
 			s.mu.Unlock()
+			s.follower.sweep(time.Now())
 		}
 	}
 }

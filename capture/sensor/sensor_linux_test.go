@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
 
 	"kingsnake/capture"
@@ -30,7 +31,10 @@ type recorder struct {
 
 	mu      sync.Mutex
 	scripts []capture.Script
-	arrived chan struct{} // holds a token when scripts grew
+
+	executions []capture.Execution
+	activities []capture.Activity
+	arrived    chan struct{} // holds a token when scripts or executions grew
 }
 
 // record starts a sensor and keeps what it delivers. The test is skipped where
@@ -38,7 +42,7 @@ type recorder struct {
 func record(t *testing.T) *recorder {
 	t.Helper()
 	r := &recorder{arrived: make(chan struct{}, 1)}
-	r.start(t, sensor.Config{}, r.keep)
+	r.start(t, sensor.Config{Executed: r.keepExecution, Acted: r.keepActivity}, r.keep)
 	return r
 }
 
@@ -63,7 +67,7 @@ func (r *recorder) start(t *testing.T, config sensor.Config, handle func(capture
 		t.Skipf("needs a kernel that can: kingsnake doctor says why (%v)", err)
 	}
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v%s", err, verifierLog(err))
 	}
 	r.sensor = s
 	ctx, cancel := context.WithCancel(context.Background())
@@ -80,10 +84,38 @@ func (r *recorder) start(t *testing.T, config sensor.Config, handle func(capture
 	})
 }
 
+// verifierLog returns the last lines of what the kernel says about a program
+// that it refuses: where it was, and why.
+func verifierLog(err error) string {
+	var refused *ebpf.VerifierError
+	if !errors.As(err, &refused) {
+		return ""
+	}
+	return fmt.Sprintf("\n%-30v", refused)
+}
+
 func (r *recorder) keep(s capture.Script) {
 	r.mu.Lock()
 	r.scripts = append(r.scripts, s)
 	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *recorder) keepExecution(x capture.Execution) {
+	r.mu.Lock()
+	r.executions = append(r.executions, x)
+	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *recorder) keepActivity(a capture.Activity) {
+	r.mu.Lock()
+	r.activities = append(r.activities, a)
+	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *recorder) wake() {
 	select {
 	case r.arrived <- struct{}{}:
 	default:

@@ -23,6 +23,9 @@ func Open(Config) (*Sensor, error) { return nil, unsupported() }
 // Run returns an error that wraps [ErrNotSupported].
 func (*Sensor) Run(context.Context, func(capture.Script)) error { return unsupported() }
 
+// Follow returns an error that wraps [ErrNotSupported].
+func (*Sensor) Follow(capture.Process) error { return unsupported() }
+
 // Stats returns the zero value.
 func (*Sensor) Stats() capture.Stats { return capture.Stats{} }
 

@@ -199,16 +199,32 @@ func (t *tracker) ask(e *event) func() {
 	if !ok || !faithful(e.Magic) {
 		return nil
 	}
-	if _, known := t.looker.kinds.get(e.File); known && t.trusted(e.File, e.Magic, e.Time, e.exec.Reaper, false) {
+	trusted := t.trustedBinary(e)
+	if _, known := t.looker.kinds.get(e.File); known && trusted {
 		return nil
 	}
 	pids, exe := x.pids(e), x.exe
-	return func() { e.kind, e.looked = t.looker.classify(pids, exe, e), true }
+	return func() { e.kind, e.looked = t.looker.kindOf(pids, exe, e, trusted), true }
+}
+
+// trustedBinary reports whether what is found out of a binary may be remembered.
+func (t *tracker) trustedBinary(e *event) bool {
+	// A memfd may be written to again.
+	return t.trusted(e.File, e.Magic, e.Time, e.exec.Reaper, false) && e.exec.Signs&probeSignSIGN_MEMORY == 0
+}
+
+// kindOf looks at the binary of an exec. What is remembered is worth more looking.
+func (l *looker) kindOf(pids []int, exe string, e *event, remembered bool) binaryKind {
+	kind := l.classify(pids, exe, e)
+	if kind == noPython {
+		kind = l.shellKind(pids, exe, e, remembered)
+	}
+	return kind
 }
 
 // classify decides what a binary that was executed is, and teaches it.
 func (t *tracker) classify(e *event, x *pieces) binaryKind {
-	trusted := t.trusted(e.File, e.Magic, e.Time, e.exec.Reaper, false)
+	trusted := t.trustedBinary(e)
 	if trusted {
 		if kind, ok := t.looker.kinds.get(e.File); ok {
 			return kind
@@ -218,7 +234,7 @@ func (t *tracker) classify(e *event, x *pieces) binaryKind {
 		return notLookedAt // It may be one that answers when it likes.
 	}
 	if !e.looked {
-		e.kind = t.looker.classify(x.pids(e), x.exe, e)
+		e.kind = t.looker.kindOf(x.pids(e), x.exe, e, trusted)
 	}
 	kind := e.kind
 	if trusted && kind != notLookedAt {
@@ -226,6 +242,8 @@ func (t *tracker) classify(e *event, x *pieces) binaryKind {
 		switch kind {
 		case noPython:
 			t.teacher.learnBinary(e.File, probeBinaryClassBINARY_OTHER)
+		case shell, multicall, scripter:
+			t.teacher.learnBinary(e.File, probeBinaryClassBINARY_SHELL)
 		case interpreter, embedder:
 			t.teacher.learnBinary(e.File, probeBinaryClassBINARY_PYTHON)
 		}

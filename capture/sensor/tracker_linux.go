@@ -26,11 +26,13 @@ const (
 // tracker turns records into scripts. It follows each program from its exec, or
 // the first record of it, to its end. It is not safe for concurrent use.
 type tracker struct {
-	deliver func(capture.Script)
-	count   func(reason string)
-	teacher *teacher
-	looker  *looker
-	clock   clock
+	deliver  func(capture.Script)
+	executed func(capture.Execution) // may be nil
+	acted    func(capture.Activity)  // may be nil
+	count    func(reason string)
+	teacher  *teacher
+	looker   *looker
+	clock    clock
 
 	programs *lru[probeProgram, *program]
 	gone     *lru[probeProgram, *program] // ended and delivered
@@ -50,7 +52,7 @@ func newTracker(config Config, k *kernel, deliver func(capture.Script), count fu
 	if limit <= 0 {
 		limit = 64 << 20
 	}
-	t := &tracker{deliver: deliver, count: count, clock: newClock(), looker: newLooker(), limit: limit}
+	t := &tracker{deliver: deliver, executed: config.Executed, acted: config.Acted, count: count, clock: newClock(), looker: newLooker(), limit: limit}
 	t.teacher = newTeacher(k, limit/4)
 	t.programs = newLRU(maxPrograms, func(_ probeProgram, p *program) {
 		if !p.done {
@@ -86,8 +88,9 @@ type program struct {
 
 	readings map[readingKey]*reading
 	imports  map[capture.Digest]bool
-	early    []*reading // modules read before the script was whole
-	lost     uint32     // bits of what was lost of its processes
+	early    []*reading          // modules read before the script was whole
+	waiting  []capture.Execution // that it started before its script was known
+	lost     uint32              // bits of what was lost of its processes
 }
 
 // readingKey is one file as one process reads it.
@@ -127,6 +130,8 @@ func (t *tracker) handle(e *event) {
 		t.handleRead(e)
 	case probeRecordKindRECORD_EXIT:
 		t.handleExit(e)
+	case probeRecordKindRECORD_FORK, probeRecordKindRECORD_CONNECT, probeRecordKindRECORD_WRITE:
+		t.handleAction(e)
 	default:
 		t.handlePiece(e)
 	}
@@ -401,6 +406,7 @@ func (t *tracker) handleExit(e *event) {
 // retire puts a program that has ended where its children find it.
 func (t *tracker) retire(p *program) {
 	t.release(p)
+	t.tellWaiting(p)
 	if _, ok := t.programs.get(p.id); ok {
 		t.programs.remove(p.id)
 		t.gone.put(p.id, p)
@@ -425,6 +431,7 @@ func (t *tracker) sweep(now time.Time) {
 				t.retire(p)
 			}
 		}
+		t.tellWaiting(p)
 		return true
 	})
 }
@@ -433,6 +440,7 @@ func (t *tracker) sweep(now time.Time) {
 func (t *tracker) flush() {
 	t.programs.each(func(_ probeProgram, p *program) bool {
 		t.end(p, lostStopped)
+		t.tellWaiting(p)
 		t.release(p)
 		return true
 	})

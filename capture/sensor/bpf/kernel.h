@@ -67,6 +67,7 @@ struct timespec64 {
 
 struct inode {
 	__u16 i_mode;
+	__u32 i_nlink;
 	struct super_block *i_sb;
 	unsigned long i_ino;
 	__s64 i_size;
@@ -110,7 +111,32 @@ struct path {
 struct file {
 	struct path f_path;
 	struct inode *f_inode;
+	__u32 f_mode;
 	__s64 f_pos;
+	void *private_data;
+};
+
+struct in6_addr {
+	__u8 bytes[16];
+};
+
+struct sock_common {
+	__be32 skc_daddr;
+	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
+	__u16 skc_num;
+	__u16 skc_family;
+	volatile unsigned char skc_state;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+};
+
+struct socket {
+	struct sock *sk;
 };
 
 struct fdtable {

@@ -53,6 +53,10 @@ enum record_kind {
 	RECORD_EOF,  /* a read returned nothing */
 	RECORD_HAVE, /* a file that user space has the bytes of was read */
 	RECORD_EXIT, /* the process ended, or executed another binary */
+	/* Exec ring, of a process that is followed; program is the root's. */
+	RECORD_FORK,    /* offset is the child's number */
+	RECORD_CONNECT, /* the address given to connect */
+	RECORD_WRITE,   /* path of a file opened for writing */
 };
 
 enum record_flag {
@@ -77,6 +81,7 @@ enum loss {
 	LOSS_UNKNOWN,   /* it read too much before its binary was looked at */
 	LOSS_LONG,      /* data ring nearly full: what is left is for short scripts */
 	LOSS_UNSEEN,    /* of a whole process nothing fitted the rings */
+	LOSS_FOLLOW,    /* a followed program did too much, or has too many processes */
 	LOSS_MAX,
 };
 
@@ -85,6 +90,14 @@ enum binary_class {
 	BINARY_UNKNOWN,
 	BINARY_PYTHON,
 	BINARY_OTHER,
+	BINARY_SHELL, /* a shell, or another program that runs what it reads */
+};
+
+/* What an execution may tell, whatever the binary is. */
+enum sign {
+	SIGN_UPPER = 1,  /* the binary lies in an overlay's upper layer */
+	SIGN_MEMORY = 2, /* the binary lies in memory alone: a memfd */
+	SIGN_SOCKET = 4, /* standard input is a connected socket */
 };
 
 /* What is wanted of a program; without an entry, everything is. */
@@ -151,6 +164,16 @@ struct parent {
 	char comm[16];
 };
 
+/* Both ends of a connected socket. IPv4 takes the first four bytes. */
+struct ends {
+	__u8 peer[16];
+	__u8 local[16];
+	__u16 family; /* AF_INET or AF_INET6 */
+	__u16 peer_port;
+	__u16 local_port;
+	__u16 pad;
+};
+
 struct exec_record {
 	struct record head; /* head.file is the binary */
 	__u64 start;        /* of the process, nanoseconds since boot */
@@ -165,6 +188,11 @@ struct exec_record {
 	__u32 mnt_ns;
 	char comm[16];
 	struct open_file fds[MAX_FDS];
+	struct program starter; /* followed, that this process was a part of before; zero: none */
+	struct program root;    /* that the process is followed for; zero: it is not */
+	struct ends ends;       /* of the standard input's socket */
+	enum sign signs;
+	__u32 pad;
 };
 
 #endif

@@ -14,6 +14,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include "record.h"
+#include "companion.h"
 
 /* The loader wants "GPL" here; the text's own licence is in the first line. */
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -84,9 +85,10 @@ struct scratch {
 	};
 	__u8 spill[NAME_MAX];
 	struct exec_record exec;
-	__u32 failed; /* pieces of this exec that did not fit the ring */
-	__u32 at;     /* of a walk: where the next name goes */
-	__u64 dentry; /* of a walk: what comes next, also a cgroup */
+	struct program root; /* that this exec's process is followed for */
+	__u32 failed;        /* pieces of this exec that did not fit the ring */
+	__u32 at;            /* of a walk: where the next name goes */
+	__u64 dentry;        /* of a walk: what comes next, also a cgroup */
 	__u64 mnt;
 	__u64 from; /* of a copy: address, what is left, offset */
 	__u64 left;
@@ -433,6 +435,8 @@ __noinline int append_cgroup(__u64 cgroup)
 	return s->at;
 }
 
+#include "follow.h"
+
 static __always_inline __s64 inode_ctime(struct inode *inode)
 {
 	struct inode___v66 *v66 = (void *)inode;
@@ -499,7 +503,7 @@ static __always_inline int hold(struct scratch *s, struct task *task, __u32 tgid
 	if (!t->len)
 		t->rec = s->rec;
 	at = t->len & (TAIL - 1);
-	len &= SMALL_READ * 2 - 1;
+	len = bounded(len) & (SMALL_READ * 2 - 1);
 	if (bpf_probe_read_user(&t->data[at], len, (const void *)buf)) {
 		count_loss(LOSS_FAULT);
 		task->lost |= 1 << LOSS_FAULT;
@@ -625,17 +629,6 @@ static __always_inline void send_parents(struct scratch *s, const struct program
 	}
 }
 
-static __always_inline struct file *file_of(__u32 fd)
-{
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file *file = 0;
-
-	if (fd < BPF_CORE_READ(table, max_fds))
-		bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(table, fd) + fd);
-	return file;
-}
-
 /* What is open where: a script may be given by its descriptor. */
 static __always_inline void fill_fds(struct exec_record *e)
 {
@@ -656,7 +649,8 @@ static __always_inline void fill_fds(struct exec_record *e)
 
 static __always_inline void send_exec(struct scratch *s, const struct program *p,
                                       struct task_struct *task, struct file *exe,
-                                      const struct file_key *key, enum binary_class binary)
+                                      const struct file_key *key, enum binary_class binary,
+                                      const struct program *starter)
 {
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	__u64 ids = bpf_get_current_uid_gid();
@@ -704,6 +698,8 @@ static __always_inline void send_exec(struct scratch *s, const struct program *p
 	e->reaper = BPF_CORE_READ(ns, child_reaper, start_boottime);
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
 	fill_fds(e);
+	fill_companion(e, exe, starter);
+	e->root = s->root;
 	/* The pieces woke nobody, so a plain output would not either: it only
 	 * does when the reader has read everything before. */
 	if (bpf_ringbuf_output(&exec_ring, e, sizeof(*e), BPF_RB_FORCE_WAKEUP)) {
@@ -718,8 +714,10 @@ static __always_inline void send_exec(struct scratch *s, const struct program *p
 
 /*
  * Runs in the process that executed a binary, when its new memory is ready. A
- * binary that is known not to be a Python costs one look-up. Drops an exec when
- * the exec ring is full; the process is followed all the same.
+ * binary that is known to be neither a Python nor a shell costs one look-up; a
+ * shell is not followed, and told only when a followed program started it or a
+ * connection is its standard input. Drops an exec when the exec ring is full; the
+ * process is followed all the same.
  */
 SEC("raw_tp/sched_process_exec")
 int on_exec(struct bpf_raw_tracepoint_args *ctx)
@@ -727,6 +725,8 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
+	struct program starter = {};
+	struct follow *follow = followed_now();
 	struct file_key key = {};
 	struct task *old, mark = {};
 	struct scratch *s;
@@ -735,19 +735,28 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	fill_key(&key, BPF_CORE_READ(exe, f_inode));
 	class = bpf_map_lookup_elem(&binaries, &key);
 	old = bpf_map_lookup_elem(&tasks, &tgid);
-	if (old)
+	if (old) {
+		starter = old->program;
 		end_task(old, tgid);
-	if (class && *class == BINARY_OTHER)
+	}
+	if (class && *class == BINARY_OTHER && !follow)
 		return 0;
 	mark.program.exec = bpf_ktime_get_boot_ns();
 	mark.program.tgid = tgid;
 	mark.unknown = !class;
-	if (bpf_map_update_elem(&tasks, &tgid, &mark, BPF_ANY))
+	if (class && *class != BINARY_PYTHON) {
+		if (!old && !follow && !stdin_socket())
+			return 0;
+	} else if (bpf_map_update_elem(&tasks, &tgid, &mark, BPF_ANY)) {
 		count_loss(LOSS_TASKS);
+	}
 	s = scratch_of_cpu();
 	if (!s)
 		return 0;
-	send_exec(s, &mark.program, task, exe, &key, class ? *class : BINARY_UNKNOWN);
+	__builtin_memset(&s->root, 0, sizeof(s->root));
+	if (follow)
+		s->root = follow->root;
+	send_exec(s, &mark.program, task, exe, &key, class ? *class : BINARY_UNKNOWN, &starter);
 	return 0;
 }
 
@@ -759,9 +768,13 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32, child_tgid;
 	struct task *t = bpf_map_lookup_elem(&tasks, &tgid), mark = {};
 
-	if (!t)
+	if (!t && !following)
 		return 0;
 	child_tgid = BPF_CORE_READ(child, tgid);
+	if (child_tgid != tgid)
+		follow_fork(child_tgid);
+	if (!t)
+		return 0;
 	if (child_tgid == tgid || mode_of(&t->program) == MODE_IGNORE)
 		return 0;
 	mark.program = t->program;
@@ -779,8 +792,14 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct task *t = bpf_map_lookup_elem(&tasks, &tgid);
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 
-	if (t && BPF_CORE_READ(task, signal, live.counter) == 0)
+	if (!t && !following)
+		return 0;
+	if (BPF_CORE_READ(task, signal, live.counter))
+		return 0;
+	if (t)
 		end_task(t, tgid);
+	if (following)
+		bpf_map_delete_elem(&followed, &tgid);
 	return 0;
 }
 
