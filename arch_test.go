@@ -83,7 +83,7 @@ var homes = []struct {
 	library string
 	in      []string
 }{
-	{"github.com/cilium/ebpf/...", []string{"capture/sensor/..."}},
+	{"github.com/cilium/ebpf/...", []string{"capture/sensor/...", "deploy/sensorbench"}},
 	{"k8s.io/cri-api/...", []string{"workload/cri/...", "deploy/node"}},
 	{"google.golang.org/grpc/...", []string{"workload/cri/...", "deploy/node"}},
 	{"cloud.google.com/go/securitycenter/...", []string{"finding/scc"}},

@@ -6,7 +6,9 @@
 //
 // The goroutines are all in this file: Run's workers. The queue between the
 // source and the workers is bounded in scripts and in bytes; what does not fit
-// is dropped and counted, because a source that waits loses more. A script
+// is dropped and counted, because a source that waits loses more. Scripts whose
+// process is held until they are judged have a queue and workers of their own;
+// whatever becomes of one, its process is let go or ended. A script
 // that crashes the normalizer or the model is counted and the next one goes on.
 //
 // The package does not capture, does not store and does not know HTTP.
@@ -58,6 +60,7 @@ type Result struct {
 	Workload workload.Workload
 	Text     normalize.Text
 	Verdict  classify.Verdict
+	Action   finding.Action // what was done at once; zero: nothing
 }
 
 // Pipeline joins the stages. Set the fields before Run and leave them alone
@@ -86,6 +89,9 @@ type Pipeline struct {
 	Follower Follower // follows the processes of grave findings; nil: nobody does
 	Habits   *Habits  // of Pythons that start shells; nil: none is unexpected
 
+	Holder Holder    // ends holds; nil: the source holds nothing
+	Hold   HoldRules // whose programs are held; those of others are let go
+
 	SkipHost bool // leave out scripts that ran outside any container
 	Workers  int  // judging goroutines; 0 means 2
 	Sensor   string
@@ -111,20 +117,18 @@ const sinkTries = 8
 // Run runs until ctx ends or the source fails; then it judges what is still
 // queued and returns the source's error.
 func (p *Pipeline) Run(ctx context.Context) error {
-	queue := newQueue(queueScripts, queueBytes)
+	queue, held := newQueue(queueScripts, queueBytes), newQueue(heldScripts, heldBytes)
 	// Work that was accepted is finished although ctx has ended.
 	work := context.WithoutCancel(ctx)
 	pace := newPace(p.Share, p.CPU)
 	var workers sync.WaitGroup
 	for range max(p.Workers, 2) {
-		workers.Go(func() {
-			for s := range queue.scripts {
-				for pace.wait() {
-				}
-				p.handle(work, s)
-				queue.done(s)
-			}
-		})
+		workers.Go(func() { p.work(work, queue, pace) })
+	}
+	if p.Holder != nil {
+		for range HeldWorkers {
+			workers.Go(func() { p.work(work, held, nil) })
+		}
 	}
 	p.executions = make(chan capture.Execution, queueExecutions)
 	p.activities = make(chan capture.Activity, queueActivities)
@@ -135,37 +139,50 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			p.handleExecution(work, x)
 		}
 	})
-	err := p.Source.Run(ctx, func(s capture.Script) {
-		if !queue.offer(s) {
-			p.counts.lose("queue full")
-		}
-	})
+	err := p.Source.Run(ctx, func(s capture.Script) { p.accept(s, held, queue) })
 	close(queue.scripts)
 	close(p.executions)
+	close(held.scripts)
 	workers.Wait()
 	close(p.activities)
 	following.Wait()
 	return err
 }
 
+// work handles what is in a queue until it is closed, at a pace if there is one.
+func (p *Pipeline) work(ctx context.Context, q *queue, pace *pace) {
+	for s := range q.scripts {
+		for pace.wait() {
+		}
+		p.handle(ctx, s)
+		q.done(s)
+	}
+}
+
 // handle takes one script through all stages. It is the one recovery point:
 // a crash on hostile input costs that script's verdict and is counted.
 func (p *Pipeline) handle(ctx context.Context, s capture.Script) {
 	defer func() {
+		p.release(&s)
 		if r := recover(); r != nil {
 			p.counts.lose("crash")
 			p.Log.Error("judging a script crashed", "sha256", s.Digest.String(), "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		}
 	}()
 	w := p.Resolver.Resolve(ctx, s.Process)
+	if !s.Held.IsZero() {
+		p.excuse(&s, w)
+	}
 	if p.SkipHost && w.Host() {
 		return
 	}
 	p.Habits.started(s, w)
 	text, verdict := p.judge(s)
+	action := p.act(&s, verdict)
+	result := Result{s, w, text, verdict, action}
 	p.counts.judged()
 	if p.Observe != nil {
-		p.Observe(Result{s, w, text, verdict})
+		p.Observe(result)
 	}
 	if verdict.Label == classify.Benign || p.Sink == nil {
 		return
@@ -174,7 +191,7 @@ func (p *Pipeline) handle(ctx context.Context, s capture.Script) {
 	if p.Binary != nil {
 		bin = p.Binary(s.Process)
 	}
-	f := Report(Result{s, w, text, verdict}, bin, p.Sensor)
+	f := Report(result, bin, p.Sensor)
 	p.follow(f, s.Process)
 	p.report(ctx, f)
 }
@@ -229,6 +246,10 @@ func (p *Pipeline) hide(f finding.Finding) finding.Finding {
 		f.Process.Parents = slices.Clone(f.Process.Parents)
 		for i := range f.Process.Parents {
 			f.Process.Parents[i].Args = hide(f.Process.Parents[i].Args, 1)
+		}
+		f.Timeline = slices.Clone(f.Timeline)
+		for i := range f.Timeline {
+			f.Timeline[i].Args = hide(f.Timeline[i].Args, 1)
 		}
 	}
 	if p.HideEnv {

@@ -9,7 +9,7 @@ import (
 const paceBurst = 2 * time.Second
 
 // pace keeps what judging costs under a share of the machine: a bucket that
-// fills with time and is emptied by what was used. The zero pace never waits.
+// fills with time and is emptied by what was used. A nil pace never waits.
 type pace struct {
 	share float64              // processors; 0 means no limit
 	used  func() time.Duration // processor time used so far
@@ -32,7 +32,7 @@ func newPace(share float64, used func() time.Duration) *pace {
 // wait returns when there is something in the bucket. It reports whether that
 // took a while.
 func (p *pace) wait() bool {
-	if p.share <= 0 {
+	if p == nil || p.share <= 0 {
 		return false
 	}
 	late := p.behind()

@@ -28,7 +28,7 @@ func Report(r Result, bin binary.File, sensor string) finding.Finding {
 		Category: finding.MaliciousPython, Severity: sev, State: finding.Active,
 		EventTime: s.Time, FirstTime: s.Time, Count: 1,
 		Script: script, Verdict: verdictOf(r.Verdict, texts), Process: processOf(p), Workload: w,
-		Indicators: indicatorsOf(texts), Sensor: sensor,
+		Indicators: indicatorsOf(texts), Action: r.Action, Sensor: sensor,
 	}
 	f.Process.ExeSHA256, f.Process.ExeSize, f.Process.ExeUnread = bin.SHA256, bin.Size, bin.Unread
 	f.Name = finding.NameOf(f.Category, script.Kind, script.SHA256, w.Key(p.Exe))

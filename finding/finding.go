@@ -141,6 +141,10 @@ type Finding struct {
 	Timeline        []Event `json:"timeline,omitempty"`
 	TimelineOmitted int     `json:"timeline_omitted,omitempty"` // beyond MaxTimeline
 
+	// Action is what the sensor did at once; zero when it only reported. A store
+	// keeps that of the sighting that it keeps the process of.
+	Action Action `json:"action,omitzero"`
+
 	// Sensor is the name of the sensor that saw it, or that it is about.
 	Sensor string `json:"sensor"`
 
@@ -148,6 +152,20 @@ type Finding struct {
 	// such a finding has no script, verdict or process.
 	Health Health `json:"health,omitzero"`
 }
+
+// Action is what a sensor did to a process that it had held until the script
+// was judged.
+type Action struct {
+	What string        `json:"what"` // one of the constants below
+	Held time.Duration `json:"held"` // for how long it was held, in nanoseconds
+}
+
+// What a sensor does to a process that is held.
+const (
+	Killed   = "killed"   // before anything of its script ran
+	Released = "released" // because the script was not malicious
+	TooLate  = "too late" // the process was let go, or gone, before there was a verdict
+)
 
 // Script is the evidence: the text, its hashes and where it came from.
 type Script struct {

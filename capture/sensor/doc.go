@@ -49,6 +49,14 @@
 // interpreters without any symbol; modules imported from archives after the
 // script has begun; text compiled at run time.
 //
+// # Holding
+//
+// With [Config.Hold] a process is stopped when its script has been read, until
+// the receiver of the script says what becomes of it ([Sensor.Release],
+// [Sensor.Kill], [Sensor.Leave]); the Held field of the script tells. Whatever
+// happens to the receiver, the sensor or its process, nothing stays stopped for
+// long: see [Hold]. docs/adr/0016 has the races and their limits.
+//
 // # Kernels and rights
 //
 // Linux 5.10 or later with BTF (/sys/kernel/btf/vmlinux), on amd64 and arm64.
@@ -65,6 +73,8 @@ package sensor
 
 import (
 	"errors"
+	"os"
+	"time"
 
 	"kingsnake/capture"
 )
@@ -92,6 +102,33 @@ type Config struct {
 	// Acted is called for what processes do that Follow follows; nil: nobody is
 	// told. It must not block either.
 	Acted func(capture.Activity)
+
+	// Hold, when it is not nil, has processes held until their script is judged.
+	Hold *Hold
+}
+
+// Hold says how processes are held until their script is judged. Which ones
+// is for the receiver of the scripts to say: a process in a container that
+// nothing is known of is held once, and [Sensor.Leave] ends that.
+type Hold struct {
+	// Wait is the longest that a process is held. Zero means 500 milliseconds.
+	// It is let go some 20 milliseconds after it, at the latest.
+	Wait time.Duration
+
+	Host bool // hold outside of containers too
+	Jobs bool // hold what runs at a terminal or as a shell's job too; the shell sees it stop
+
+	// Guard starts another process that calls [Guard] with the same files, as
+	// its descriptors from 3 on. It lets everything go on when this process is
+	// no more. It is called again when the guard has ended.
+	Guard func(files []*os.File) error
+
+	// Pins is a folder on a BPF file system, where what is held is remembered in
+	// case this process and the guard are killed at once: the next sensor lets it
+	// go. "" means /sys/fs/bpf, if that is one.
+	Pins string
+
+	known bool // only hold in cgroups that were named; for tests
 }
 
 // Capability is one thing the sensor needs of a machine, and whether it is there.

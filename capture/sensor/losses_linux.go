@@ -16,6 +16,11 @@ const (
 	lostArchive    = "archive read in part"
 	lostPieces     = "too many pieces"
 	lostIncomplete = "incomplete script"
+	lostWait       = "hold: no verdict in time"
+	lostUnheld     = "hold: script ran before it was judged"
+	lostSignal     = "hold: process could not be let go"
+	lostOther      = "hold: let go by another process"
+	lostGuard      = "hold: guard ended"
 )
 
 // lossNames names what the kernel half counts.
@@ -30,6 +35,10 @@ var lossNames = [probeLossLOSS_MAX]string{
 	probeLossLOSS_LONG:      "data ring nearly full",
 	probeLossLOSS_UNSEEN:    "process not seen",
 	probeLossLOSS_FOLLOW:    "followed program did too much",
+	probeLossLOSS_HOLDS:     "hold: too many at once",
+	probeLossLOSS_SIGNAL:    "hold: process could not be stopped",
+	probeLossLOSS_UNHEARD:   "hold: let go, a ring was full",
+	probeLossLOSS_JOBS:      "hold: not at a terminal",
 }
 
 // lossReason names the first of the losses in a record's bits.

@@ -39,7 +39,7 @@ func runsOf(t *testing.T) int {
 // with nothing lost.
 func TestEveryMode(t *testing.T) {
 	tally := generate.NewTally()
-	r := recordWith(t, sensor.Config{}, tally.See)
+	r := recordTo(t, sensor.Config{}, tally.See)
 	runs := runsOf(t)
 	var table strings.Builder
 	defer func() {

@@ -85,7 +85,7 @@ func TestWhatTheRingsCannotHoldIsCounted(t *testing.T) {
 	f := newFates()
 	see := f.see(tag)
 	open := make(chan struct{}) // until it is closed, nobody takes what was captured
-	r := recordWith(t, sensor.Config{ExecRing: 256 << 10, DataRing: 256 << 10}, func(s capture.Script) {
+	r := recordTo(t, sensor.Config{ExecRing: 256 << 10, DataRing: 256 << 10}, func(s capture.Script) {
 		<-open
 		see(s)
 	})
@@ -140,7 +140,7 @@ func TestLongScriptsDoNotPushOutShortOnes(t *testing.T) {
 	see := f.see(tag)
 	var mu sync.Mutex
 	brokenModules := 0
-	r := recordWith(t, sensor.Config{DataRing: 2 << 20}, func(s capture.Script) {
+	r := recordTo(t, sensor.Config{DataRing: 2 << 20}, func(s capture.Script) {
 		if s.Kind == capture.Import && s.Lost != "" && strings.HasSuffix(s.Path, "/very_long_module.py") {
 			mu.Lock()
 			brokenModules++
@@ -195,7 +195,7 @@ func TestLongScriptsDoNotPushOutShortOnes(t *testing.T) {
 		t.Errorf("want the losses of the flood to be counted and said, got %v, said %d times", lost, brokenModules)
 	}
 	if missing := f.missing(); missing > 0 || len(f.broken) > 0 || len(f.wrong) > 0 {
-		t.Errorf("of %d short scripts %d are missing, %d broken, %d wrong", runs, missing, len(f.broken), len(f.wrong))
+		t.Errorf("of %d short scripts %d are missing, %d broken, wrong: %s", runs, missing, len(f.broken), strings.Join(f.wrong, ""))
 	}
 }
 

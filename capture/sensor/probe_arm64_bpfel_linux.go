@@ -78,6 +78,63 @@ type probeFollow struct {
 	Pad     uint32
 }
 
+type probeHold struct {
+	_         structs.HostLayout
+	Start     uint64
+	Cgroup    uint64
+	Stopped   uint32
+	Continued uint32
+}
+
+type probeHoldKey struct {
+	_     structs.HostLayout
+	Since uint64
+	Tgid  uint32
+	Pad   uint32
+}
+
+type probeHoldName struct {
+	_    structs.HostLayout
+	Text [4]uint64
+	Mask [4]uint64
+}
+
+type probeHoldParent struct {
+	_       structs.HostLayout
+	Start   uint64
+	Child   probeHoldKey
+	Stopped uint32
+	Pad     uint32
+}
+
+type probeHoldPolicy uint32
+
+const (
+	probeHoldPolicyHOLD_ASK   probeHoldPolicy = 0
+	probeHoldPolicyHOLD_KEEP  probeHoldPolicy = 1
+	probeHoldPolicyHOLD_LEAVE probeHoldPolicy = 2
+)
+
+type probeHoldSwitch struct {
+	_         structs.HostLayout
+	On        uint32
+	Strangers uint32
+	Host      uint32
+	Jobs      uint32
+}
+
+type probeHoldTarget struct {
+	_     structs.HostLayout
+	Ino   uint64
+	Fd    uint32
+	Pad   uint32
+	Names [2]probeHoldName
+	Seen  uint64
+	Ctime int64
+	Head  uint64
+	Tail  uint64
+}
+
 type probeLoss uint32
 
 const (
@@ -91,7 +148,11 @@ const (
 	probeLossLOSS_LONG      probeLoss = 7
 	probeLossLOSS_UNSEEN    probeLoss = 8
 	probeLossLOSS_FOLLOW    probeLoss = 9
-	probeLossLOSS_MAX       probeLoss = 10
+	probeLossLOSS_HOLDS     probeLoss = 10
+	probeLossLOSS_SIGNAL    probeLoss = 11
+	probeLossLOSS_UNHEARD   probeLoss = 12
+	probeLossLOSS_JOBS      probeLoss = 13
+	probeLossLOSS_MAX       probeLoss = 14
 )
 
 type probeOpenFile struct {
@@ -177,7 +238,8 @@ const (
 	probeRecordFlagFLAG_WRITERS   probeRecordFlag = 16
 	probeRecordFlagFLAG_TRUNCATED probeRecordFlag = 32
 	probeRecordFlagFLAG_V2        probeRecordFlag = 64
-	probeRecordFlagFLAG_SOUGHT    probeRecordFlag = 128
+	probeRecordFlagFLAG_SOUGHT    probeRecordFlag = 256
+	probeRecordFlagFLAG_HELD      probeRecordFlag = 128
 )
 
 type probeRecordKind uint32
@@ -198,6 +260,7 @@ const (
 	probeRecordKindRECORD_FORK    probeRecordKind = 13
 	probeRecordKindRECORD_CONNECT probeRecordKind = 14
 	probeRecordKindRECORD_WRITE   probeRecordKind = 15
+	probeRecordKindRECORD_HELD    probeRecordKind = 16
 )
 
 type probeScratch struct {
@@ -214,6 +277,8 @@ type probeScratch struct {
 	From   uint64
 	Left   uint64
 	Offset uint64
+	Held   uint64
+	Name   [4]uint64
 	NoTail probeTail
 }
 
@@ -254,6 +319,12 @@ const (
 	probeMapDataRing     = "data_ring"
 	probeMapExecRing     = "exec_ring"
 	probeMapFollowed     = "followed"
+	probeMapHeldLast     = "held_last"
+	probeMapHoldParents  = "hold_parents"
+	probeMapHoldPolicies = "hold_policies"
+	probeMapHoldSwitches = "hold_switches"
+	probeMapHoldTargets  = "hold_targets"
+	probeMapHolds        = "holds"
 	probeMapKnown        = "known"
 	probeMapLosses       = "losses"
 	probeMapModes        = "modes"
@@ -274,6 +345,7 @@ const (
 	probeProgOnPreadDone = "on_pread_done"
 	probeProgOnRead      = "on_read"
 	probeProgOnReadDone  = "on_read_done"
+	probeProgOnSignal    = "on_signal"
 	probeVarFollowing    = "following"
 )
 
@@ -330,25 +402,32 @@ type probeProgramSpecs struct {
 	OnPreadDone *ebpf.ProgramSpec `ebpf:"on_pread_done"`
 	OnRead      *ebpf.ProgramSpec `ebpf:"on_read"`
 	OnReadDone  *ebpf.ProgramSpec `ebpf:"on_read_done"`
+	OnSignal    *ebpf.ProgramSpec `ebpf:"on_signal"`
 }
 
 // probeMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type probeMapSpecs struct {
-	Binaries  *ebpf.MapSpec `ebpf:"binaries"`
-	DataRing  *ebpf.MapSpec `ebpf:"data_ring"`
-	ExecRing  *ebpf.MapSpec `ebpf:"exec_ring"`
-	Followed  *ebpf.MapSpec `ebpf:"followed"`
-	Known     *ebpf.MapSpec `ebpf:"known"`
-	Losses    *ebpf.MapSpec `ebpf:"losses"`
-	Modes     *ebpf.MapSpec `ebpf:"modes"`
-	Readings  *ebpf.MapSpec `ebpf:"readings"`
-	Reads     *ebpf.MapSpec `ebpf:"reads"`
-	Scratches *ebpf.MapSpec `ebpf:"scratches"`
-	Sent      *ebpf.MapSpec `ebpf:"sent"`
-	Tails     *ebpf.MapSpec `ebpf:"tails"`
-	Tasks     *ebpf.MapSpec `ebpf:"tasks"`
+	Binaries     *ebpf.MapSpec `ebpf:"binaries"`
+	DataRing     *ebpf.MapSpec `ebpf:"data_ring"`
+	ExecRing     *ebpf.MapSpec `ebpf:"exec_ring"`
+	Followed     *ebpf.MapSpec `ebpf:"followed"`
+	HeldLast     *ebpf.MapSpec `ebpf:"held_last"`
+	HoldParents  *ebpf.MapSpec `ebpf:"hold_parents"`
+	HoldPolicies *ebpf.MapSpec `ebpf:"hold_policies"`
+	HoldSwitches *ebpf.MapSpec `ebpf:"hold_switches"`
+	HoldTargets  *ebpf.MapSpec `ebpf:"hold_targets"`
+	Holds        *ebpf.MapSpec `ebpf:"holds"`
+	Known        *ebpf.MapSpec `ebpf:"known"`
+	Losses       *ebpf.MapSpec `ebpf:"losses"`
+	Modes        *ebpf.MapSpec `ebpf:"modes"`
+	Readings     *ebpf.MapSpec `ebpf:"readings"`
+	Reads        *ebpf.MapSpec `ebpf:"reads"`
+	Scratches    *ebpf.MapSpec `ebpf:"scratches"`
+	Sent         *ebpf.MapSpec `ebpf:"sent"`
+	Tails        *ebpf.MapSpec `ebpf:"tails"`
+	Tasks        *ebpf.MapSpec `ebpf:"tasks"`
 }
 
 // probeVariableSpecs contains global variables before they are loaded into the kernel.
@@ -378,19 +457,25 @@ func (o *probeObjects) Close() error {
 //
 // It can be passed to loadProbeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type probeMaps struct {
-	Binaries  *ebpf.Map `ebpf:"binaries"`
-	DataRing  *ebpf.Map `ebpf:"data_ring"`
-	ExecRing  *ebpf.Map `ebpf:"exec_ring"`
-	Followed  *ebpf.Map `ebpf:"followed"`
-	Known     *ebpf.Map `ebpf:"known"`
-	Losses    *ebpf.Map `ebpf:"losses"`
-	Modes     *ebpf.Map `ebpf:"modes"`
-	Readings  *ebpf.Map `ebpf:"readings"`
-	Reads     *ebpf.Map `ebpf:"reads"`
-	Scratches *ebpf.Map `ebpf:"scratches"`
-	Sent      *ebpf.Map `ebpf:"sent"`
-	Tails     *ebpf.Map `ebpf:"tails"`
-	Tasks     *ebpf.Map `ebpf:"tasks"`
+	Binaries     *ebpf.Map `ebpf:"binaries"`
+	DataRing     *ebpf.Map `ebpf:"data_ring"`
+	ExecRing     *ebpf.Map `ebpf:"exec_ring"`
+	Followed     *ebpf.Map `ebpf:"followed"`
+	HeldLast     *ebpf.Map `ebpf:"held_last"`
+	HoldParents  *ebpf.Map `ebpf:"hold_parents"`
+	HoldPolicies *ebpf.Map `ebpf:"hold_policies"`
+	HoldSwitches *ebpf.Map `ebpf:"hold_switches"`
+	HoldTargets  *ebpf.Map `ebpf:"hold_targets"`
+	Holds        *ebpf.Map `ebpf:"holds"`
+	Known        *ebpf.Map `ebpf:"known"`
+	Losses       *ebpf.Map `ebpf:"losses"`
+	Modes        *ebpf.Map `ebpf:"modes"`
+	Readings     *ebpf.Map `ebpf:"readings"`
+	Reads        *ebpf.Map `ebpf:"reads"`
+	Scratches    *ebpf.Map `ebpf:"scratches"`
+	Sent         *ebpf.Map `ebpf:"sent"`
+	Tails        *ebpf.Map `ebpf:"tails"`
+	Tasks        *ebpf.Map `ebpf:"tasks"`
 }
 
 func (m *probeMaps) Close() error {
@@ -399,6 +484,12 @@ func (m *probeMaps) Close() error {
 		m.DataRing,
 		m.ExecRing,
 		m.Followed,
+		m.HeldLast,
+		m.HoldParents,
+		m.HoldPolicies,
+		m.HoldSwitches,
+		m.HoldTargets,
+		m.Holds,
 		m.Known,
 		m.Losses,
 		m.Modes,
@@ -433,6 +524,7 @@ type probePrograms struct {
 	OnPreadDone *ebpf.Program `ebpf:"on_pread_done"`
 	OnRead      *ebpf.Program `ebpf:"on_read"`
 	OnReadDone  *ebpf.Program `ebpf:"on_read_done"`
+	OnSignal    *ebpf.Program `ebpf:"on_signal"`
 }
 
 func (p *probePrograms) Close() error {
@@ -448,6 +540,7 @@ func (p *probePrograms) Close() error {
 		p.OnPreadDone,
 		p.OnRead,
 		p.OnReadDone,
+		p.OnSignal,
 	)
 }
 

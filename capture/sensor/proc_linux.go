@@ -369,8 +369,6 @@ func (t *tracker) ancestors(x *pieces) []capture.Process {
 	return x.parents
 }
 
-const nanosecondsPerTick = 1e9 / 100 // USER_HZ is 100 on both architectures
-
 // commandLine reads the arguments of a running process, if it is the one meant.
 func commandLine(key processKey) ([]string, error) {
 	dir := "/proc/" + strconv.FormatUint(uint64(key.pid), 10)
@@ -387,7 +385,7 @@ func commandLine(key processKey) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if start != key.start/nanosecondsPerTick {
+	if start != key.start/tick {
 		return nil, errOther
 	}
 	return splitStrings(line, false), nil
@@ -396,8 +394,11 @@ func commandLine(key processKey) ([]string, error) {
 // ended reports whether a process is certainly gone.
 func (l *looker) ended(pid int, start uint64) bool {
 	now, err := look(l, func() (uint64, error) { return startTicks(fmt.Sprintf("/proc/%d", pid)) })
-	return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) || err == nil && start != 0 && now != start/nanosecondsPerTick
+	return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) || err == nil && start != 0 && now != start/tick
 }
+
+// tick is a hundredth of a second: USER_HZ is 100 on both architectures.
+const tick = 1e9 / 100
 
 // startTicks reads when a process was started, in ticks since boot.
 func startTicks(dir string) (uint64, error) {
@@ -440,7 +441,7 @@ func (t *tracker) adopt(p *program) {
 			return
 		}
 		if start, err := startTicks(dir); err == nil {
-			x.start = start * nanosecondsPerTick
+			x.start = start * tick
 			x.process.Start = t.clock.wall(x.start)
 		}
 	} else {

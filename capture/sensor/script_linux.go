@@ -194,6 +194,7 @@ func (t *tracker) deliverMain(p *program, s capture.Script) {
 	s.Time = t.clock.wall(p.id.Exec)
 	s.Digest = capture.Sum(s.Text)
 	p.done, p.digest = true, s.Digest
+	s.Held = t.passHold(p)
 	if s.Lost != "" {
 		t.count(lostIncomplete)
 	}

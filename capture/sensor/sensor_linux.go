@@ -27,6 +27,7 @@ type Sensor struct {
 	follower *follower
 	exec     *ringbuf.Reader
 	data     *ringbuf.Reader
+	holder   *holder // nil when nothing is held
 
 	mu      sync.Mutex // guards tracker, which both rings feed
 	tracker *tracker
@@ -62,6 +63,12 @@ func Open(config Config) (*Sensor, error) {
 	s.tracker = newTracker(config, k, s.deliver, s.count)
 	s.tracker.seesOpens = k.opens
 	s.follower = &follower{kernel: k, clock: s.tracker.clock, roots: make(map[probeProgram]time.Time)}
+	if config.Hold == nil {
+		return s, nil
+	}
+	if err := s.startHolding(*config.Hold); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 
@@ -75,7 +82,7 @@ func (s *Sensor) Close() error {
 		s.final = s.kernel.losses()
 	}
 	s.stats.Unlock()
-	return errors.Join(s.follower.close(), s.exec.Close(), s.data.Close(), s.kernel.Close())
+	return errors.Join(s.stopHolding(), s.follower.close(), s.exec.Close(), s.data.Close(), s.kernel.Close())
 }
 
 // Stats returns what was delivered and what was lost so far.
@@ -109,6 +116,9 @@ const lastDrain = time.Second
 // is whole, and returns nil. While handle takes its time the rings fill up; what
 // no longer fits is counted.
 func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
+	if err := s.holder.turn(true); err != nil {
+		return err
+	}
 	var work sync.WaitGroup
 	errs := make(chan error, 3)
 	stop := make(chan struct{})
@@ -125,6 +135,7 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 	go func() {
 		<-ctx.Done()
 		close(stop)
+		_ = s.holder.turn(false) // Close does it again, and says why it failed
 		// The readers return when they have read what is there now.
 		s.stopAt.Store(time.Now().Add(lastDrain).UnixNano())
 		if err := errors.Join(s.exec.Flush(), s.data.Flush()); err != nil {

@@ -25,9 +25,15 @@ import (
 
 const python = "/usr/bin/python3"
 
+// patience is how long a test waits for what must come: long, because it may run
+// on a processor in software.
+const patience = time.Minute
+
 // recorder runs a sensor for one test and keeps what it delivers.
 type recorder struct {
 	sensor *sensor.Sensor
+
+	judge func(*sensor.Sensor, capture.Script) // called for each script first; may be nil
 
 	mu      sync.Mutex
 	scripts []capture.Script
@@ -41,13 +47,20 @@ type recorder struct {
 // none can run.
 func record(t *testing.T) *recorder {
 	t.Helper()
-	r := &recorder{arrived: make(chan struct{}, 1)}
-	r.start(t, sensor.Config{Executed: r.keepExecution, Acted: r.keepActivity}, r.keep)
+	return recordWith(t, sensor.Config{}, nil)
+}
+
+// recordWith has each script judged before it is kept; judge may be nil.
+func recordWith(t *testing.T, config sensor.Config, judge func(*sensor.Sensor, capture.Script)) *recorder {
+	t.Helper()
+	r := &recorder{judge: judge, arrived: make(chan struct{}, 1)}
+	config.Executed, config.Acted = r.keepExecution, r.keepActivity
+	r.start(t, config, r.keep)
 	return r
 }
 
-// recordWith starts a sensor that delivers to handle.
-func recordWith(t *testing.T, config sensor.Config, handle func(capture.Script)) *recorder {
+// recordTo starts a sensor that delivers to handle, and keeps nothing.
+func recordTo(t *testing.T, config sensor.Config, handle func(capture.Script)) *recorder {
 	t.Helper()
 	r := new(recorder)
 	r.start(t, config, handle)
@@ -95,6 +108,9 @@ func verifierLog(err error) string {
 }
 
 func (r *recorder) keep(s capture.Script) {
+	if r.judge != nil {
+		r.judge(r.sensor, s)
+	}
 	r.mu.Lock()
 	r.scripts = append(r.scripts, s)
 	r.mu.Unlock()
@@ -142,7 +158,7 @@ func (r *recorder) run(t *testing.T, n int, cmd *exec.Cmd) []capture.Script {
 // wait waits for n scripts of processes that have a variable in their environment.
 func (r *recorder) wait(t *testing.T, n int, tag string) []capture.Script {
 	t.Helper()
-	timeout := time.After(5 * time.Second)
+	timeout := time.After(patience)
 	for {
 		r.mu.Lock()
 		var mine []capture.Script

@@ -5,6 +5,7 @@ package sensor
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
 
 	"kingsnake/capture"
@@ -31,6 +32,21 @@ func (*Sensor) Stats() capture.Stats { return capture.Stats{} }
 
 // Close does nothing.
 func (*Sensor) Close() error { return nil }
+
+// Release reports false: nothing is held.
+func (*Sensor) Release(capture.Script) bool { return false }
+
+// Kill reports false: nothing is held.
+func (*Sensor) Kill(capture.Script) bool { return false }
+
+// Leave does nothing: nothing is held.
+func (*Sensor) Leave(capture.Script) {}
+
+// GuardFiles is how many files a guard is given.
+const GuardFiles = 4
+
+// Guard returns an error that wraps [ErrNotSupported].
+func Guard([]*os.File) error { return unsupported() }
 
 // Check says that this system is not supported.
 func Check() []Capability {

@@ -33,6 +33,8 @@ type tracker struct {
 	teacher  *teacher
 	looker   *looker
 	clock    clock
+	holder   *holder // nil when nothing is held
+	holding  holding // of the record being handled
 
 	programs *lru[probeProgram, *program]
 	gone     *lru[probeProgram, *program] // ended and delivered
@@ -84,6 +86,7 @@ type program struct {
 	gone    bool      // its own process has ended
 
 	done   bool           // its own script was delivered, or there is none
+	passed uint64         // since when it is held, by the record its script was delivered with
 	digest capture.Digest // of its script
 
 	readings map[readingKey]*reading
@@ -123,7 +126,12 @@ type reading struct {
 
 // handle deals with one record.
 func (t *tracker) handle(e *event) {
+	if e.Flags&probeRecordFlagFLAG_HELD != 0 {
+		t.beginHold(e)
+		defer t.endHold(e)
+	}
 	switch e.Kind {
+	case probeRecordKindRECORD_HELD:
 	case probeRecordKindRECORD_EXEC:
 		t.handleExec(e)
 	case probeRecordKindRECORD_PATH, probeRecordKindRECORD_DATA, probeRecordKindRECORD_EOF, probeRecordKindRECORD_HAVE:
@@ -237,7 +245,7 @@ func (t *tracker) handleRead(e *event) {
 	case r.text == nil || p.exec == nil:
 	case bytes.HasPrefix(r.text.bytes, []byte("\x7fELF")):
 		t.learnLibrary(p, r)
-	case r.text.whole() || r.text.end >= 0:
+	case r.text.whole() || r.text.end >= 0 || e.Flags&probeRecordFlagFLAG_HELD != 0:
 		t.consider(p, r)
 	}
 }

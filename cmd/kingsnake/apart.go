@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kingsnake/capture/rights"
+	"kingsnake/detect"
 	"kingsnake/detect/apart"
 )
 
@@ -28,7 +29,8 @@ func newApart(env Env) *apart.Pool {
 		// The file this process runs, even when another lies at its path now.
 		Command: []string{"/proc/self/exe", apartCommand},
 		Env:     []string{"GOMAXPROCS=1", "GOMEMLIMIT=96MiB", "GOTRACEBACK=single"},
-		Workers: runtime.NumCPU(),
+		// As many as there are goroutines that judge, so that none waits for another.
+		Workers: max(runtime.NumCPU(), 2) + detect.HeldWorkers,
 	})
 	if err != nil {
 		fmt.Fprintf(env.Stderr, "kingsnake: hostile scripts are taken apart in the sensor's own process: %v\n", err)

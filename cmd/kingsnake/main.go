@@ -82,6 +82,9 @@ func run(ctx context.Context, env Env, args []string) int {
 	if args[0] == apartCommand {
 		return exitCode(env, apartCommand, runApart(ctx, env))
 	}
+	if args[0] == guardCommand {
+		return exitCode(env, guardCommand, runGuard())
+	}
 	for _, c := range commands() {
 		if c.name == args[0] {
 			return exitCode(env, c.name, c.run(ctx, env, args[1:]))

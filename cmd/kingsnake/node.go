@@ -36,8 +36,9 @@ type nodeConfig struct {
 	args    bool    // report arguments
 	env     bool    // report the environment
 	known   knownConfig
-	warmUp  time.Duration       // how long the shells that Python starts are learned; 0: that is no finding
-	habits  string              // file they are kept in; "": in memory
+	warmUp  time.Duration // how long the shells that Python starts are learned; 0: that is no finding
+	habits  string        // file they are kept in; "": in memory
+	hold    holdConfig
 	observe func(detect.Result) // every judged script; may be nil
 }
 
@@ -81,11 +82,13 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 	if err != nil {
 		return nil, err
 	}
+	hold := cfg.hold.sensor()
 	n := &node{cfg: cfg, models: m, started: env.Now(), now: env.Now}
 	// The sensor tells of executions only while the pipeline runs it.
 	n.sensor, err = sensor.Open(sensor.Config{
 		Executed: func(x capture.Execution) { n.pipeline.Executed(x) },
 		Acted:    func(a capture.Activity) { n.pipeline.Acted(a) },
+		Hold:     hold,
 	})
 	if err != nil {
 		return nil, err
@@ -96,6 +99,9 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 		Source: n.sensor, Follower: n.sensor, Resolver: n.resolver, Judge: js.whole, Cut: js.cut, Sink: sink, Binary: binaries.Describe,
 		Observe: n.observe, SkipHost: !cfg.host, Workers: runtime.NumCPU(), Sensor: cfg.name,
 		Log: slog.New(slog.NewTextHandler(env.Stderr, nil)),
+	}
+	if hold != nil {
+		n.pipeline.Holder, n.pipeline.Hold = n.sensor, cfg.hold.rules
 	}
 	n.pipeline.Habits = openHabits(cfg, n.pipeline.Log)
 	if n.pipeline.Share, n.pipeline.CPU = cfg.share, n.cpu; cfg.share <= 0 {
@@ -213,10 +219,11 @@ func (n *node) sensors(context.Context) ([]finding.Sensor, error) {
 
 // watching says in plain words what this node watches.
 func (n *node) watching() string {
+	where := "in this machine's containers"
 	if n.cfg.host {
-		return "every Python script on this machine, in containers and outside them: files, -c, standard input, and modules imported from writable paths"
+		where = "on this machine, in containers and outside them"
 	}
-	return "every Python script in this machine's containers: files, -c, standard input, and modules imported from writable paths"
+	return "every Python script " + where + ": files, -c, standard input, and modules imported from writable paths" + n.cfg.hold.words()
 }
 
 // degraded says in plain words what this node cannot do, or "".

@@ -30,6 +30,7 @@ type sensorConfig struct {
 
 func (c *sensorConfig) flags(fs *flag.FlagSet, env Env) {
 	c.node.flags(fs)
+	c.node.hold.flags(fs)
 	c.model.flags(fs)
 	fs.StringVar(&c.data, "data", defaultData(env), "`folder` for what it learned, and for the models it used when --model or --shadow-model is given")
 	fs.StringVar(&c.server, "server", "", "`URL` of the server, for example https://kingsnake.example.com")
@@ -46,6 +47,9 @@ func runSensor(ctx context.Context, env Env, args []string) error {
 	var cfg sensorConfig
 	cfg.flags(fs, env)
 	if err := parseFlags(fs, args); err != nil {
+		return err
+	}
+	if err := cfg.node.hold.check(cfg.node.host); err != nil {
 		return err
 	}
 	limitMemory(env)

@@ -20,9 +20,13 @@ func runUp(ctx context.Context, env Env, args []string) error {
 	var hc hubConfig
 	var mc modelConfig
 	nc.flags(fs)
+	nc.hold.flags(fs)
 	hc.flags(fs, env)
 	mc.flags(fs)
 	if err := parseFlags(fs, args); err != nil {
+		return err
+	}
+	if err := nc.hold.check(nc.host); err != nil {
 		return err
 	}
 	hc.scc.Cluster = nc.cluster

@@ -191,6 +191,7 @@ struct nsproxy {
 
 struct kernfs_node {
 	const char *name;
+	__u64 id;
 };
 
 struct cgroup;
@@ -210,8 +211,18 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
+enum pid_type {
+	PIDTYPE_PGID = 2,
+	PIDTYPE_SID = 3,
+	PIDTYPE_MAX = 4,
+};
+
+struct tty_struct;
+
 struct signal_struct {
 	atomic_t live;
+	struct pid *pids[PIDTYPE_MAX];
+	struct tty_struct *tty;
 };
 
 struct task_struct {
@@ -241,7 +252,7 @@ enum cgroup_subsys_id {
 /* Contexts: these layouts are part of the kernel's interface to programs. */
 
 struct bpf_raw_tracepoint_args {
-	__u64 args[3];
+	__u64 args[5];
 };
 
 struct syscall_enter {

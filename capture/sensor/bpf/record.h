@@ -57,6 +57,7 @@ enum record_kind {
 	RECORD_FORK,    /* offset is the child's number */
 	RECORD_CONNECT, /* the address given to connect */
 	RECORD_WRITE,   /* path of a file opened for writing */
+	RECORD_HELD,    /* what the process is held for has been sent */
 };
 
 enum record_flag {
@@ -67,7 +68,8 @@ enum record_flag {
 	FLAG_WRITERS = 16,   /* the file is open for writing somewhere */
 	FLAG_TRUNCATED = 32, /* bytes behind this record were left out: too many */
 	FLAG_V2 = 64,        /* a cgroup path of the unified hierarchy */
-	FLAG_SOUGHT = 128,   /* its compiled form was looked for: an import does that */
+	FLAG_SOUGHT = 256,   /* its compiled form was looked for: an import does that */
+	FLAG_HELD = 128,     /* the process is held, since the time of this record */
 };
 
 /* Why something was lost; the index into the map losses. */
@@ -82,6 +84,10 @@ enum loss {
 	LOSS_LONG,      /* data ring nearly full: what is left is for short scripts */
 	LOSS_UNSEEN,    /* of a whole process nothing fitted the rings */
 	LOSS_FOLLOW,    /* a followed program did too much, or has too many processes */
+	LOSS_HOLDS,     /* not held: too many are */
+	LOSS_SIGNAL,    /* not held: the signal could not be sent */
+	LOSS_UNHEARD,   /* let go at once: a ring was full */
+	LOSS_JOBS,      /* not held: it runs at a terminal, or as a shell's job */
 	LOSS_MAX,
 };
 
@@ -193,6 +199,69 @@ struct exec_record {
 	struct ends ends;       /* of the standard input's socket */
 	enum sign signs;
 	__u32 pad;
+};
+
+/* Whether the programs of a cgroup are held until they are judged. */
+enum hold_policy {
+	HOLD_ASK, /* nobody has said: they are, and user space is to say */
+	HOLD_KEEP,
+	HOLD_LEAVE,
+};
+
+struct hold_switch {
+	__u32 on;
+	__u32 strangers; /* hold in containers that nothing is known of */
+	__u32 host;      /* hold outside of containers too */
+	__u32 jobs;      /* hold what runs at terminals too */
+};
+
+/* One hold of one process. since is the time of its record. */
+struct hold_key {
+	__u64 since;
+	__u32 tgid;
+	__u32 pad;
+};
+
+struct hold {
+	__u64 start; /* of the process, nanoseconds since boot */
+	__u64 cgroup;
+	__u32 stopped;   /* somebody else stopped it as well: it is theirs to let go */
+	__u32 continued; /* somebody let it go on */
+};
+
+/*
+ * The parent of a process that is held. Some that wait for a child stop
+ * themselves when it stops (su, runuser, nsenter, sudo), and nobody would have
+ * them go on.
+ */
+struct hold_parent {
+	__u64 start;
+	struct hold_key child;
+	__u32 stopped; /* it sent itself a signal that stops it */
+	__u32 pad;
+};
+
+/*
+ * Which file is a program's own script: one with this number, or whose name
+ * begins like one of the names. The second half is the kernel's own.
+ */
+#define TARGET_NAME 4 /* words of 8 bytes */
+#define TARGET_NAMES 2
+
+struct hold_name {
+	__u64 text[TARGET_NAME];
+	__u64 mask[TARGET_NAME]; /* of the bytes that count; none: no name */
+};
+
+struct hold_target {
+	__u64 ino; /* 0: not known */
+	__u32 fd;  /* one more than the descriptor it is read from; 0: any */
+	__u32 pad;
+	struct hold_name names[TARGET_NAMES];
+	__u64 seen;  /* the file that was last read of those */
+	__s64 ctime; /* of it when it was held for */
+	__u64 head;  /* it was read from its beginning to here, */
+	__u64 tail;  /* and from here to its end */
 };
 
 #endif

@@ -93,6 +93,8 @@ struct scratch {
 	__u64 from; /* of a copy: address, what is left, offset */
 	__u64 left;
 	__u64 offset;
+	__u64 held; /* since when the current process is held, 0: it is not */
+	__u64 name[TARGET_NAME];
 	struct tail no_tail; /* never written: zeros to begin a tail with */
 };
 
@@ -549,31 +551,41 @@ static __always_inline void send_exec_path(struct scratch *s, enum record_kind k
 	send_piece(append_path((__u64)dentry, (__u64)mnt, 0));
 }
 
-static __always_inline void send_cgroup(struct scratch *s, const struct program *p,
-                                        struct task_struct *task)
+/*
+ * The cgroup that tells where a process runs: that of the unified hierarchy or,
+ * on a machine that does not use it for that, the one of a controller.
+ */
+static __always_inline struct cgroup *cgroup_of(struct task_struct *task, int *v2)
 {
 	struct css_set *set = BPF_CORE_READ(task, cgroups);
 	struct cgroup *cg = BPF_CORE_READ(set, dfl_cgrp);
 	struct cgroup_subsys_state *css;
 	__u32 id;
 
-	start_record(&s->rec, RECORD_CGROUP, p, p->tgid);
-	if (cg && BPF_CORE_READ(cg, self.parent)) {
-		s->rec.flags = FLAG_V2;
-		send_piece(append_cgroup((__u64)cg));
-		return;
-	}
-	/* Not in the unified hierarchy: a hybrid machine. */
+	*v2 = cg && BPF_CORE_READ(cg, self.parent);
+	if (*v2)
+		return cg;
 	if (bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
 		id = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
 	else if (bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
 		id = bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id);
 	else
-		return;
+		return 0;
 	bpf_probe_read_kernel(&css, sizeof(css),
 	                      (void *)__builtin_preserve_access_index(&set->subsys) +
 	                          id * sizeof(css));
-	cg = css ? BPF_CORE_READ(css, cgroup) : 0;
+	return css ? BPF_CORE_READ(css, cgroup) : 0;
+}
+
+static __always_inline void send_cgroup(struct scratch *s, const struct program *p,
+                                        struct task_struct *task)
+{
+	int v2;
+	struct cgroup *cg = cgroup_of(task, &v2);
+
+	start_record(&s->rec, RECORD_CGROUP, p, p->tgid);
+	if (v2)
+		s->rec.flags = FLAG_V2;
 	if (cg)
 		send_piece(append_cgroup((__u64)cg));
 }
@@ -647,6 +659,8 @@ static __always_inline void fill_fds(struct exec_record *e)
 	}
 }
 
+#include "hold.h"
+
 static __always_inline void send_exec(struct scratch *s, const struct program *p,
                                       struct task_struct *task, struct file *exe,
                                       const struct file_key *key, enum binary_class binary,
@@ -700,16 +714,22 @@ static __always_inline void send_exec(struct scratch *s, const struct program *p
 	fill_fds(e);
 	fill_companion(e, exe, starter);
 	e->root = s->root;
+	s->held = 0;
+	if ((binary == BINARY_PYTHON || binary == BINARY_UNKNOWN) && held_at_exec(task) &&
+	    stop_here(p->exec))
+		e->head.flags = FLAG_HELD;
 	/* The pieces woke nobody, so a plain output would not either: it only
 	 * does when the reader has read everything before. */
 	if (bpf_ringbuf_output(&exec_ring, e, sizeof(*e), BPF_RB_FORCE_WAKEUP)) {
 		count_loss(LOSS_EXEC_RING);
-		return;
+		go_on_here();
+	} else {
+		count_sent(0);
+		mark = bpf_map_lookup_elem(&tasks, &tgid);
+		if (mark)
+			mark->told = 1;
 	}
-	count_sent(0);
-	mark = bpf_map_lookup_elem(&tasks, &tgid);
-	if (mark)
-		mark->told = 1;
+	s->held = 0;
 }
 
 /*
@@ -986,6 +1006,7 @@ static __always_inline int leave_read(__s64 ret)
 		s->rec.flags |= FLAG_STREAM;
 		offset = r->bytes;
 	}
+	held_at_read(s, t, file, state, p.buf, offset, ret);
 	if (state != FILE_NEW && r->mentioned)
 		return 0;
 	if (first) {
@@ -1041,11 +1062,15 @@ int on_pread(struct syscall_enter *ctx)
 SEC("tracepoint/syscalls/sys_exit_read")
 int on_read_done(struct syscall_exit *ctx)
 {
-	return leave_read(ctx->ret);
+	leave_read(ctx->ret);
+	end_hold();
+	return 0;
 }
 
 SEC("tracepoint/syscalls/sys_exit_pread64")
 int on_pread_done(struct syscall_exit *ctx)
 {
-	return leave_read(ctx->ret);
+	leave_read(ctx->ret);
+	end_hold();
+	return 0;
 }
