@@ -313,7 +313,7 @@ func (t *tracker) finish(p *program, reason string) {
 			from = r.text.start()
 		}
 		t.deliverReading(p, r, from, reason)
-	} else if r := firstCandidate(p); r != nil && p.lost == 0 {
+	} else if r := firstCandidate(p); r != nil && p.lost == 0 && p.exec.lost == "" {
 		// The script's path led elsewhere when it was looked at.
 		t.deliverEarlyAs(p, r)
 	} else if lost := t.reason(p, nil, p.exec.lost); lost != "" {

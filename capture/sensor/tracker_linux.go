@@ -435,6 +435,9 @@ func (t *tracker) sweep(now time.Time) {
 			if t.looker.ended(p.exec.process.PID, p.exec.start) {
 				// That it ended did not fit the ring.
 				p.gone = true
+				if p.exec.lost == "" {
+					p.exec.lost = lostExit // And who knows what else.
+				}
 				t.finish(p, lostExit)
 				t.retire(p)
 			}
