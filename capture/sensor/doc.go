@@ -99,6 +99,11 @@ type Config struct {
 	// or kept because they are read again and again. Zero means 64 MiB.
 	Memory int
 
+	// ExecRing and DataRing are the sizes, in bytes, of the kernel's rings of
+	// executions and of what is read. They are rounded up to a power of two. Zero
+	// means 4 MiB and 8 MiB.
+	ExecRing, DataRing int
+
 	// Executed is called for each execution that is worth telling; nil: nobody
 	// is told. It must not block: what waits in the kernel is lost.
 	Executed func(capture.Execution)
