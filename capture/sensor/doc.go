@@ -35,6 +35,15 @@
 // least two seconds old, when nobody has the file open for writing, and on
 // overlays only when the file is older than the container.
 //
+// # What is told beside scripts
+//
+// Executions with something odd about them are told to Config.Executed: of a
+// binary in memory alone or in an overlay's upper layer, of a shell or an
+// interpreter whose standard input is a connection, and of a shell that a Python
+// started. [Sensor.Follow] follows a process for a minute and tells Config.Acted
+// what it and those that come of it do. What that costs, and what it cannot see,
+// is in docs/adr/0017-companions.md.
+//
 // # What it may lose
 //
 // Everything that is dropped or cut is counted by reason ([Sensor.Stats]), and

@@ -144,6 +144,11 @@ func attachSyscall(event string, program *ebpf.Program) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	return attachEvent(event, id, program)
+}
+
+// attachEvent attaches a program to the tracepoint that has that number.
+func attachEvent(event string, id uint64, program *ebpf.Program) (*os.File, error) {
 	attr := unix.PerfEventAttr{
 		Type:        unix.PERF_TYPE_TRACEPOINT,
 		Config:      id,

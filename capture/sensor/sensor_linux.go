@@ -62,7 +62,9 @@ func Open(config Config) (*Sensor, error) {
 	}
 	s.tracker = newTracker(config, k, s.deliver, s.count)
 	s.tracker.seesOpens = k.opens
-	s.follower = &follower{kernel: k, clock: s.tracker.clock, roots: make(map[probeProgram]time.Time)}
+	if s.follower, err = newFollower(k, s.tracker.clock); err != nil {
+		return nil, errors.Join(err, s.data.Close(), s.exec.Close(), k.Close())
+	}
 	if config.Hold == nil {
 		return s, nil
 	}
