@@ -47,6 +47,7 @@ var rules = []rule{
 
 	// The sensor half.
 	{pattern: "capture/binary", may: []string{"capture"}, never: all(ebpf, kube, sql, network, running), why: "describes a file, and nothing more"},
+	{pattern: "capture/sensor/generate", may: []string{"capture"}, never: all(ebpf, kube, sql, network), why: "runs Python in every way for tests, and knows nothing of how it is captured"},
 	{pattern: "capture/...", may: []string{"capture/..."}, never: all(kube, sql, network), shuns: running, why: "capture knows nothing of containers, and is the only user of the eBPF library"},
 	{pattern: "workload/cgroup", may: []string{"workload"}, never: all(ebpf, kube, sql, network, running), why: "a pure reading of a path"},
 	{pattern: "workload/...", may: []string{"capture", "workload/..."}, never: all(ebpf, kube, sql, running), why: "asks the container runtime, never a shell"},

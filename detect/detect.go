@@ -16,6 +16,7 @@ package detect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -225,7 +226,12 @@ func (p *Pipeline) normalize(s capture.Script) normalize.Text {
 	if err == nil {
 		return text
 	}
-	p.counts.lose("not normalized")
+	why := "not normalized"
+	var of interface{ Counted() string }
+	if errors.As(err, &of) {
+		why += ": " + of.Counted()
+	}
+	p.counts.lose(why)
 	p.Log.Error("judge a script by its plain text alone", "sha256", s.Digest.String(), "error", err)
 	return normalize.Plain(s.Text, "the script was not taken apart: "+err.Error())
 }

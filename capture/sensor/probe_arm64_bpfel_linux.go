@@ -46,6 +46,7 @@ type probeExecRecord struct {
 	PidNs   uint32
 	MntNs   uint32
 	Comm    [16]int8
+	Fds     [8]probeOpenFile
 	Starter probeProgram
 	Root    probeProgram
 	Ends    probeEnds
@@ -144,13 +145,22 @@ const (
 	probeLossLOSS_TASKS     probeLoss = 4
 	probeLossLOSS_READS     probeLoss = 5
 	probeLossLOSS_UNKNOWN   probeLoss = 6
-	probeLossLOSS_FOLLOW    probeLoss = 7
-	probeLossLOSS_HOLDS     probeLoss = 8
-	probeLossLOSS_SIGNAL    probeLoss = 9
-	probeLossLOSS_UNHEARD   probeLoss = 10
-	probeLossLOSS_JOBS      probeLoss = 11
-	probeLossLOSS_MAX       probeLoss = 12
+	probeLossLOSS_LONG      probeLoss = 7
+	probeLossLOSS_UNSEEN    probeLoss = 8
+	probeLossLOSS_FOLLOW    probeLoss = 9
+	probeLossLOSS_HOLDS     probeLoss = 10
+	probeLossLOSS_SIGNAL    probeLoss = 11
+	probeLossLOSS_UNHEARD   probeLoss = 12
+	probeLossLOSS_JOBS      probeLoss = 13
+	probeLossLOSS_MAX       probeLoss = 14
 )
+
+type probeOpenFile struct {
+	_    structs.HostLayout
+	Ino  uint64
+	Mode uint32
+	Pad  uint32
+}
 
 type probeParent struct {
 	_     structs.HostLayout
@@ -228,6 +238,7 @@ const (
 	probeRecordFlagFLAG_WRITERS   probeRecordFlag = 16
 	probeRecordFlagFLAG_TRUNCATED probeRecordFlag = 32
 	probeRecordFlagFLAG_V2        probeRecordFlag = 64
+	probeRecordFlagFLAG_SOUGHT    probeRecordFlag = 256
 	probeRecordFlagFLAG_HELD      probeRecordFlag = 128
 )
 
@@ -284,17 +295,20 @@ type probeTail struct {
 	Rec   probeRecord
 	Len   uint32
 	Pad   uint32
-	Data  [512]uint8
+	Data  [1024]uint8
 	Spill [64]uint8
 }
 
 type probeTask struct {
-	_       structs.HostLayout
-	Program probeProgram
-	Lost    uint32
-	Sent    uint16
-	Unknown uint16
-	Bytes   uint64
+	_        structs.HostLayout
+	Program  probeProgram
+	Lost     uint32
+	Sent     uint8
+	Told     uint8
+	Unknown  uint16
+	Bytes    uint64
+	Compiled uint32
+	Source   uint32
 }
 
 // Names of all BPF objects in the ELF.
@@ -317,13 +331,16 @@ const (
 	probeMapReadings     = "readings"
 	probeMapReads        = "reads"
 	probeMapScratches    = "scratches"
+	probeMapSent         = "sent"
 	probeMapTails        = "tails"
 	probeMapTasks        = "tasks"
 	probeProgOnConnect   = "on_connect"
 	probeProgOnExec      = "on_exec"
 	probeProgOnExit      = "on_exit"
 	probeProgOnFork      = "on_fork"
+	probeProgOnOpen      = "on_open"
 	probeProgOnOpenDone  = "on_open_done"
+	probeProgOnOpenat    = "on_openat"
 	probeProgOnPread     = "on_pread"
 	probeProgOnPreadDone = "on_pread_done"
 	probeProgOnRead      = "on_read"
@@ -378,7 +395,9 @@ type probeProgramSpecs struct {
 	OnExec      *ebpf.ProgramSpec `ebpf:"on_exec"`
 	OnExit      *ebpf.ProgramSpec `ebpf:"on_exit"`
 	OnFork      *ebpf.ProgramSpec `ebpf:"on_fork"`
+	OnOpen      *ebpf.ProgramSpec `ebpf:"on_open"`
 	OnOpenDone  *ebpf.ProgramSpec `ebpf:"on_open_done"`
+	OnOpenat    *ebpf.ProgramSpec `ebpf:"on_openat"`
 	OnPread     *ebpf.ProgramSpec `ebpf:"on_pread"`
 	OnPreadDone *ebpf.ProgramSpec `ebpf:"on_pread_done"`
 	OnRead      *ebpf.ProgramSpec `ebpf:"on_read"`
@@ -406,6 +425,7 @@ type probeMapSpecs struct {
 	Readings     *ebpf.MapSpec `ebpf:"readings"`
 	Reads        *ebpf.MapSpec `ebpf:"reads"`
 	Scratches    *ebpf.MapSpec `ebpf:"scratches"`
+	Sent         *ebpf.MapSpec `ebpf:"sent"`
 	Tails        *ebpf.MapSpec `ebpf:"tails"`
 	Tasks        *ebpf.MapSpec `ebpf:"tasks"`
 }
@@ -453,6 +473,7 @@ type probeMaps struct {
 	Readings     *ebpf.Map `ebpf:"readings"`
 	Reads        *ebpf.Map `ebpf:"reads"`
 	Scratches    *ebpf.Map `ebpf:"scratches"`
+	Sent         *ebpf.Map `ebpf:"sent"`
 	Tails        *ebpf.Map `ebpf:"tails"`
 	Tasks        *ebpf.Map `ebpf:"tasks"`
 }
@@ -475,6 +496,7 @@ func (m *probeMaps) Close() error {
 		m.Readings,
 		m.Reads,
 		m.Scratches,
+		m.Sent,
 		m.Tails,
 		m.Tasks,
 	)
@@ -495,7 +517,9 @@ type probePrograms struct {
 	OnExec      *ebpf.Program `ebpf:"on_exec"`
 	OnExit      *ebpf.Program `ebpf:"on_exit"`
 	OnFork      *ebpf.Program `ebpf:"on_fork"`
+	OnOpen      *ebpf.Program `ebpf:"on_open"`
 	OnOpenDone  *ebpf.Program `ebpf:"on_open_done"`
+	OnOpenat    *ebpf.Program `ebpf:"on_openat"`
 	OnPread     *ebpf.Program `ebpf:"on_pread"`
 	OnPreadDone *ebpf.Program `ebpf:"on_pread_done"`
 	OnRead      *ebpf.Program `ebpf:"on_read"`
@@ -509,7 +533,9 @@ func (p *probePrograms) Close() error {
 		p.OnExec,
 		p.OnExit,
 		p.OnFork,
+		p.OnOpen,
 		p.OnOpenDone,
+		p.OnOpenat,
 		p.OnPread,
 		p.OnPreadDone,
 		p.OnRead,

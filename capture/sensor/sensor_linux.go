@@ -33,6 +33,8 @@ type Sensor struct {
 	tracker *tracker
 	out     chan capture.Script
 
+	received [2]atomic.Uint64 // records of the exec ring and of the data ring
+
 	stopAt atomic.Int64 // when to stop draining, Unix nanoseconds; 0 while running
 
 	stats sync.Mutex // guards what follows
@@ -45,7 +47,7 @@ type Sensor struct {
 // as long as Run is called before the rings are full. The error wraps
 // [ErrNotSupported] when this machine or these rights do not allow it.
 func Open(config Config) (*Sensor, error) {
-	k, err := openKernel()
+	k, err := openKernel(config)
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -59,7 +61,10 @@ func Open(config Config) (*Sensor, error) {
 		return nil, errors.Join(fmt.Errorf("open data ring: %w", err), s.exec.Close(), k.Close())
 	}
 	s.tracker = newTracker(config, k, s.deliver, s.count)
-	s.follower = &follower{kernel: k, clock: s.tracker.clock, roots: make(map[probeProgram]time.Time)}
+	s.tracker.seesOpens = k.opens
+	if s.follower, err = newFollower(k, s.tracker.clock); err != nil {
+		return nil, errors.Join(err, s.data.Close(), s.exec.Close(), k.Close())
+	}
 	if config.Hold == nil {
 		return s, nil
 	}
@@ -119,8 +124,8 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 	var work sync.WaitGroup
 	errs := make(chan error, 3)
 	stop := make(chan struct{})
-	work.Go(func() { errs <- s.read(s.exec, stop) })
-	work.Go(func() { errs <- s.read(s.data, stop) })
+	work.Go(func() { errs <- s.read(s.exec, &s.received[0], stop) })
+	work.Go(func() { errs <- s.read(s.data, &s.received[1], stop) })
 	work.Go(func() { s.sweep(stop) })
 	go func() {
 		work.Wait()
@@ -154,12 +159,17 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 // and before ordinary programs that fill the rings.
 const readerNice = -10
 
-// read feeds one ring's records to the tracker until the ring is flushed.
-func (s *Sensor) read(ring *ringbuf.Reader, stop <-chan struct{}) error {
-	// The thread is never unlocked: it ends with the goroutine, and its priority
-	// with it. Without CAP_SYS_NICE it stays an ordinary one.
+// goFirst gives the calling goroutine a thread of its own that goes before
+// others. The thread is never unlocked: it ends with the goroutine, and its
+// priority with it. Without CAP_SYS_NICE it stays an ordinary one.
+func goFirst() {
 	runtime.LockOSThread()
 	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), readerNice)
+}
+
+// read feeds one ring's records to the tracker until the ring is flushed.
+func (s *Sensor) read(ring *ringbuf.Reader, received *atomic.Uint64, stop <-chan struct{}) error {
+	goFirst()
 	var record ringbuf.Record
 	var e event
 	for {
@@ -178,11 +188,19 @@ func (s *Sensor) read(ring *ringbuf.Reader, stop <-chan struct{}) error {
 		if stop := s.stopAt.Load(); stop != 0 && time.Now().UnixNano() > stop {
 			return nil
 		}
+		received.Add(1)
 		if e.decode(record.RawSample) != nil {
 			s.count(lostMalformed)
 			continue
 		}
 		s.mu.Lock()
+		if e.Kind == probeRecordKindRECORD_EXEC {
+			if look := s.tracker.ask(&e); look != nil {
+				s.mu.Unlock()
+				look()
+				s.mu.Lock()
+			}
+		}
 		s.tracker.handle(&e)
 		s.mu.Unlock()
 	}

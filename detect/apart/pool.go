@@ -40,6 +40,9 @@ type Error struct {
 	Detail string // what the process said last, for the log; hostile
 }
 
+// Counted is what e is counted by: its Reason.
+func (e *Error) Counted() string { return e.Reason }
+
 func (e *Error) Error() string {
 	return fmt.Sprintf("the normalizer failed (%s): %s", e.Reason, e.Detail)
 }
