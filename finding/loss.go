@@ -97,6 +97,13 @@ func (l Losses) Missed() Losses {
 	return out
 }
 
+// Of returns the losses of one stage.
+func (l Losses) Of(stage Stage) Losses {
+	out := maps.Clone(l)
+	maps.DeleteFunc(out, func(why Loss, _ uint64) bool { return why.Stage != stage })
+	return out
+}
+
 // Sorted returns the losses that are not zero, the largest first.
 func (l Losses) Sorted() []Loss {
 	var out []Loss

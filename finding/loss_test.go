@@ -67,8 +67,9 @@ func TestLossesAddUp(t *testing.T) {
 		t.Errorf("sorted (-want +got):\n%s", d)
 	}
 	l.Add(finding.StageCapture, map[string]uint64{"hold: no verdict in time": 2})
-	if got := l[finding.Loss{Stage: finding.StageHold, Reason: "no verdict in time"}]; got != 2 {
-		t.Errorf("%d were let go without a verdict, want 2", got)
+	late := finding.Losses{{Stage: finding.StageHold, Reason: "no verdict in time"}: 2}
+	if d := cmp.Diff(late, l.Of(finding.StageHold)); d != "" {
+		t.Errorf("of a hold (-want +got):\n%s", d)
 	}
 	if got := l.Missed().Total(); got != 5 {
 		t.Errorf("missed %d, want 5", got)
