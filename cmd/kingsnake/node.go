@@ -210,7 +210,6 @@ func (n *node) Status() finding.SensorStatus {
 		Name: n.cfg.name, Version: version(), Started: n.started, Time: now, Uptime: now.Sub(n.started),
 		Model: m.Current.Hash, ModelFrom: fromWords(m.Current), ModelProblem: m.Problem, Shadow: shadowWords(m),
 		Watching: n.watching(), Degraded: n.degraded(), Seen: stats.Seen, Scripts: judged, Findings: found, Lost: finding.Losses{},
-		Unresolved: n.resolver.Misses(),
 	}
 	st.Lost.Add(finding.StageCapture, stats.Lost)
 	st.Lost.Add(finding.StageDetect, dropped)
