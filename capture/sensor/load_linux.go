@@ -19,6 +19,7 @@ import (
 type kernel struct {
 	objects probeObjects
 	links   []interface{ Close() error }
+	multi   bool // the programs for compiled texts can be attached many at once
 }
 
 // openKernel loads the programs and attaches them, the data programs first,
@@ -37,6 +38,9 @@ func openKernel() (*kernel, error) {
 	}
 	spec.Maps[probeMapScratches].MaxEntries = uint32(cpus)
 	k := new(kernel)
+	if k.multi, err = prepareCompiled(spec); err != nil {
+		return nil, fmt.Errorf("prepare programs: %w", err)
+	}
 	if err := spec.LoadAndAssign(&k.objects, nil); err != nil {
 		return nil, fmt.Errorf("load programs: %w", err)
 	}

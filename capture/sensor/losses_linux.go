@@ -15,6 +15,11 @@ const (
 	lostArchive    = "archive read in part"
 	lostPieces     = "too many pieces"
 	lostIncomplete = "incomplete script"
+
+	lostAttach        = "compiled: interpreter not attached to"
+	lostHooks         = "compiled: too many interpreters"
+	lostCompiledEarly = "compiled: text in part"
+	lostCompiledMany  = "compiled: too many texts"
 )
 
 // lossNames names what the kernel half counts.
@@ -26,6 +31,10 @@ var lossNames = [probeLossLOSS_MAX]string{
 	probeLossLOSS_TASKS:     "too many processes",
 	probeLossLOSS_READS:     "too many reads at once",
 	probeLossLOSS_UNKNOWN:   "binary looked at too late",
+
+	probeLossLOSS_COMPILED_RING:   "compiled: ring full",
+	probeLossLOSS_COMPILED_BUDGET: "compiled: too much in a second",
+	probeLossLOSS_COMPILED_FAULT:  "compiled: memory unreadable",
 }
 
 // lossReason names the first of the losses in a record's bits.

@@ -21,6 +21,33 @@ const (
 	probeBinaryClassBINARY_OTHER   probeBinaryClass = 2
 )
 
+type probeCompiled struct {
+	_       structs.HostLayout
+	Program probeProgram
+	Time    uint64
+	Offset  uint64
+	Tgid    uint32
+	Tid     uint32
+	Len     uint32
+	Flags   probeCompiledFlag
+}
+
+type probeCompiledFlag uint32
+
+const (
+	probeCompiledFlagCOMPILED_LAST    probeCompiledFlag = 1
+	probeCompiledFlagCOMPILED_CUT     probeCompiledFlag = 2
+	probeCompiledFlagCOMPILED_MARSHAL probeCompiledFlag = 4
+	probeCompiledFlagCOMPILED_RUNNING probeCompiledFlag = 8
+)
+
+type probeCompiledKey struct {
+	_       structs.HostLayout
+	Program probeProgram
+	Hash    uint64
+	Len     uint64
+}
+
 type probeExecRecord struct {
 	_       structs.HostLayout
 	Head    probeRecord
@@ -57,14 +84,17 @@ const (
 type probeLoss uint32
 
 const (
-	probeLossLOSS_EXEC_RING probeLoss = 0
-	probeLossLOSS_DATA_RING probeLoss = 1
-	probeLossLOSS_FAULT     probeLoss = 2
-	probeLossLOSS_BUDGET    probeLoss = 3
-	probeLossLOSS_TASKS     probeLoss = 4
-	probeLossLOSS_READS     probeLoss = 5
-	probeLossLOSS_UNKNOWN   probeLoss = 6
-	probeLossLOSS_MAX       probeLoss = 7
+	probeLossLOSS_EXEC_RING       probeLoss = 0
+	probeLossLOSS_DATA_RING       probeLoss = 1
+	probeLossLOSS_FAULT           probeLoss = 2
+	probeLossLOSS_BUDGET          probeLoss = 3
+	probeLossLOSS_TASKS           probeLoss = 4
+	probeLossLOSS_READS           probeLoss = 5
+	probeLossLOSS_UNKNOWN         probeLoss = 6
+	probeLossLOSS_COMPILED_RING   probeLoss = 7
+	probeLossLOSS_COMPILED_BUDGET probeLoss = 8
+	probeLossLOSS_COMPILED_FAULT  probeLoss = 9
+	probeLossLOSS_MAX             probeLoss = 10
 )
 
 type probeParent struct {
@@ -178,6 +208,14 @@ type probeScratch struct {
 	NoTail probeTail
 }
 
+type probeSpent struct {
+	_      structs.HostLayout
+	Second uint64
+	Bytes  uint64
+	Texts  uint32
+	Pad    uint32
+}
+
 type probeTail struct {
 	_     structs.HostLayout
 	Rec   probeRecord
@@ -200,24 +238,31 @@ type probeTask struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	probeMapBinaries     = "binaries"
-	probeMapDataRing     = "data_ring"
-	probeMapExecRing     = "exec_ring"
-	probeMapKnown        = "known"
-	probeMapLosses       = "losses"
-	probeMapModes        = "modes"
-	probeMapReadings     = "readings"
-	probeMapReads        = "reads"
-	probeMapScratches    = "scratches"
-	probeMapTails        = "tails"
-	probeMapTasks        = "tasks"
-	probeProgOnExec      = "on_exec"
-	probeProgOnExit      = "on_exit"
-	probeProgOnFork      = "on_fork"
-	probeProgOnPread     = "on_pread"
-	probeProgOnPreadDone = "on_pread_done"
-	probeProgOnRead      = "on_read"
-	probeProgOnReadDone  = "on_read_done"
+	probeMapBinaries       = "binaries"
+	probeMapCompileRing    = "compile_ring"
+	probeMapCompiledBefore = "compiled_before"
+	probeMapDataRing       = "data_ring"
+	probeMapExecRing       = "exec_ring"
+	probeMapKnown          = "known"
+	probeMapLosses         = "losses"
+	probeMapModes          = "modes"
+	probeMapReadings       = "readings"
+	probeMapReads          = "reads"
+	probeMapScratches      = "scratches"
+	probeMapSpending       = "spending"
+	probeMapTails          = "tails"
+	probeMapTasks          = "tasks"
+	probeProgOnExec        = "on_exec"
+	probeProgOnExit        = "on_exit"
+	probeProgOnFork        = "on_fork"
+	probeProgOnPread       = "on_pread"
+	probeProgOnPreadDone   = "on_pread_done"
+	probeProgOnRead        = "on_read"
+	probeProgOnReadDone    = "on_read_done"
+	probeProgOnSource      = "on_source"
+	probeVarHashFactor     = "hash_factor"
+	probeVarHashSeed       = "hash_seed"
+	probeVarUnused         = "unused"
 )
 
 // loadProbe returns the embedded CollectionSpec for probe.
@@ -269,29 +314,36 @@ type probeProgramSpecs struct {
 	OnPreadDone *ebpf.ProgramSpec `ebpf:"on_pread_done"`
 	OnRead      *ebpf.ProgramSpec `ebpf:"on_read"`
 	OnReadDone  *ebpf.ProgramSpec `ebpf:"on_read_done"`
+	OnSource    *ebpf.ProgramSpec `ebpf:"on_source"`
 }
 
 // probeMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type probeMapSpecs struct {
-	Binaries  *ebpf.MapSpec `ebpf:"binaries"`
-	DataRing  *ebpf.MapSpec `ebpf:"data_ring"`
-	ExecRing  *ebpf.MapSpec `ebpf:"exec_ring"`
-	Known     *ebpf.MapSpec `ebpf:"known"`
-	Losses    *ebpf.MapSpec `ebpf:"losses"`
-	Modes     *ebpf.MapSpec `ebpf:"modes"`
-	Readings  *ebpf.MapSpec `ebpf:"readings"`
-	Reads     *ebpf.MapSpec `ebpf:"reads"`
-	Scratches *ebpf.MapSpec `ebpf:"scratches"`
-	Tails     *ebpf.MapSpec `ebpf:"tails"`
-	Tasks     *ebpf.MapSpec `ebpf:"tasks"`
+	Binaries       *ebpf.MapSpec `ebpf:"binaries"`
+	CompileRing    *ebpf.MapSpec `ebpf:"compile_ring"`
+	CompiledBefore *ebpf.MapSpec `ebpf:"compiled_before"`
+	DataRing       *ebpf.MapSpec `ebpf:"data_ring"`
+	ExecRing       *ebpf.MapSpec `ebpf:"exec_ring"`
+	Known          *ebpf.MapSpec `ebpf:"known"`
+	Losses         *ebpf.MapSpec `ebpf:"losses"`
+	Modes          *ebpf.MapSpec `ebpf:"modes"`
+	Readings       *ebpf.MapSpec `ebpf:"readings"`
+	Reads          *ebpf.MapSpec `ebpf:"reads"`
+	Scratches      *ebpf.MapSpec `ebpf:"scratches"`
+	Spending       *ebpf.MapSpec `ebpf:"spending"`
+	Tails          *ebpf.MapSpec `ebpf:"tails"`
+	Tasks          *ebpf.MapSpec `ebpf:"tasks"`
 }
 
 // probeVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type probeVariableSpecs struct {
+	HashFactor *ebpf.VariableSpec `ebpf:"hash_factor"`
+	HashSeed   *ebpf.VariableSpec `ebpf:"hash_seed"`
+	Unused     *ebpf.VariableSpec `ebpf:"unused"`
 }
 
 // probeObjects contains all objects after they have been loaded into the kernel.
@@ -314,22 +366,27 @@ func (o *probeObjects) Close() error {
 //
 // It can be passed to loadProbeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type probeMaps struct {
-	Binaries  *ebpf.Map `ebpf:"binaries"`
-	DataRing  *ebpf.Map `ebpf:"data_ring"`
-	ExecRing  *ebpf.Map `ebpf:"exec_ring"`
-	Known     *ebpf.Map `ebpf:"known"`
-	Losses    *ebpf.Map `ebpf:"losses"`
-	Modes     *ebpf.Map `ebpf:"modes"`
-	Readings  *ebpf.Map `ebpf:"readings"`
-	Reads     *ebpf.Map `ebpf:"reads"`
-	Scratches *ebpf.Map `ebpf:"scratches"`
-	Tails     *ebpf.Map `ebpf:"tails"`
-	Tasks     *ebpf.Map `ebpf:"tasks"`
+	Binaries       *ebpf.Map `ebpf:"binaries"`
+	CompileRing    *ebpf.Map `ebpf:"compile_ring"`
+	CompiledBefore *ebpf.Map `ebpf:"compiled_before"`
+	DataRing       *ebpf.Map `ebpf:"data_ring"`
+	ExecRing       *ebpf.Map `ebpf:"exec_ring"`
+	Known          *ebpf.Map `ebpf:"known"`
+	Losses         *ebpf.Map `ebpf:"losses"`
+	Modes          *ebpf.Map `ebpf:"modes"`
+	Readings       *ebpf.Map `ebpf:"readings"`
+	Reads          *ebpf.Map `ebpf:"reads"`
+	Scratches      *ebpf.Map `ebpf:"scratches"`
+	Spending       *ebpf.Map `ebpf:"spending"`
+	Tails          *ebpf.Map `ebpf:"tails"`
+	Tasks          *ebpf.Map `ebpf:"tasks"`
 }
 
 func (m *probeMaps) Close() error {
 	return _ProbeClose(
 		m.Binaries,
+		m.CompileRing,
+		m.CompiledBefore,
 		m.DataRing,
 		m.ExecRing,
 		m.Known,
@@ -338,6 +395,7 @@ func (m *probeMaps) Close() error {
 		m.Readings,
 		m.Reads,
 		m.Scratches,
+		m.Spending,
 		m.Tails,
 		m.Tasks,
 	)
@@ -347,6 +405,9 @@ func (m *probeMaps) Close() error {
 //
 // It can be passed to loadProbeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type probeVariables struct {
+	HashFactor *ebpf.Variable `ebpf:"hash_factor"`
+	HashSeed   *ebpf.Variable `ebpf:"hash_seed"`
+	Unused     *ebpf.Variable `ebpf:"unused"`
 }
 
 // probePrograms contains all programs after they have been loaded into the kernel.
@@ -360,6 +421,7 @@ type probePrograms struct {
 	OnPreadDone *ebpf.Program `ebpf:"on_pread_done"`
 	OnRead      *ebpf.Program `ebpf:"on_read"`
 	OnReadDone  *ebpf.Program `ebpf:"on_read_done"`
+	OnSource    *ebpf.Program `ebpf:"on_source"`
 }
 
 func (p *probePrograms) Close() error {
@@ -371,6 +433,7 @@ func (p *probePrograms) Close() error {
 		p.OnPreadDone,
 		p.OnRead,
 		p.OnReadDone,
+		p.OnSource,
 	)
 }
 

@@ -64,6 +64,9 @@ func (t *tracker) consider(p *program, r *reading) {
 	r.finished = true
 	t.learn(p, r)
 	library := inLibrary(p.exec.process.Exe, r.path)
+	if library && strings.HasSuffix(r.path, ".py") {
+		t.library.put(capture.Sum(r.text.content(0)), struct{}{})
+	}
 	switch {
 	case library, p.done && !isModuleName(r.path):
 		t.drop(r)

@@ -23,9 +23,10 @@ import (
 // Sensor captures scripts. Its methods may be called concurrently; Run only
 // once.
 type Sensor struct {
-	kernel *kernel
-	exec   *ringbuf.Reader
-	data   *ringbuf.Reader
+	kernel   *kernel
+	exec     *ringbuf.Reader
+	data     *ringbuf.Reader
+	compiled *ringbuf.Reader // of texts compiled at run time
 
 	mu      sync.Mutex // guards tracker, which both rings feed
 	tracker *tracker
@@ -56,7 +57,13 @@ func Open(config Config) (*Sensor, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open data ring: %w", err), s.exec.Close(), k.Close())
 	}
+	s.compiled, err = ringbuf.NewReader(k.objects.CompileRing)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open ring of compiled texts: %w", err), s.data.Close(), s.exec.Close(), k.Close())
+	}
 	s.tracker = newTracker(config, k, s.deliver, s.count)
+	s.tracker.hooks = newHooks(k, s.count)
+	s.tracker.hooks.scanPlaces()
 	return s, nil
 }
 
@@ -70,7 +77,7 @@ func (s *Sensor) Close() error {
 		s.final = s.kernel.losses()
 	}
 	s.stats.Unlock()
-	return errors.Join(s.exec.Close(), s.data.Close(), s.kernel.Close())
+	return errors.Join(s.exec.Close(), s.data.Close(), s.compiled.Close(), s.tracker.hooks.Close(), s.kernel.Close())
 }
 
 // Stats returns what was delivered and what was lost so far.
@@ -105,11 +112,13 @@ const lastDrain = time.Second
 // no longer fits is counted.
 func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 	var work sync.WaitGroup
-	errs := make(chan error, 3)
+	errs := make(chan error, 4)
 	stop := make(chan struct{})
-	work.Go(func() { errs <- s.read(s.exec, stop) })
-	work.Go(func() { errs <- s.read(s.data, stop) })
+	work.Go(func() { errs <- s.read(s.exec, s.handler(), stop) })
+	work.Go(func() { errs <- s.read(s.data, s.handler(), stop) })
+	work.Go(func() { errs <- s.read(s.compiled, s.handleCompiled, stop) })
 	work.Go(func() { s.sweep(stop) })
+	work.Go(func() { s.tracker.hooks.run(stop) })
 	go func() {
 		work.Wait()
 		s.mu.Lock()
@@ -122,7 +131,7 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 		close(stop)
 		// The readers return when they have read what is there now.
 		s.stopAt.Store(time.Now().Add(lastDrain).UnixNano())
-		if err := errors.Join(s.exec.Flush(), s.data.Flush()); err != nil {
+		if err := errors.Join(s.exec.Flush(), s.data.Flush(), s.compiled.Flush()); err != nil {
 			errs <- fmt.Errorf("flush rings: %w", err)
 		}
 	}()
@@ -133,7 +142,7 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 		s.stats.Unlock()
 		handle(script)
 	}
-	return errors.Join(<-errs, <-errs)
+	return errors.Join(<-errs, <-errs, <-errs)
 }
 
 // readerNice is the priority of the threads that empty the rings. What they
@@ -141,14 +150,14 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 // and before ordinary programs that fill the rings.
 const readerNice = -10
 
-// read feeds one ring's records to the tracker until the ring is flushed.
-func (s *Sensor) read(ring *ringbuf.Reader, stop <-chan struct{}) error {
+// read feeds one ring's records to the tracker, through handle, until the ring is
+// flushed.
+func (s *Sensor) read(ring *ringbuf.Reader, handle func(raw []byte) error, stop <-chan struct{}) error {
 	// The thread is never unlocked: it ends with the goroutine, and its priority
 	// with it. Without CAP_SYS_NICE it stays an ordinary one.
 	runtime.LockOSThread()
 	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), readerNice)
 	var record ringbuf.Record
-	var e event
 	for {
 		err := ring.ReadInto(&record)
 		switch {
@@ -165,20 +174,44 @@ func (s *Sensor) read(ring *ringbuf.Reader, stop <-chan struct{}) error {
 		if stop := s.stopAt.Load(); stop != 0 && time.Now().UnixNano() > stop {
 			return nil
 		}
-		if e.decode(record.RawSample) != nil {
+		if handle(record.RawSample) != nil {
 			s.count(lostMalformed)
-			continue
+		}
+	}
+}
+
+// handler returns what deals with the records of one ring of execs or reads.
+func (s *Sensor) handler() func(raw []byte) error {
+	var e event
+	return func(raw []byte) error {
+		if err := e.decode(raw); err != nil {
+			return err
 		}
 		s.mu.Lock()
+		defer s.mu.Unlock()
 		s.tracker.handle(&e)
-		s.mu.Unlock()
+		return nil
 	}
+}
+
+// handleCompiled deals with a record of the ring of compiled texts.
+func (s *Sensor) handleCompiled(raw []byte) error {
+	var e compiledEvent
+	if err := e.decode(raw); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tracker.handleCompiled(&e)
+	return nil
 }
 
 // sweep ends, now and then, what waits for records that will not come.
 func (s *Sensor) sweep(stop <-chan struct{}) {
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
+	soon := time.NewTicker(ringLag / 2)
+	defer soon.Stop()
 	for {
 		select {
 		case <-stop:
@@ -186,6 +219,10 @@ func (s *Sensor) sweep(stop <-chan struct{}) {
 		case <-tick.C:
 			s.mu.Lock()
 			s.tracker.sweep(time.Now())
+			s.mu.Unlock()
+		case <-soon.C:
+			s.mu.Lock()
+			s.tracker.releaseCompiled(time.Now())
 			s.mu.Unlock()
 		}
 	}

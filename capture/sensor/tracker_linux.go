@@ -37,8 +37,10 @@ type tracker struct {
 	pending  *lru[probeProgram, *pieces]  // execs being put together
 	pieces   int                          // bytes in pending
 	parents  *lru[processKey, ancestor]
-	memory   int // bytes held in texts
-	limit    int
+	compiledTexts
+	hooks  *hooks // nil: compiled texts are not captured
+	memory int    // bytes held in texts
+	limit  int
 }
 
 func newTracker(config Config, k *kernel, deliver func(capture.Script), count func(string)) *tracker {
@@ -60,6 +62,7 @@ func newTracker(config Config, k *kernel, deliver func(capture.Script), count fu
 		count(lostExec)
 	})
 	t.parents = newLRU[processKey, ancestor](maxPrograms, nil)
+	t.compiledTexts = t.newCompiledTexts()
 	return t
 }
 
@@ -77,6 +80,7 @@ type program struct {
 
 	readings map[readingKey]*reading
 	imports  map[capture.Digest]bool
+	compiled map[capture.Digest]bool
 	early    []*reading // modules read before the script was whole
 	lost     uint32     // bits of what was lost of its processes
 }
@@ -194,6 +198,7 @@ func (t *tracker) handleRead(e *event) {
 	switch e.Kind {
 	case probeRecordKindRECORD_PATH:
 		r.path = joinNames(e.data)
+		t.seeLibrary(r)
 		if !p.certain && looksLikeLibrary(r.path) {
 			p.certain = true
 			t.decide(p)
@@ -398,6 +403,7 @@ func (t *tracker) sweep(now time.Time) {
 		}
 		return true
 	})
+	t.sweepCompiled(now)
 }
 
 // flush ends everything, because the sensor stops.
@@ -407,4 +413,5 @@ func (t *tracker) flush() {
 		t.release(p)
 		return true
 	})
+	t.flushCompiled()
 }

@@ -64,6 +64,10 @@ enum loss {
 	LOSS_TASKS,     /* too many python processes at once */
 	LOSS_READS,     /* too many reads at once */
 	LOSS_UNKNOWN,   /* it read too much before its binary was looked at */
+	/* Texts compiled at run time. */
+	LOSS_COMPILED_RING,   /* their ring full */
+	LOSS_COMPILED_BUDGET, /* a program compiled too much in a second */
+	LOSS_COMPILED_FAULT,  /* the text could not be read */
 	LOSS_MAX,
 };
 

@@ -948,3 +948,5 @@ int on_pread_done(struct syscall_exit *ctx)
 {
 	return leave_read(ctx->ret);
 }
+
+#include "compile.h"
