@@ -34,8 +34,8 @@ const (
 // concurrently.
 type hooks struct {
 	programs [doors]*ebpf.Program
-	multi    bool // one link for all functions of a door; else one each
-	count    func(reason string)
+	probeFeatures
+	count func(reason string)
 
 	sightings chan sighting
 
@@ -59,8 +59,12 @@ type sighting struct {
 }
 
 func newHooks(k *kernel, count func(string)) *hooks {
-	h := &hooks{multi: k.multi, count: count, sightings: make(chan sighting, maxSightings)}
-	h.programs[doorSource] = k.objects.OnSource
+	h := &hooks{probeFeatures: k.probes, count: count, sightings: make(chan sighting, maxSightings)}
+	o := &k.objects
+	h.programs = [doors]*ebpf.Program{
+		doorSource: o.OnSource, doorMarshal: o.OnMarshal, doorMarshalArray: o.OnMarshalArray,
+		doorMarshalTuple: o.OnMarshalTuple, doorMarshalMemory: o.OnMarshalMemory,
+	}
 	h.seen = newLRU[hookKey, struct{}](maxPlain, nil)
 	h.hooked = newLRU(maxHooked, func(key hookKey, links []link.Link) {
 		count(lostHooks)
@@ -72,6 +76,9 @@ func newHooks(k *kernel, count func(string)) *hooks {
 
 // Close detaches everything.
 func (h *hooks) Close() error {
+	if h == nil {
+		return nil
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var errs []error
@@ -127,6 +134,9 @@ func (h *hooks) giveUp(key hookKey) {
 // run attaches to the interpreters that already run, and then to what is seen,
 // until stop is closed.
 func (h *hooks) run(stop <-chan struct{}) {
+	if h == nil {
+		return
+	}
 	h.scanProcesses(stop)
 	for {
 		select {
@@ -169,8 +179,11 @@ func (h *hooks) attachAll(f *os.File) (links []link.Link, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open binary: %w", err)
 	}
-	for door, offsets := range found {
-		more, err := h.attachDoor(binary, h.programs[door], offsets)
+	for door, entries := range found {
+		if door == int(doorMarshalMemory) && !h.cookies {
+			continue // it could not tell frozen modules from others
+		}
+		more, err := h.attachDoor(binary, h.programs[door], entries)
 		links = append(links, more...)
 		if err != nil {
 			return links, err
@@ -179,19 +192,28 @@ func (h *hooks) attachAll(f *os.File) (links []link.Link, err error) {
 	return links, nil
 }
 
-func (h *hooks) attachDoor(binary *link.Executable, program *ebpf.Program, offsets []uint64) (links []link.Link, err error) {
-	if len(offsets) == 0 {
+func (h *hooks) attachDoor(binary *link.Executable, program *ebpf.Program, entries []entry) (links []link.Link, err error) {
+	if len(entries) == 0 {
 		return nil, nil
 	}
+	var all link.UprobeMultiOptions
+	for _, e := range entries {
+		all.Addresses = append(all.Addresses, e.offset)
+		all.Cookies = append(all.Cookies, e.image)
+	}
 	if h.multi {
-		l, err := binary.UprobeMulti(nil, program, &link.UprobeMultiOptions{Addresses: offsets})
+		l, err := binary.UprobeMulti(nil, program, &all)
 		if err != nil {
 			return nil, fmt.Errorf("attach user probes: %w", err)
 		}
 		return []link.Link{l}, nil
 	}
-	for _, offset := range offsets {
-		l, err := binary.Uprobe("", program, &link.UprobeOptions{Address: offset})
+	for _, e := range entries {
+		one := link.UprobeOptions{Address: e.offset}
+		if h.cookies {
+			one.Cookie = e.image
+		}
+		l, err := binary.Uprobe("", program, &one)
 		if err != nil {
 			return links, fmt.Errorf("attach user probe: %w", err)
 		}

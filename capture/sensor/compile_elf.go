@@ -12,28 +12,41 @@ import (
 type door int
 
 const (
-	doorSource door = iota // a text in UTF-8 that ends with a NUL, as argument 1
+	doorSource        door = iota // a text in UTF-8 that ends with a NUL, as argument 1
+	doorMarshal                   // marshal.loads, with an object as argument 2
+	doorMarshalArray              // the same with an array of objects
+	doorMarshalTuple              // the same with a tuple of them
+	doorMarshalMemory             // what marshal wrote: a pointer and a length
 	doors
 )
 
-// doorFunctions are the exported functions of CPython behind each door. All are
+// doorFunctions are the exported functions of CPython behind the doors. All are
 // cold: they are called once a text. Most builtins end in one of them: exec,
 // eval and input of 2.7 in PyRun_StringFlags, compile and ast.parse in
 // Py_CompileStringObject.
 var doorFunctions = map[string]door{
-	"PyRun_StringFlags":       doorSource,
-	"PyRun_SimpleStringFlags": doorSource, // 3.13 no longer goes on to PyRun_StringFlags
-	"Py_CompileStringObject":  doorSource, // since 3.4
-	"Py_CompileStringFlags":   doorSource, // 2.7; later versions go on to the former
+	"PyRun_StringFlags":              doorSource,
+	"PyRun_SimpleStringFlags":        doorSource, // 3.13 no longer goes on to PyRun_StringFlags
+	"Py_CompileStringObject":         doorSource, // since 3.4
+	"Py_CompileStringFlags":          doorSource, // 2.7; later versions go on to the former
+	"PyMarshal_ReadObjectFromString": doorMarshalMemory,
 }
 
 // maxSymbols bounds the exported names looked at: CPython has some 2,000.
-const maxSymbols = 1 << 20
+const maxSymbols = 1 << 19
 
-// findDoors returns where in an ELF file the functions behind each door begin,
-// as offsets in the file. Hostile files end in an error, in bounded time and
-// memory; a file without an interpreter has no doors.
-func findDoors(r io.ReaderAt) (found [doors][]uint64, err error) {
+// entry is where a function begins, as an offset in its file.
+type entry struct {
+	offset uint64
+	// image is how far the part of the file that nobody writes to reaches from
+	// there: the bytes before it in the high half, those after it in the low.
+	image uint64
+}
+
+// findDoors returns where in an ELF file the functions behind each door begin.
+// Hostile files end in an error, in bounded time and memory; a file without an
+// interpreter has no doors.
+func findDoors(r io.ReaderAt) (found [doors][]entry, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("parse binary: %v", p)
@@ -50,10 +63,21 @@ func findDoors(r io.ReaderAt) (found [doors][]uint64, err error) {
 	if err != nil {
 		return found, fmt.Errorf("read symbols of binary: %w", err)
 	}
+	if len(functions) == 0 {
+		return found, nil
+	}
 	for name, address := range functions {
-		if offset, ok := fileOffset(f, address); ok {
-			found[doorFunctions[name]] = append(found[doorFunctions[name]], offset)
+		if e, ok := entryAt(f, address); ok {
+			found[doorFunctions[name]] = append(found[doorFunctions[name]], e)
 		}
+	}
+	address, flags, err := marshalLoads(f)
+	if err != nil {
+		return found, fmt.Errorf("look for marshal in binary: %w", err)
+	}
+	door, known := marshalDoors[flags]
+	if e, ok := entryAt(f, address); ok && known {
+		found[door] = append(found[door], e)
 	}
 	return found, nil
 }
@@ -83,16 +107,28 @@ func exportedFunctions(f *elf.File) (map[string]uint64, error) {
 	}
 	if _, ok := out["Py_CompileStringObject"]; ok {
 		delete(out, "Py_CompileStringFlags")
+	} else {
+		// 2.7 reads every compiled file through it, and those are seen being read.
+		delete(out, "PyMarshal_ReadObjectFromString")
 	}
 	return out, nil
 }
 
-// fileOffset returns where in the file an address of code lies.
-func fileOffset(f *elf.File, address uint64) (uint64, bool) {
+// entryAt returns the entry of a function by its address.
+func entryAt(f *elf.File, address uint64) (entry, bool) {
+	var e entry
+	var found bool
+	first, last := address, address
 	for _, s := range f.Progs {
-		if s.Type == elf.PT_LOAD && s.Flags&elf.PF_X != 0 && address >= s.Vaddr && address-s.Vaddr < s.Filesz {
-			return address - s.Vaddr + s.Off, true
+		if s.Type != elf.PT_LOAD || s.Flags&elf.PF_W != 0 {
+			continue
+		}
+		first, last = min(first, s.Vaddr), max(last, s.Vaddr+s.Filesz)
+		if s.Flags&elf.PF_X != 0 && address >= s.Vaddr && address-s.Vaddr < s.Filesz {
+			e.offset, found = address-s.Vaddr+s.Off, true
 		}
 	}
-	return 0, false
+	const half = 1<<32 - 1
+	e.image = min(address-first, half)<<32 | min(last-address, half)
+	return e, found
 }

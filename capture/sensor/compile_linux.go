@@ -11,34 +11,64 @@ import (
 	"unsafe"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/features"
 
 	"kingsnake/capture"
 )
 
+// probeFeatures is what the kernel can do with user probes.
+type probeFeatures struct {
+	// multi: one link holds many of them, for which CAP_PERFMON is enough
+	// (since Linux 6.6). Else each is a perf event, and needs CAP_SYS_ADMIN.
+	multi   bool
+	cookies bool // each can have a number of its own (since 5.15)
+	none    bool // the kernel refuses the programs
+}
+
 // prepareCompiled sets up the programs for compiled texts before they are
-// loaded. It reports whether one link can hold many of them (since Linux 6.6),
-// for which CAP_PERFMON is enough.
-func prepareCompiled(spec *ebpf.CollectionSpec) (multi bool, err error) {
+// loaded.
+func prepareCompiled(spec *ebpf.CollectionSpec) (probeFeatures, error) {
+	can := probeFeatures{
+		multi:   features.HaveBPFLinkUprobeMulti() == nil,
+		cookies: features.HaveProgramHelper(ebpf.Kprobe, asm.FnGetAttachCookie) == nil,
+	}
 	var key [16]byte
 	if _, err := rand.Read(key[:]); err != nil {
-		return false, err
+		return can, err
 	}
 	for name, value := range map[string]uint64{
 		"hash_seed":   binary.LittleEndian.Uint64(key[:]),
 		"hash_factor": binary.LittleEndian.Uint64(key[8:]) | 1,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
-			return false, fmt.Errorf("set %s: %w", name, err)
+			return can, fmt.Errorf("set %s: %w", name, err)
 		}
 	}
-	multi = features.HaveBPFLinkUprobeMulti() == nil
 	for _, p := range spec.Programs {
-		if multi && p.Type == ebpf.Kprobe {
+		if can.multi && p.Type == ebpf.Kprobe {
 			p.AttachType = ebpf.AttachTraceUprobeMulti
 		}
 	}
-	return multi, nil
+	if !can.cookies {
+		leaveOut(spec.Programs[probeProgOnMarshalMemory])
+	}
+	return can, nil
+}
+
+// leaveOut has a program do nothing: its place in the kernel half stays.
+func leaveOut(p *ebpf.ProgramSpec) {
+	p.Instructions = asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}
+}
+
+// leaveOutCompiled leaves out all programs for compiled texts.
+func leaveOutCompiled(spec *ebpf.CollectionSpec) {
+	for _, p := range spec.Programs {
+		if p.Type == ebpf.Kprobe {
+			p.AttachType = ebpf.AttachNone
+			leaveOut(p)
+		}
+	}
 }
 
 const (

@@ -3,16 +3,53 @@
 package sensor_test
 
 import (
+	"bytes"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"kingsnake/capture"
 )
 
-func TestTextsCompiledAtRunTimeAreCaptured(t *testing.T) {
+// interpreters are the Pythons of this machine: the system's and those of pyenv.
+func interpreters(t *testing.T) []string {
+	t.Helper()
+	found := []string{python}
+	home, _ := os.UserHomeDir()
+	more, err := filepath.Glob(filepath.Join(home, ".pyenv/versions/[23].*/bin/python[23].[0-9]*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range more {
+		if base := filepath.Base(path); strings.Trim(base, "python0123456789.") == "" {
+			found = append(found, path)
+		}
+	}
+	return found
+}
+
+func isCompiled(s capture.Script) bool { return s.Kind == capture.Compiled }
+
+// texts returns the compiled texts that a run of cmd gives, until all that are
+// wanted are there.
+func (r *recorder) texts(t *testing.T, cmd *exec.Cmd, want ...string) []capture.Script {
+	t.Helper()
+	tag := r.start(t, cmd)
+	missing := slices.Clone(want)
+	return r.waitUntil(t, tag, func(got []capture.Script) bool {
+		missing = slices.DeleteFunc(slices.Clone(want), func(text string) bool {
+			return slices.ContainsFunc(got, func(s capture.Script) bool { return isCompiled(s) && string(s.Text) == text })
+		})
+		return len(missing) == 0
+	}, func() string { return "these texts are missing: " + strings.Join(missing, " | ") })
+}
+
+func TestEveryTextCompiledAtRunTimeIsCaptured(t *testing.T) {
 	r := record(t)
-	text := []byte(`import ast, code
+	script := []byte(`import ast, code, sys
 exec("x = 'by exec'")
 eval("'by eval'")
 exec(compile("x = 'by compile'", "f", "exec"))
@@ -21,22 +58,87 @@ code.InteractiveInterpreter().runsource("x = 'by hand'")
 exec(b"x = 'as bytes'")
 exec(u"x = u'\xe4\u20ac'")
 exec("exec('x = 1 # inside')")
+for i in range(3):
+    exec("x = 'three times'")
 `)
-	path := write(t, "script.py", text)
-	for _, python := range []string{"/usr/bin/python3", "/root/.pyenv/versions/2.7.18/bin/python2.7", "/root/.pyenv/versions/3.13.0/bin/python3.13"} {
-		t.Run(python, func(t *testing.T) {
-			got := r.run(t, 9, exec.Command(python, path))
+	path := write(t, "script.py", script)
+	for _, python := range interpreters(t) {
+		t.Run(filepath.Base(python), func(t *testing.T) {
+			got := r.texts(t, exec.Command(python, path), "x = 'by exec'", "'by eval'", "x = 'by compile'", "x = 'by parse'", "x = 'by hand'",
+				"x = 'as bytes'", "x = u'\u00e4\u20ac'", "exec('x = 1 # inside')", "x = 1 # inside", "x = 'three times'")
+			count := 0
 			for _, s := range got {
-				t.Logf("%s %q lost %q parent %v", s.Kind, s.Text, s.Lost, s.Parent)
-			}
-			for _, want := range []string{"x = 'by exec'"} {
-				if !slices.ContainsFunc(got, func(s capture.Script) bool {
-					return s.Kind == capture.Compiled && string(s.Text) == want && s.Parent == capture.Sum(text)
-				}) {
-					t.Errorf("want %q", want)
+				switch {
+				case !isCompiled(s):
+					continue
+				case string(s.Text) == "x = 'three times'":
+					count++
 				}
+				if s.Parent != capture.Sum(script) || s.Digest != capture.Sum(s.Text) || s.Size != int64(len(s.Text)) || s.Lost != "" || s.Truncated {
+					t.Errorf("%q: parent %v, size %d, lost %q", s.Text, s.Parent, s.Size, s.Lost)
+				}
+				if len(s.Process.Args) < 2 || s.Process.Args[1] != path || s.Time.Before(s.Process.Start) {
+					t.Errorf("%q: process %q, at %v", s.Text, s.Process.Args, s.Time)
+				}
+			}
+			if count != 1 {
+				t.Errorf("a text that is compiled three times came %d times, want once", count)
 			}
 		})
 	}
 	r.noLoss(t)
+}
+
+func TestCompiledCodeIsCaptured(t *testing.T) {
+	r := record(t)
+	path := write(t, "script.py", []byte(`import marshal, sys
+code = marshal.dumps(compile("x = 'in marshal'", "f", "exec"))
+with open(sys.argv[1], "wb") as f:
+    f.write(code)
+exec(marshal.loads(code))
+try:
+    marshal.loads(bytearray(code + b"longer"))
+except TypeError:
+    assert sys.version_info < (3,)
+`))
+	for _, python := range interpreters(t) {
+		t.Run(filepath.Base(python), func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "code")
+			tag := r.start(t, exec.Command(python, path, file))
+			code, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := [][]byte{code}
+			if !strings.Contains(python, "python2") {
+				want = append(want, append(code, "longer"...))
+			}
+			r.waitUntil(t, tag, func(got []capture.Script) bool {
+				return !slices.ContainsFunc(want, func(text []byte) bool {
+					return !slices.ContainsFunc(got, func(s capture.Script) bool { return isCompiled(s) && bytes.Equal(s.Text, text) })
+				})
+			}, func() string { return "what marshal loaded is missing" })
+		})
+	}
+	r.noLoss(t)
+}
+
+func TestALongTextIsCapturedWhole(t *testing.T) {
+	r := record(t)
+	for _, n := range []int{4095, 4096, 4097, 32767, 32768, 100_000, 3 << 20} {
+		text := string(program(t, n))[:n-1] + "\n"
+		path := write(t, "script.py", []byte("exec(open('"+write(t, "text", []byte(text))+"').read())\n"))
+		r.texts(t, exec.Command(python, path), text)
+	}
+	r.noLoss(t)
+}
+
+func TestAProgramThatCompilesTooMuchIsBoundedAndCounted(t *testing.T) {
+	r := record(t)
+	path := write(t, "script.py", []byte("for i in range(20000):\n    eval('%d' % i)\n"))
+	got := r.texts(t, exec.Command(python, path), "0", "100")
+	counted := r.sensor.Stats().Lost["compiled: too much in a second"]
+	if len(got) > 10000 || counted == 0 || int(counted)+len(got) < 20000 {
+		t.Errorf("%d texts came and %d were counted, of 20000", len(got), counted)
+	}
 }

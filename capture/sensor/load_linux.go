@@ -19,7 +19,7 @@ import (
 type kernel struct {
 	objects probeObjects
 	links   []interface{ Close() error }
-	multi   bool // the programs for compiled texts can be attached many at once
+	probes  probeFeatures
 }
 
 // openKernel loads the programs and attaches them, the data programs first,
@@ -38,11 +38,16 @@ func openKernel() (*kernel, error) {
 	}
 	spec.Maps[probeMapScratches].MaxEntries = uint32(cpus)
 	k := new(kernel)
-	if k.multi, err = prepareCompiled(spec); err != nil {
+	if k.probes, err = prepareCompiled(spec); err != nil {
 		return nil, fmt.Errorf("prepare programs: %w", err)
 	}
 	if err := spec.LoadAndAssign(&k.objects, nil); err != nil {
-		return nil, fmt.Errorf("load programs: %w", err)
+		// All else works without the programs for compiled texts.
+		leaveOutCompiled(spec)
+		k.probes.none = true
+		if spec.LoadAndAssign(&k.objects, nil) != nil {
+			return nil, fmt.Errorf("load programs: %w", err)
+		}
 	}
 	if err := k.attach(); err != nil {
 		return nil, errors.Join(err, k.Close())

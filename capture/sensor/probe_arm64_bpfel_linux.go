@@ -21,6 +21,13 @@ const (
 	probeBinaryClassBINARY_OTHER   probeBinaryClass = 2
 )
 
+type probeCall struct {
+	_    structs.HostLayout
+	Head probeCompiled
+	From uint64
+	Left uint64
+}
+
 type probeCompiled struct {
 	_       structs.HostLayout
 	Program probeProgram
@@ -238,31 +245,35 @@ type probeTask struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	probeMapBinaries       = "binaries"
-	probeMapCompileRing    = "compile_ring"
-	probeMapCompiledBefore = "compiled_before"
-	probeMapDataRing       = "data_ring"
-	probeMapExecRing       = "exec_ring"
-	probeMapKnown          = "known"
-	probeMapLosses         = "losses"
-	probeMapModes          = "modes"
-	probeMapReadings       = "readings"
-	probeMapReads          = "reads"
-	probeMapScratches      = "scratches"
-	probeMapSpending       = "spending"
-	probeMapTails          = "tails"
-	probeMapTasks          = "tasks"
-	probeProgOnExec        = "on_exec"
-	probeProgOnExit        = "on_exit"
-	probeProgOnFork        = "on_fork"
-	probeProgOnPread       = "on_pread"
-	probeProgOnPreadDone   = "on_pread_done"
-	probeProgOnRead        = "on_read"
-	probeProgOnReadDone    = "on_read_done"
-	probeProgOnSource      = "on_source"
-	probeVarHashFactor     = "hash_factor"
-	probeVarHashSeed       = "hash_seed"
-	probeVarUnused         = "unused"
+	probeMapBinaries         = "binaries"
+	probeMapCalls            = "calls"
+	probeMapCompileRing      = "compile_ring"
+	probeMapCompiledBefore   = "compiled_before"
+	probeMapDataRing         = "data_ring"
+	probeMapExecRing         = "exec_ring"
+	probeMapKnown            = "known"
+	probeMapLosses           = "losses"
+	probeMapModes            = "modes"
+	probeMapReadings         = "readings"
+	probeMapReads            = "reads"
+	probeMapScratches        = "scratches"
+	probeMapSpending         = "spending"
+	probeMapTails            = "tails"
+	probeMapTasks            = "tasks"
+	probeProgOnExec          = "on_exec"
+	probeProgOnExit          = "on_exit"
+	probeProgOnFork          = "on_fork"
+	probeProgOnMarshal       = "on_marshal"
+	probeProgOnMarshalArray  = "on_marshal_array"
+	probeProgOnMarshalMemory = "on_marshal_memory"
+	probeProgOnMarshalTuple  = "on_marshal_tuple"
+	probeProgOnPread         = "on_pread"
+	probeProgOnPreadDone     = "on_pread_done"
+	probeProgOnRead          = "on_read"
+	probeProgOnReadDone      = "on_read_done"
+	probeProgOnSource        = "on_source"
+	probeVarHashFactor       = "hash_factor"
+	probeVarHashSeed         = "hash_seed"
 )
 
 // loadProbe returns the embedded CollectionSpec for probe.
@@ -307,14 +318,18 @@ type probeSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type probeProgramSpecs struct {
-	OnExec      *ebpf.ProgramSpec `ebpf:"on_exec"`
-	OnExit      *ebpf.ProgramSpec `ebpf:"on_exit"`
-	OnFork      *ebpf.ProgramSpec `ebpf:"on_fork"`
-	OnPread     *ebpf.ProgramSpec `ebpf:"on_pread"`
-	OnPreadDone *ebpf.ProgramSpec `ebpf:"on_pread_done"`
-	OnRead      *ebpf.ProgramSpec `ebpf:"on_read"`
-	OnReadDone  *ebpf.ProgramSpec `ebpf:"on_read_done"`
-	OnSource    *ebpf.ProgramSpec `ebpf:"on_source"`
+	OnExec          *ebpf.ProgramSpec `ebpf:"on_exec"`
+	OnExit          *ebpf.ProgramSpec `ebpf:"on_exit"`
+	OnFork          *ebpf.ProgramSpec `ebpf:"on_fork"`
+	OnMarshal       *ebpf.ProgramSpec `ebpf:"on_marshal"`
+	OnMarshalArray  *ebpf.ProgramSpec `ebpf:"on_marshal_array"`
+	OnMarshalMemory *ebpf.ProgramSpec `ebpf:"on_marshal_memory"`
+	OnMarshalTuple  *ebpf.ProgramSpec `ebpf:"on_marshal_tuple"`
+	OnPread         *ebpf.ProgramSpec `ebpf:"on_pread"`
+	OnPreadDone     *ebpf.ProgramSpec `ebpf:"on_pread_done"`
+	OnRead          *ebpf.ProgramSpec `ebpf:"on_read"`
+	OnReadDone      *ebpf.ProgramSpec `ebpf:"on_read_done"`
+	OnSource        *ebpf.ProgramSpec `ebpf:"on_source"`
 }
 
 // probeMapSpecs contains maps before they are loaded into the kernel.
@@ -322,6 +337,7 @@ type probeProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type probeMapSpecs struct {
 	Binaries       *ebpf.MapSpec `ebpf:"binaries"`
+	Calls          *ebpf.MapSpec `ebpf:"calls"`
 	CompileRing    *ebpf.MapSpec `ebpf:"compile_ring"`
 	CompiledBefore *ebpf.MapSpec `ebpf:"compiled_before"`
 	DataRing       *ebpf.MapSpec `ebpf:"data_ring"`
@@ -343,7 +359,6 @@ type probeMapSpecs struct {
 type probeVariableSpecs struct {
 	HashFactor *ebpf.VariableSpec `ebpf:"hash_factor"`
 	HashSeed   *ebpf.VariableSpec `ebpf:"hash_seed"`
-	Unused     *ebpf.VariableSpec `ebpf:"unused"`
 }
 
 // probeObjects contains all objects after they have been loaded into the kernel.
@@ -367,6 +382,7 @@ func (o *probeObjects) Close() error {
 // It can be passed to loadProbeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type probeMaps struct {
 	Binaries       *ebpf.Map `ebpf:"binaries"`
+	Calls          *ebpf.Map `ebpf:"calls"`
 	CompileRing    *ebpf.Map `ebpf:"compile_ring"`
 	CompiledBefore *ebpf.Map `ebpf:"compiled_before"`
 	DataRing       *ebpf.Map `ebpf:"data_ring"`
@@ -385,6 +401,7 @@ type probeMaps struct {
 func (m *probeMaps) Close() error {
 	return _ProbeClose(
 		m.Binaries,
+		m.Calls,
 		m.CompileRing,
 		m.CompiledBefore,
 		m.DataRing,
@@ -407,21 +424,24 @@ func (m *probeMaps) Close() error {
 type probeVariables struct {
 	HashFactor *ebpf.Variable `ebpf:"hash_factor"`
 	HashSeed   *ebpf.Variable `ebpf:"hash_seed"`
-	Unused     *ebpf.Variable `ebpf:"unused"`
 }
 
 // probePrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to loadProbeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type probePrograms struct {
-	OnExec      *ebpf.Program `ebpf:"on_exec"`
-	OnExit      *ebpf.Program `ebpf:"on_exit"`
-	OnFork      *ebpf.Program `ebpf:"on_fork"`
-	OnPread     *ebpf.Program `ebpf:"on_pread"`
-	OnPreadDone *ebpf.Program `ebpf:"on_pread_done"`
-	OnRead      *ebpf.Program `ebpf:"on_read"`
-	OnReadDone  *ebpf.Program `ebpf:"on_read_done"`
-	OnSource    *ebpf.Program `ebpf:"on_source"`
+	OnExec          *ebpf.Program `ebpf:"on_exec"`
+	OnExit          *ebpf.Program `ebpf:"on_exit"`
+	OnFork          *ebpf.Program `ebpf:"on_fork"`
+	OnMarshal       *ebpf.Program `ebpf:"on_marshal"`
+	OnMarshalArray  *ebpf.Program `ebpf:"on_marshal_array"`
+	OnMarshalMemory *ebpf.Program `ebpf:"on_marshal_memory"`
+	OnMarshalTuple  *ebpf.Program `ebpf:"on_marshal_tuple"`
+	OnPread         *ebpf.Program `ebpf:"on_pread"`
+	OnPreadDone     *ebpf.Program `ebpf:"on_pread_done"`
+	OnRead          *ebpf.Program `ebpf:"on_read"`
+	OnReadDone      *ebpf.Program `ebpf:"on_read_done"`
+	OnSource        *ebpf.Program `ebpf:"on_source"`
 }
 
 func (p *probePrograms) Close() error {
@@ -429,6 +449,10 @@ func (p *probePrograms) Close() error {
 		p.OnExec,
 		p.OnExit,
 		p.OnFork,
+		p.OnMarshal,
+		p.OnMarshalArray,
+		p.OnMarshalMemory,
+		p.OnMarshalTuple,
 		p.OnPread,
 		p.OnPreadDone,
 		p.OnRead,

@@ -62,8 +62,10 @@ func Open(config Config) (*Sensor, error) {
 		return nil, errors.Join(fmt.Errorf("open ring of compiled texts: %w", err), s.data.Close(), s.exec.Close(), k.Close())
 	}
 	s.tracker = newTracker(config, k, s.deliver, s.count)
-	s.tracker.hooks = newHooks(k, s.count)
-	s.tracker.hooks.scanPlaces()
+	if !k.probes.none {
+		s.tracker.hooks = newHooks(k, s.count)
+		s.tracker.hooks.scanPlaces()
+	}
 	return s, nil
 }
 

@@ -87,7 +87,7 @@ func (r *recorder) run(t *testing.T, n int, cmd *exec.Cmd) []capture.Script {
 // start runs a command and returns the variable that tells its processes.
 func (r *recorder) start(t *testing.T, cmd *exec.Cmd) (tag string) {
 	t.Helper()
-	tag := "KINGSNAKE_TEST=" + t.Name()
+	tag = "KINGSNAKE_TEST=" + t.Name()
 	if cmd.Env == nil {
 		cmd.Env = []string{"PATH=/usr/bin:/bin"}
 	}
@@ -103,31 +103,36 @@ func (r *recorder) start(t *testing.T, cmd *exec.Cmd) (tag string) {
 // wait waits for n scripts of processes that have a variable in their
 // environment. Texts compiled at run time do not count: an interpreter compiles
 // some for itself.
-func (r *recorder) wait(t *testing.T, n int, tag string) []capture.Script {
+func (r *recorder) wait(t *testing.T, n int, tag string) (mine []capture.Script) {
 	t.Helper()
-	return r.waitFor(t, n, tag, func(s capture.Script) bool { return s.Kind != capture.Compiled })
+	r.waitUntil(t, tag, func(got []capture.Script) bool {
+		mine = slices.DeleteFunc(got, func(s capture.Script) bool { return s.Kind == capture.Compiled })
+		return len(mine) >= n
+	}, func() string { return fmt.Sprintf("want %d scripts, got %d", n, len(mine)) })
+	return mine
 }
 
-// waitFor waits for n scripts of such processes that are wanted.
-func (r *recorder) waitFor(t *testing.T, n int, tag string, wanted func(capture.Script) bool) []capture.Script {
+// waitUntil waits for the scripts of such processes to be enough; missing says
+// in words what is not there.
+func (r *recorder) waitUntil(t *testing.T, tag string, enough func([]capture.Script) bool, missing func() string) []capture.Script {
 	t.Helper()
 	timeout := time.After(5 * time.Second)
 	for {
 		r.mu.Lock()
 		var mine []capture.Script
 		for _, s := range r.scripts {
-			if slices.Contains(s.Process.Env, tag) && wanted(s) {
+			if slices.Contains(s.Process.Env, tag) {
 				mine = append(mine, s)
 			}
 		}
 		r.mu.Unlock()
-		if len(mine) >= n {
+		if enough(slices.Clone(mine)) {
 			return mine
 		}
 		select {
 		case <-r.arrived:
 		case <-timeout:
-			t.Fatalf("want %d scripts, got %d: %+v\nlost: %v", n, len(mine), describe(mine), r.sensor.Stats().Lost)
+			t.Fatalf("%s: %+v\nlost: %v", missing(), describe(mine), r.sensor.Stats().Lost)
 		}
 	}
 }

@@ -37,17 +37,17 @@ struct compiled {
 	enum compiled_flag flags;
 };
 
-/* Makes the type known to user space; nothing is ever there. */
-const struct compiled *unused __attribute__((unused));
+/* Texts are hashed in blocks; the last one is filled up with zeros. */
+#define BLOCK 64
 
 struct short_text {
 	struct compiled head;
-	__u8 data[SHORT];
+	__u8 data[SHORT + BLOCK];
 };
 
 struct long_text {
 	struct compiled head;
-	__u8 data[CHUNK];
+	__u8 data[CHUNK + BLOCK];
 };
 
 /* A text that a program has compiled before; hash is keyed. */
@@ -55,6 +55,13 @@ struct compiled_key {
 	struct program program;
 	__u64 hash;
 	__u64 len;
+};
+
+/* A text that is being sent: what comes next. */
+struct call {
+	struct compiled head;
+	__u64 from;
+	__u64 left;
 };
 
 struct spent {
@@ -83,6 +90,14 @@ struct {
 	__type(value, struct spent);
 } spending SEC(".maps");
 
+/* By thread, for a call does not return before its text was sent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, struct call);
+} calls SEC(".maps");
+
 /*
  * The key of the hash, drawn anew by each sensor: who does not know it cannot
  * make a text that passes for another one.
@@ -98,23 +113,29 @@ static __always_inline void count_compile_loss(enum loss reason)
 		__sync_fetch_and_add(n, 1);
 }
 
-/* Hashes len bytes, at most limit, which is a multiple of 8. */
-static __always_inline __u64 hash_text(const __u8 *data, __u32 len, const __u32 limit)
+/*
+ * Hashes the head.len bytes of a text, at most limit. The length is read again
+ * for each block: what the verifier does not follow is cheap to verify.
+ */
+static __always_inline __u64 hash_text(const struct compiled *head, __u8 *data, const __u32 limit)
 {
-	__u64 h = hash_seed ^ len;
-	__u32 at;
+	const volatile __u32 *len = &head->len;
+	__u64 h = hash_seed ^ *len;
+	__u32 at, end = *len;
+	int i;
 
+	if (end > limit)
+		return 0;
+	__builtin_memset(data + end, 0, BLOCK);
 #pragma clang loop unroll(disable)
-	for (at = 0; at < limit; at += 8) {
-		__u64 word;
-
-		if (at >= len)
+	for (at = 0; at < limit; at += BLOCK) {
+		if (at >= *len)
 			break;
-		word = *(const __u64 *)(data + at);
-		if (len - at < 8)
-			word &= ~0ULL >> (64 - 8 * (len - at));
-		h = (h ^ word) * hash_factor;
-		h ^= h >> 29;
+#pragma unroll
+		for (i = 0; i < BLOCK; i += 8) {
+			h = (h ^ *(__u64 *)(data + at + i)) * hash_factor;
+			h ^= h >> 29;
+		}
 	}
 	return h;
 }
@@ -234,68 +255,90 @@ static __always_inline int send_short(struct compiled *c, __u64 from, __u64 left
 	n = copy_part(text->data, SHORT, from, left, &last);
 	if (n < 0)
 		count_compile_loss(LOSS_COMPILED_FAULT);
-	if (n <= 0 || !last || !is_new(c, hash_text(text->data, n, SHORT), n)) {
+	if (n <= 0 || !last) {
 		bpf_ringbuf_discard(text, 0);
-		return n > 0 && !last;
+		return n > 0;
 	}
 	text->head = *c;
 	text->head.len = n;
 	text->head.flags |= COMPILED_LAST;
+	if (!is_new(c, hash_text(&text->head, text->data, SHORT), n)) {
+		bpf_ringbuf_discard(text, 0);
+		return 0;
+	}
 	bpf_ringbuf_submit(text, 0);
 	return 0;
 }
 
 /*
- * Sends a text in records of up to CHUNK bytes. One that fits a record is sent
- * only once; of a longer one user space finds out.
+ * Sends the next record of the thread's call. Returns whether there is more. A
+ * text that fits a record is sent only once; of a longer one user space finds
+ * out. Takes nothing, as its state lies in a map: so it is verified once.
  */
-static __always_inline void send_long(struct compiled *c, __u64 from, __u64 left)
+__noinline int send_chunk(void)
 {
+	__u64 id = bpf_get_current_pid_tgid();
+	struct call *c = bpf_map_lookup_elem(&calls, &id);
+	struct long_text *text;
+	int last = 0, send;
+	long n;
+
+	if (!c)
+		return 0;
+	text = bpf_ringbuf_reserve(&compile_ring, sizeof(*text), 0);
+	if (!text) {
+		count_compile_loss(LOSS_COMPILED_RING);
+		return 0;
+	}
+	n = copy_part(text->data, CHUNK, c->from, c->left, &last);
+	if (n < 0) {
+		count_compile_loss(LOSS_COMPILED_FAULT);
+		bpf_ringbuf_discard(text, 0);
+		return 0;
+	}
+	text->head = c->head;
+	text->head.len = n;
+	if (c->head.offset + n > MAX_TEXT) {
+		text->head.flags |= COMPILED_CUT;
+		last = 1;
+	}
+	if (last)
+		text->head.flags |= COMPILED_LAST;
+	if (!c->head.offset && last) {
+		send = is_new(&c->head, hash_text(&text->head, text->data, CHUNK), n);
+	} else {
+		send = spend(&c->head, n, !c->head.offset);
+		if (!send)
+			count_compile_loss(LOSS_COMPILED_BUDGET);
+	}
+	if (!send) {
+		bpf_ringbuf_discard(text, 0);
+		return 0;
+	}
+	bpf_ringbuf_submit(text, 0);
+	c->head.offset += n;
+	c->from += n;
+	if (c->left)
+		c->left -= n;
+	return !last;
+}
+
+/* Sends a text in records of up to CHUNK bytes. */
+static __always_inline void send_long(const struct compiled *head, __u64 from, __u64 left)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct call c = {.head = *head, .from = from, .left = left};
 	int i;
 
-#pragma clang loop unroll(disable)
-	for (i = 0; i < MAX_TEXT / CHUNK + 1; i++) {
-		struct long_text *text = bpf_ringbuf_reserve(&compile_ring, sizeof(*text), 0);
-		int last = 0, send;
-		long n;
-
-		if (!text) {
-			count_compile_loss(LOSS_COMPILED_RING);
-			return;
-		}
-		n = copy_part(text->data, CHUNK, from, left, &last);
-		if (n < 0) {
-			count_compile_loss(LOSS_COMPILED_FAULT);
-			bpf_ringbuf_discard(text, 0);
-			return;
-		}
-		if (!i && last) {
-			send = is_new(c, hash_text(text->data, n, CHUNK), n);
-		} else {
-			send = spend(c, n, !i);
-			if (!send)
-				count_compile_loss(LOSS_COMPILED_BUDGET);
-		}
-		if (!send) {
-			bpf_ringbuf_discard(text, 0);
-			return;
-		}
-		if (!last && i == MAX_TEXT / CHUNK) {
-			c->flags |= COMPILED_CUT;
-			last = 1;
-		}
-		text->head = *c;
-		text->head.len = n;
-		if (last)
-			text->head.flags |= COMPILED_LAST;
-		bpf_ringbuf_submit(text, 0);
-		if (last)
-			return;
-		from += n;
-		c->offset += n;
-		if (left)
-			left -= n;
+	if (bpf_map_update_elem(&calls, &id, &c, BPF_ANY)) {
+		count_compile_loss(LOSS_COMPILED_RING);
+		return;
 	}
+#pragma clang loop unroll(disable)
+	for (i = 0; i < MAX_TEXT / CHUNK + 2; i++)
+		if (!send_chunk())
+			break;
+	bpf_map_delete_elem(&calls, &id);
 }
 
 /* left is the length, or 0 for a text that ends with a NUL. */
@@ -316,6 +359,86 @@ SEC("uprobe")
 int on_source(struct registers *ctx)
 {
 	send_compiled(ARGUMENT_1(ctx), 0, 0);
+	return 0;
+}
+
+/*
+ * PyMarshal_ReadObjectFromString: a pointer and a length. An interpreter reads
+ * its frozen modules this way, from its own file: the cookie says how far the
+ * part of it that nobody writes to reaches, before and after the function.
+ */
+SEC("uprobe")
+int on_marshal_memory(struct registers *ctx)
+{
+	__u64 from = ARGUMENT_1(ctx), len = ARGUMENT_2(ctx), at = INSTRUCTION(ctx);
+	__u64 cookie = bpf_get_attach_cookie(ctx);
+
+	if (len && (from < at - (cookie >> 32) || from >= at + (__u32)cookie))
+		send_compiled(from, len, COMPILED_MARSHAL);
+	return 0;
+}
+
+/* Where CPython's objects have their parts, from version 2.7 to 3.14. */
+#define OBJECT_SIZE 16
+#define BYTES_DATA 32
+#define BYTES_DATA_V2 36
+#define BYTEARRAY_DATA 40
+#define TUPLE_ITEMS 24
+
+static __always_inline __u64 word_of_process(__u64 address)
+{
+	__u64 word = 0;
+
+	bpf_probe_read_user(&word, sizeof(word), (const void *)address);
+	return word;
+}
+
+/* Whether what marshal wrote lies there, and is code. */
+static __always_inline int is_code(__u64 address)
+{
+	__u8 type = 0;
+
+	bpf_probe_read_user(&type, sizeof(type), (const void *)address);
+	return (type & 0x7f) == 'c';
+}
+
+/*
+ * marshal.loads was given an object: bytes, or a bytearray. Of a view only the
+ * importer makes use, on files that were seen being read.
+ */
+static __always_inline void send_loaded(__u64 object, __u32 bytes_data)
+{
+	__u64 len = word_of_process(object + OBJECT_SIZE), from = object + bytes_data;
+
+	if (!len || len >> 48)
+		return;
+	if (!is_code(from))
+		from = word_of_process(object + BYTEARRAY_DATA);
+	if (is_code(from))
+		send_compiled(from, len, COMPILED_MARSHAL);
+}
+
+/* marshal.loads from 3.0 to 3.12, with its one argument. */
+SEC("uprobe")
+int on_marshal(struct registers *ctx)
+{
+	send_loaded(ARGUMENT_2(ctx), BYTES_DATA);
+	return 0;
+}
+
+/* marshal.loads since 3.13, with an array of arguments. */
+SEC("uprobe")
+int on_marshal_array(struct registers *ctx)
+{
+	send_loaded(word_of_process(ARGUMENT_2(ctx)), BYTES_DATA);
+	return 0;
+}
+
+/* marshal.loads of 2.7, with a tuple. */
+SEC("uprobe")
+int on_marshal_tuple(struct registers *ctx)
+{
+	send_loaded(word_of_process(ARGUMENT_2(ctx) + TUPLE_ITEMS), BYTES_DATA_V2);
 	return 0;
 }
 
