@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -131,13 +132,14 @@ func (h *hooks) giveUp(key hookKey) {
 	h.count(lostAttach)
 }
 
-// run attaches to the interpreters that already run, and then to what is seen,
-// until stop is closed.
+// run attaches to what is seen, until stop is closed.
 func (h *hooks) run(stop <-chan struct{}) {
 	if h == nil {
 		return
 	}
-	h.scanProcesses(stop)
+	// An interpreter that is starting does not wait for its probes.
+	runtime.LockOSThread()
+	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), readerNice)
 	for {
 		select {
 		case <-stop:
@@ -170,32 +172,23 @@ func (h *hooks) attach(key hookKey, f *os.File) {
 }
 
 func (h *hooks) attachAll(f *os.File) (links []link.Link, err error) {
-	found, err := findDoors(f)
-	if err != nil {
-		return nil, err
-	}
 	// The file that was looked at, whatever its path leads to now.
 	binary, err := link.OpenExecutable(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
 	if err != nil {
 		return nil, fmt.Errorf("open binary: %w", err)
 	}
-	for door, entries := range found {
-		if door == int(doorMarshalMemory) && !h.cookies {
-			continue // it could not tell frozen modules from others
+	err = findDoors(f, func(d door, entries []entry) error {
+		if d == doorMarshalMemory && !h.cookies {
+			return nil // it could not tell frozen modules from others
 		}
-		more, err := h.attachDoor(binary, h.programs[door], entries)
+		more, err := h.attachDoor(binary, h.programs[d], entries)
 		links = append(links, more...)
-		if err != nil {
-			return links, err
-		}
-	}
-	return links, nil
+		return err
+	})
+	return links, err
 }
 
 func (h *hooks) attachDoor(binary *link.Executable, program *ebpf.Program, entries []entry) (links []link.Link, err error) {
-	if len(entries) == 0 {
-		return nil, nil
-	}
 	var all link.UprobeMultiOptions
 	for _, e := range entries {
 		all.Addresses = append(all.Addresses, e.offset)
@@ -222,11 +215,13 @@ func (h *hooks) attachDoor(binary *link.Executable, program *ebpf.Program, entri
 	return links, nil
 }
 
-// usualPlaces are where this machine's own interpreters lie. Looking there
-// before the first of them runs wins the race with it.
+// usualPlaces are where this machine's own interpreters lie. Attaching takes
+// some 20 ms, of which most is the kernel's: an interpreter that nobody has seen
+// may be done by then. Those that lie here are attached to before.
 var usualPlaces = []string{
-	"/usr/bin/python[23]*", "/usr/local/bin/python[23]*",
+	"/usr/bin/python[23]*", "/usr/local/bin/python[23]*", "/opt/*/bin/python[23]*", "/home/*/*conda*/bin/python[23]*",
 	"/usr/lib/libpython*.so*", "/usr/lib64/libpython*.so*", "/usr/lib/*/libpython*.so*", "/usr/local/lib/libpython*.so*",
+	"/opt/*/lib/libpython*.so*", "/home/*/.pyenv/versions/*/lib/libpython*.so*",
 }
 
 // scanPlaces attaches to the interpreters that lie in the usual places.
@@ -241,6 +236,9 @@ func (h *hooks) scanPlaces() {
 
 // scanProcesses attaches to the interpreters that already run.
 func (h *hooks) scanProcesses(stop <-chan struct{}) {
+	if h == nil {
+		return
+	}
 	processes, _ := filepath.Glob("/proc/[0-9]*")
 	done := make(map[string]bool)
 	for _, dir := range processes {

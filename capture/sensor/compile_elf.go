@@ -43,43 +43,49 @@ type entry struct {
 	image uint64
 }
 
-// findDoors returns where in an ELF file the functions behind each door begin.
-// Hostile files end in an error, in bounded time and memory; a file without an
-// interpreter has no doors.
-func findDoors(r io.ReaderAt) (found [doors][]entry, err error) {
+// findDoors finds where in an ELF file the functions behind each door begin, and
+// tells found of them: first of the exported ones, which takes a millisecond,
+// for the interpreter may be starting. Hostile files end in an error, in bounded
+// time and memory; a file without an interpreter has no doors.
+func findDoors(r io.ReaderAt, found func(door, []entry) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("parse binary: %v", p)
 		}
 	}()
 	if ok, err := checkHeader(r); err != nil || !ok {
-		return found, err
+		return err
 	}
 	f, err := elf.NewFile(r)
 	if err != nil {
-		return found, fmt.Errorf("parse binary: %w", err)
+		return fmt.Errorf("parse binary: %w", err)
 	}
 	functions, err := exportedFunctions(f)
-	if err != nil {
-		return found, fmt.Errorf("read symbols of binary: %w", err)
+	if err != nil || len(functions) == 0 {
+		return err
 	}
-	if len(functions) == 0 {
-		return found, nil
-	}
+	var exported [doors][]entry
 	for name, address := range functions {
 		if e, ok := entryAt(f, address); ok {
-			found[doorFunctions[name]] = append(found[doorFunctions[name]], e)
+			exported[doorFunctions[name]] = append(exported[doorFunctions[name]], e)
+		}
+	}
+	for d, entries := range exported {
+		if len(entries) > 0 {
+			if err := found(door(d), entries); err != nil {
+				return err
+			}
 		}
 	}
 	address, flags, err := marshalLoads(f)
 	if err != nil {
-		return found, fmt.Errorf("look for marshal in binary: %w", err)
+		return fmt.Errorf("look for marshal in binary: %w", err)
 	}
-	door, known := marshalDoors[flags]
+	d, known := marshalDoors[flags]
 	if e, ok := entryAt(f, address); ok && known {
-		found[door] = append(found[door], e)
+		return found(d, []entry{e})
 	}
-	return found, nil
+	return nil
 }
 
 // exportedFunctions returns the addresses of those of doorFunctions that the
@@ -87,7 +93,7 @@ func findDoors(r io.ReaderAt) (found [doors][]entry, err error) {
 func exportedFunctions(f *elf.File) (map[string]uint64, error) {
 	names, err := sectionBytes(f, ".dynstr", maxStrings)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read names of binary: %w", err)
 	}
 	const size = elf.Sym64Size
 	symbols, err := sectionBytes(f, ".dynsym", maxSymbols*size)

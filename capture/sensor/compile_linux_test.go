@@ -4,12 +4,14 @@ package sensor_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"kingsnake/capture"
 )
@@ -47,6 +49,29 @@ func (r *recorder) texts(t *testing.T, cmd *exec.Cmd, want ...string) []capture.
 	}, func() string { return "these texts are missing: " + strings.Join(missing, " | ") })
 }
 
+// warm runs an interpreter until it has been attached to: at its first sight it
+// may be done before.
+func (r *recorder) warm(t *testing.T, python string) {
+	t.Helper()
+	for try := range 20 {
+		nonce := fmt.Sprintf("'%s %d'", t.Name(), try)
+		cmd := exec.Command(python, "-c", "import time; time.sleep(0.1); eval(__import__('sys').argv[1])", nonce)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", cmd, err, out)
+		}
+		for range 20 {
+			time.Sleep(10 * time.Millisecond)
+			r.mu.Lock()
+			attached := slices.ContainsFunc(r.scripts, func(s capture.Script) bool { return isCompiled(s) && string(s.Text) == nonce })
+			r.mu.Unlock()
+			if attached {
+				return
+			}
+		}
+	}
+	t.Fatalf("%s is not attached to; lost: %v", python, r.sensor.Stats().Lost)
+}
+
 func TestEveryTextCompiledAtRunTimeIsCaptured(t *testing.T) {
 	r := record(t)
 	script := []byte(`import ast, code, sys
@@ -64,6 +89,7 @@ for i in range(3):
 	path := write(t, "script.py", script)
 	for _, python := range interpreters(t) {
 		t.Run(filepath.Base(python), func(t *testing.T) {
+			r.warm(t, python)
 			got := r.texts(t, exec.Command(python, path), "x = 'by exec'", "'by eval'", "x = 'by compile'", "x = 'by parse'", "x = 'by hand'",
 				"x = 'as bytes'", "x = u'\u00e4\u20ac'", "exec('x = 1 # inside')", "x = 1 # inside", "x = 'three times'")
 			count := 0
@@ -103,6 +129,7 @@ except TypeError:
 `))
 	for _, python := range interpreters(t) {
 		t.Run(filepath.Base(python), func(t *testing.T) {
+			r.warm(t, python)
 			file := filepath.Join(t.TempDir(), "code")
 			tag := r.start(t, exec.Command(python, path, file))
 			code, err := os.ReadFile(file)

@@ -121,6 +121,7 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 	work.Go(func() { errs <- s.read(s.compiled, s.handleCompiled, stop) })
 	work.Go(func() { s.sweep(stop) })
 	work.Go(func() { s.tracker.hooks.run(stop) })
+	work.Go(func() { s.tracker.hooks.scanProcesses(stop) })
 	go func() {
 		work.Wait()
 		s.mu.Lock()

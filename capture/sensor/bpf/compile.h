@@ -406,23 +406,25 @@ static __always_inline int is_code(__u64 address)
  * marshal.loads was given an object: bytes, or a bytearray. Of a view only the
  * importer makes use, on files that were seen being read.
  */
-static __always_inline void send_loaded(__u64 object, __u32 bytes_data)
+static __always_inline void send_loaded(__u64 object, int may_be_v2)
 {
-	__u64 len = word_of_process(object + OBJECT_SIZE), from = object + bytes_data;
+	__u64 len = word_of_process(object + OBJECT_SIZE), from = object + BYTES_DATA;
 
 	if (!len || len >> 48)
 		return;
+	if (may_be_v2 && !is_code(from))
+		from = object + BYTES_DATA_V2;
 	if (!is_code(from))
 		from = word_of_process(object + BYTEARRAY_DATA);
 	if (is_code(from))
 		send_compiled(from, len, COMPILED_MARSHAL);
 }
 
-/* marshal.loads from 3.0 to 3.12, with its one argument. */
+/* marshal.loads from 3.7 to 3.12, with its one argument. */
 SEC("uprobe")
 int on_marshal(struct registers *ctx)
 {
-	send_loaded(ARGUMENT_2(ctx), BYTES_DATA);
+	send_loaded(ARGUMENT_2(ctx), 0);
 	return 0;
 }
 
@@ -430,15 +432,15 @@ int on_marshal(struct registers *ctx)
 SEC("uprobe")
 int on_marshal_array(struct registers *ctx)
 {
-	send_loaded(word_of_process(ARGUMENT_2(ctx)), BYTES_DATA);
+	send_loaded(word_of_process(ARGUMENT_2(ctx)), 0);
 	return 0;
 }
 
-/* marshal.loads of 2.7, with a tuple. */
+/* marshal.loads up to 3.6, with a tuple. */
 SEC("uprobe")
 int on_marshal_tuple(struct registers *ctx)
 {
-	send_loaded(word_of_process(ARGUMENT_2(ctx) + TUPLE_ITEMS), BYTES_DATA_V2);
+	send_loaded(word_of_process(ARGUMENT_2(ctx) + TUPLE_ITEMS), 1);
 	return 0;
 }
 
