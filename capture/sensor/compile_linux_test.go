@@ -169,3 +169,48 @@ func TestAProgramThatCompilesTooMuchIsBoundedAndCounted(t *testing.T) {
 		t.Errorf("%d texts came and %d were counted, of 20000", len(got), counted)
 	}
 }
+
+// TestObfuscatedProgramsShowTheirText runs programs that hide what they run, in
+// twenty ways: the folder testdata/compiled holds them, and each ends in the
+// plain text "plain text of NAME".
+func TestObfuscatedProgramsShowTheirText(t *testing.T) {
+	r := record(t)
+	programs, err := filepath.Glob("testdata/compiled/by_*.py")
+	if err != nil || len(programs) != 20 {
+		t.Fatalf("want 20 programs, got %d, %v", len(programs), err)
+	}
+	for _, python := range interpreters(t) {
+		t.Run(filepath.Base(python), func(t *testing.T) {
+			r.warm(t, python)
+			for _, path := range programs {
+				r.showsItsText(t, python, path)
+			}
+		})
+	}
+	r.noLoss(t)
+}
+
+func (r *recorder) showsItsText(t *testing.T, python, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.HasPrefix(text, []byte("# needs 3\n")) && strings.Contains(python, "python2") {
+		return
+	}
+	plain := []byte("plain text of " + strings.TrimSuffix(strings.TrimPrefix(filepath.Base(path), "by_"), ".py"))
+	if bytes.Contains(text, plain) {
+		t.Fatalf("%s does not hide its text", path)
+	}
+	cmd := exec.Command(python, path)
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "KINGSNAKE_TEST=" + t.Name() + path}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", cmd, err, out)
+	}
+	r.waitUntil(t, cmd.Env[1], func(got []capture.Script) bool {
+		return slices.ContainsFunc(got, func(s capture.Script) bool {
+			return isCompiled(s) && s.Lost == "" && s.Parent == capture.Sum(text) && bytes.Contains(s.Text, plain)
+		})
+	}, func() string { return "the plain text does not show" })
+}
