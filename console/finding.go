@@ -206,6 +206,10 @@ func sentence(f finding.Finding) evidence {
 		add(", ", f.Script.Path)
 		e = append(e, piece{Text: ","})
 	}
+	if by := f.Script.CompiledBy; by.SHA256 != "" {
+		add(" by ", cmp.Or(by.Path, kindPhrase(by.Kind)))
+		e = append(e, piece{Text: ","})
+	}
 	switch w := f.Workload; {
 	case w.PodName != "":
 		add(" ran in pod ", w.PodNamespace+"/"+w.PodName)
@@ -269,7 +273,12 @@ func detected(f finding.Finding) (inSight, rest []fact) {
 		rest = append(rest, fact{Label: "Contents SHA-256", Value: show(s.ContentsSHA256),
 			Note: show("of the text kept here, after cutting and replacing secrets")})
 	}
-	if s.Parent != "" {
+	if by := s.CompiledBy; by.SHA256 != "" {
+		inSight = append(inSight, fact{Label: "Compiled by", Value: show(cmp.Or(by.Path, kindPhrase(by.Kind))), URL: findingsURL("sha256", by.SHA256),
+			Note: show("the script that was started, SHA-256 " + by.SHA256 + ", " + size(by.Size))})
+	} else if s.Parent != "" && s.Kind == "compiled" {
+		rest = append(rest, fact{Label: "Compiled by", Value: show(s.Parent), URL: findingsURL("sha256", s.Parent)})
+	} else if s.Parent != "" {
 		rest = append(rest, fact{Label: "Imported by", Value: show(s.Parent), URL: findingsURL("sha256", s.Parent)})
 	}
 	if p.Cwd != "" {
@@ -279,7 +288,7 @@ func detected(f finding.Finding) (inSight, rest []fact) {
 	if p.UID == 0 {
 		user.Note = show("root")
 	}
-	return []fact{binary, script, args, whole}, append(rest, user)
+	return append([]fact{binary, script, args, whole}, inSight...), append(rest, user)
 }
 
 // argViews shows each argument. The script itself, as an argument of -c, is not

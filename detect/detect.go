@@ -57,6 +57,9 @@ type Result struct {
 	Workload workload.Workload
 	Text     normalize.Text
 	Verdict  classify.Verdict
+
+	CompiledBy *capture.Script // of a text compiled at run time: the script that did, if it was seen
+	Whole      capture.Digest  // of a script that was judged with what it compiled: of all of that; else zero
 }
 
 // Pipeline joins the stages. Set the fields before Run and leave them alone
@@ -75,8 +78,9 @@ type Pipeline struct {
 	Sensor   string
 	Log      *slog.Logger
 
-	counts counts
-	seen   verdicts
+	counts   counts
+	seen     verdicts
+	lineages lineages
 }
 
 // Limits of the queue between the source and the workers.
@@ -105,6 +109,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		})
 	}
 	err := p.Source.Run(ctx, func(s capture.Script) {
+		p.lineages.note(s)
 		if !queue.offer(s) {
 			p.counts.lose("queue full")
 		}
@@ -128,18 +133,29 @@ func (p *Pipeline) handle(ctx context.Context, s capture.Script) {
 		return
 	}
 	text, verdict := p.judge(s)
+	r := Result{Script: s, Workload: w, Text: text, Verdict: verdict}
+	if by, ok := p.lineages.of(s); ok {
+		r.CompiledBy = &by
+	}
 	p.counts.judged()
 	if p.Observe != nil {
-		p.Observe(Result{s, w, text, verdict})
+		p.Observe(r)
 	}
-	if verdict.Label == classify.Benign || p.Sink == nil {
+	if p.Sink == nil {
 		return
+	}
+	if verdict.Label == classify.Benign {
+		whole, worse := p.whole(r)
+		if !worse {
+			return
+		}
+		r = whole
 	}
 	var bin binary.File
 	if p.Binary != nil {
 		bin = p.Binary(s.Process)
 	}
-	p.report(ctx, Report(Result{s, w, text, verdict}, bin, p.Sensor))
+	p.report(ctx, Report(r, bin, p.Sensor))
 }
 
 // judge returns the verdict on s. A script seen before costs a look-up; its
