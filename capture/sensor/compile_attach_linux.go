@@ -40,9 +40,10 @@ type hooks struct {
 
 	sightings chan sighting
 
-	mu     sync.Mutex
-	seen   *lru[hookKey, struct{}] // also of binaries that have no doors
-	hooked *lru[hookKey, []link.Link]
+	mu      sync.Mutex
+	refused error                   // why the kernel did not let the last one be attached to; nil when it did
+	seen    *lru[hookKey, struct{}] // also of binaries that have no doors
+	hooked  *lru[hookKey, []link.Link]
 }
 
 // hookKey names a binary. An overlay and its layers agree on all of this, so a
@@ -58,6 +59,8 @@ type sighting struct {
 	key  hookKey
 	open func() (*os.File, error)
 }
+
+var errAttach = errors.New("attach user probe")
 
 func newHooks(k *kernel, count func(string)) *hooks {
 	h := &hooks{probeFeatures: k.probes, count: count, sightings: make(chan sighting, maxSightings)}
@@ -162,12 +165,15 @@ func (h *hooks) attach(key hookKey, f *os.File) {
 	if err != nil {
 		_ = closeLinks(links) // there is nothing else to do about them
 		h.giveUp(key)
-		return
 	}
-	if len(links) > 0 {
-		h.mu.Lock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case errors.Is(err, errAttach):
+		h.refused = err
+	case len(links) > 0 && err == nil:
+		h.refused = nil
 		h.hooked.put(key, links)
-		h.mu.Unlock()
 	}
 }
 
@@ -177,7 +183,7 @@ func (h *hooks) attachAll(f *os.File) (links []link.Link, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open binary: %w", err)
 	}
-	err = findDoors(f, func(d door, entries []entry) error {
+	err = findDoors(f, func(d door, entries []entryPoint) error {
 		if d == doorMarshalMemory && !h.cookies {
 			return nil // it could not tell frozen modules from others
 		}
@@ -188,7 +194,7 @@ func (h *hooks) attachAll(f *os.File) (links []link.Link, err error) {
 	return links, err
 }
 
-func (h *hooks) attachDoor(binary *link.Executable, program *ebpf.Program, entries []entry) (links []link.Link, err error) {
+func (h *hooks) attachDoor(binary *link.Executable, program *ebpf.Program, entries []entryPoint) (links []link.Link, err error) {
 	var all link.UprobeMultiOptions
 	for _, e := range entries {
 		all.Addresses = append(all.Addresses, e.offset)
@@ -197,7 +203,7 @@ func (h *hooks) attachDoor(binary *link.Executable, program *ebpf.Program, entri
 	if h.multi {
 		l, err := binary.UprobeMulti(nil, program, &all)
 		if err != nil {
-			return nil, fmt.Errorf("attach user probes: %w", err)
+			return nil, fmt.Errorf("%w: %w", errAttach, err)
 		}
 		return []link.Link{l}, nil
 	}
@@ -208,7 +214,7 @@ func (h *hooks) attachDoor(binary *link.Executable, program *ebpf.Program, entri
 		}
 		l, err := binary.Uprobe("", program, &one)
 		if err != nil {
-			return links, fmt.Errorf("attach user probe: %w", err)
+			return links, fmt.Errorf("%w: %w", errAttach, err)
 		}
 		links = append(links, l)
 	}

@@ -35,8 +35,8 @@ var doorFunctions = map[string]door{
 // maxSymbols bounds the exported names looked at: CPython has some 2,000.
 const maxSymbols = 1 << 19
 
-// entry is where a function begins, as an offset in its file.
-type entry struct {
+// entryPoint is where a function begins, as an offset in its file.
+type entryPoint struct {
 	offset uint64
 	// image is how far the part of the file that nobody writes to reaches from
 	// there: the bytes before it in the high half, those after it in the low.
@@ -47,7 +47,7 @@ type entry struct {
 // tells found of them: first of the exported ones, which takes a millisecond,
 // for the interpreter may be starting. Hostile files end in an error, in bounded
 // time and memory; a file without an interpreter has no doors.
-func findDoors(r io.ReaderAt, found func(door, []entry) error) (err error) {
+func findDoors(r io.ReaderAt, found func(door, []entryPoint) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("parse binary: %v", p)
@@ -64,7 +64,7 @@ func findDoors(r io.ReaderAt, found func(door, []entry) error) (err error) {
 	if err != nil || len(functions) == 0 {
 		return err
 	}
-	var exported [doors][]entry
+	var exported [doors][]entryPoint
 	for name, address := range functions {
 		if e, ok := entryAt(f, address); ok {
 			exported[doorFunctions[name]] = append(exported[doorFunctions[name]], e)
@@ -83,7 +83,7 @@ func findDoors(r io.ReaderAt, found func(door, []entry) error) (err error) {
 	}
 	d, known := marshalDoors[flags]
 	if e, ok := entryAt(f, address); ok && known {
-		return found(d, []entry{e})
+		return found(d, []entryPoint{e})
 	}
 	return nil
 }
@@ -121,8 +121,8 @@ func exportedFunctions(f *elf.File) (map[string]uint64, error) {
 }
 
 // entryAt returns the entry of a function by its address.
-func entryAt(f *elf.File, address uint64) (entry, bool) {
-	var e entry
+func entryAt(f *elf.File, address uint64) (entryPoint, bool) {
+	var e entryPoint
 	var found bool
 	first, last := address, address
 	for _, s := range f.Progs {

@@ -97,6 +97,20 @@ func (s *Sensor) Stats() capture.Stats {
 	return capture.Stats{Seen: s.seen, Lost: lost}
 }
 
+// Degraded says in plain words what is not captured here that could be
+// elsewhere, and why; "" when nothing is left out.
+func (s *Sensor) Degraded() string {
+	if h := s.tracker.hooks; h != nil {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.refused == nil {
+			return ""
+		}
+		return withoutProbes + ": " + h.refused.Error()
+	}
+	return withoutProbes + ": the kernel refuses the programs"
+}
+
 func (s *Sensor) count(reason string) {
 	s.stats.Lock()
 	s.lost[reason]++

@@ -26,6 +26,9 @@ func (*Sensor) Run(context.Context, func(capture.Script)) error { return unsuppo
 // Stats returns the zero value.
 func (*Sensor) Stats() capture.Stats { return capture.Stats{} }
 
+// Degraded says nothing: all of it is left out here.
+func (*Sensor) Degraded() string { return "" }
+
 // Close does nothing.
 func (*Sensor) Close() error { return nil }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	"kingsnake/capture/binary"
@@ -131,17 +132,21 @@ func (n *node) Status() finding.SensorStatus {
 // watching says in plain words what this node watches.
 func (n *node) watching() string {
 	if n.cfg.host {
-		return "every Python script on this machine, in containers and outside them: files, -c, standard input, and modules imported from writable paths"
+		return "every Python script on this machine, in containers and outside them: files, -c, standard input, modules imported from writable paths, and texts compiled at run time"
 	}
-	return "every Python script in this machine's containers: files, -c, standard input, and modules imported from writable paths"
+	return "every Python script in this machine's containers: files, -c, standard input, modules imported from writable paths, and texts compiled at run time"
 }
 
 // degraded says in plain words what this node cannot do, or "".
 func (n *node) degraded() string {
+	var all []string
 	if why := n.resolver.Unavailable(); why != "" {
-		return "container names and images cannot be looked up: " + why
+		all = append(all, "container names and images cannot be looked up: "+why)
 	}
-	return ""
+	if why := n.sensor.Degraded(); why != "" {
+		all = append(all, why)
+	}
+	return strings.Join(all, "; ")
 }
 
 // beat calls tell with the node's status now and at every heartbeat until ctx
