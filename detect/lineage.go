@@ -125,8 +125,13 @@ func (l *lineages) worse(id programID, rank int) bool {
 
 // whole judges the script that compiled r's together with all that it compiled
 // so far. It returns what is to be reported of it; false when the whole is no
-// worse than the script is by itself, or that was said before.
+// worse than the script is by itself, or that was said before. A text that this
+// node has judged before, in whatever program, is left out: interpreters and
+// libraries compile the same few texts in each.
 func (p *Pipeline) whole(r Result) (Result, bool) {
+	if len(r.Text.Layers) == 0 {
+		return r, false
+	}
 	whole, ok := p.lineages.add(r.Script)
 	if !ok {
 		return r, false
