@@ -369,7 +369,6 @@ func (t *tracker) observe(pid int) *executed {
 	}
 	x.process.Args = args
 	x.command = parseCommand(args)
-	x.kind = t.looker.classifyPath(pid, x.process.Exe)
 	if start, err := startTicks(dir); err == nil {
 		x.process.Start = t.clock.wall(start * (1e9 / 100))
 	}
@@ -388,7 +387,7 @@ func (t *tracker) adopt(p *program) {
 				x.command.kind = capture.Stdin
 			}
 		}
-	} else if x.kind == noPython {
+	} else if x.kind = t.looker.classifyPath(x.process.PID, x.process.Exe); x.kind == noPython {
 		t.forget(p)
 		return
 	}
