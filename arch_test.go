@@ -53,6 +53,7 @@ var rules = []rule{
 	{pattern: "normalize/...", may: []string{"capture", "normalize/..."}, never: all(ebpf, kube, sql, network, running), shuns: all(files, clock), why: "hostile text in, layers out: no files, no network, no chance"},
 	{pattern: "classify/eval/report", may: []string{"classify", "classify/eval"}, never: all(ebpf, kube, sql, network, running), shuns: all(files, clock), why: "a page is a pure function of a report"},
 	{pattern: "classify/...", may: []string{"capture", "normalize", "classify/..."}, never: all(ebpf, kube, sql, network, running), why: "a verdict is a pure function of the text and the model"},
+	{pattern: "detect/apart", may: []string{"capture", "normalize"}, never: all(ebpf, kube, sql, browser, network), why: "runs the normalizer in another process, and knows nothing else"},
 	{pattern: "detect/...", may: []string{"capture", "capture/binary", "workload", "normalize", "classify", "finding", "finding/redact"}, never: all(ebpf, kube, sql, browser, running, []string{"net/http"}), why: "the pipeline knows neither sensor nor store, only its own three interfaces"},
 
 	// What both halves share.

@@ -82,6 +82,11 @@ type Script struct {
 	Parent Digest
 
 	Process Process
+
+	// Held is since when the process is stopped, and waits for a verdict; zero
+	// when it does not wait. Whoever receives such a Script must have the
+	// sensor let the process go, or end it.
+	Held time.Time
 }
 
 // Inode identifies a file's content at the moment it was read.

@@ -1,6 +1,6 @@
 // Package console is where people see findings: server-rendered pages for
 // signing in, the overview, the list of findings, one finding (Summary, JSON,
-// Investigate), the model and the settings.
+// Investigate), the sensors, the model and the settings.
 //
 // Each screen has a file here with its page struct and handler, and a folder in
 // kingsnake/console/ui with its template and style. A handler parses the
@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"kingsnake/console/auth"
+	"kingsnake/console/health"
 	"kingsnake/console/ui"
 	"kingsnake/finding/scc"
 	"kingsnake/store"
@@ -40,6 +41,7 @@ type Config struct {
 	Card    string        // of the embedded model, plain text; "" when there is none
 	Models  func() Models // of this process; nil when nothing is judged in it
 	Limits  store.Limits  // what is kept; shown, not enforced, here
+	Health  health.Limits // from when on a sensor is not healthy
 
 	Log *slog.Logger     // nil means slog.Default
 	Now func() time.Time // nil means time.Now
@@ -79,6 +81,8 @@ func New(config Config) http.Handler {
 	private.HandleFunc("GET /findings/{name}/investigate", c.investigate)
 	private.HandleFunc("POST /findings/{name}/allow", c.allow)
 	private.HandleFunc("POST /allows/{id}/end", c.disallow)
+	private.HandleFunc("GET /sensors", c.sensors)
+	private.HandleFunc("POST /sensors/forget", c.forget)
 	private.HandleFunc("GET /model", c.model)
 	private.HandleFunc("GET /settings", c.settings)
 	private.HandleFunc("/", c.nowhere)

@@ -25,6 +25,8 @@ type findingHead struct {
 	Heading   string // the category
 	Severity  severity
 	Active    bool
+	State     string   // in a word
+	OfScript  bool     // and not of a sensor
 	Sentence  evidence // the verdict in one sentence
 	Last      moment
 	First     moment // zero when it was seen once
@@ -34,24 +36,27 @@ type findingHead struct {
 // summaryPage is the Summary tab of a finding.
 type summaryPage struct {
 	findingHead
-	Detected []factGroup
-	Resource []factGroup
-	Links    []link
-	Cloud    []link // pages of the Google Cloud console
-	Origin   originView
-	Process  []processView
-	Env      []evidence
-	EnvNote  string
-	Seen     []fact // what can be looked for elsewhere, by kind
-	Reasons  []reasonView
-	Code     codeView
-	Layers   []layerView
-	Layer    *codeView // the layer shown beside the script; nil for none
-	LayerOf  string    // says which layer that is
-	Compiled []link    // findings of texts that this script compiled at run time
-	Limits   []string  // what is cut, lost or replaced, in words
-	Download string
-	Allow    allowView
+	Program   bool // it is about a program: there is no script to show
+	Detected  []factGroup
+	Resource  []factGroup
+	Links     []link
+	Cloud     []link // pages of the Google Cloud console
+	Origin    originView
+	Process   []processView
+	Env       []evidence
+	EnvNote   string
+	Events    []eventView
+	EventMore string // what is not among Events
+	Seen      []fact // what can be looked for elsewhere, by kind
+	Reasons   []reasonView
+	Code      codeView
+	Layers    []layerView
+	Layer     *codeView // the layer shown beside the script; nil for none
+	LayerOf   string    // says which layer that is
+	Compiled  []link    // findings of texts that this script compiled at run time
+	Limits    []string  // what is cut, lost or replaced, in words
+	Download  string
+	Allow     allowView
 }
 
 // fact is one named value, or why there is none.
@@ -131,6 +136,10 @@ func (c *console) finding(w http.ResponseWriter, r *http.Request) {
 		c.failed(w, r, "read the finding", err)
 		return
 	}
+	if aboutSensor(f) {
+		c.healthFinding(w, r, f)
+		return
+	}
 	rules, err := c.Store.Allows(r.Context())
 	if err != nil {
 		c.failed(w, r, "read the allow rules", err)
@@ -175,6 +184,7 @@ func (c *console) summary(r *http.Request, f finding.Finding, rules []store.Allo
 	head, related := c.head(r, f, "summary"), scc.LinksOf(f, c.SCC)
 	return summaryPage{
 		findingHead: head,
+		Program:     f.Script.Kind == finding.Program,
 		Detected:    fold(detected(f)),
 		Resource:    fold(c.resource(f)),
 		Links:       relatedLinks(f, related),
@@ -183,6 +193,8 @@ func (c *console) summary(r *http.Request, f finding.Finding, rules []store.Allo
 		Process:     ancestry(f.Process),
 		Env:         shows(f.Process.Env),
 		EnvNote:     cutNote(f.Process.EnvTruncated, "The environment was longer than what is kept."),
+		Events:      events(f, c.Now()),
+		EventMore:   eventsNote(f),
 		Seen:        indicators(f.Indicators),
 		Reasons:     reasons(f, head.URL, layer),
 		Code:        scriptView(f, head.URL, layer, all),
@@ -199,10 +211,10 @@ func (c *console) summary(r *http.Request, f finding.Finding, rules []store.Allo
 func (c *console) head(r *http.Request, f finding.Finding, tab string) findingHead {
 	now := c.Now()
 	h := findingHead{
-		frame: c.frame(r, plain(string(f.Category))+" in "+plain(cmp.Or(f.Workload.PodName, f.Workload.ContainerName, f.Workload.Node)), "findings"),
+		frame: c.frame(r, headingOf(f)+" in "+plain(cmp.Or(f.Workload.PodName, f.Workload.ContainerName, f.Workload.Node)), "findings"),
 		URL:   "/findings/" + url.PathEscape(f.Name), Tab: tab,
-		Heading:  plain(string(f.Category)),
-		Severity: severityOf(string(f.Severity)), Active: f.State == finding.Active,
+		Heading:  headingOf(f),
+		Severity: severityOf(string(f.Severity)), Active: f.State == finding.Active, State: stateWord(f), OfScript: !aboutSensor(f),
 		Sentence: sentence(f), Sightings: plural(max(f.Count, 1), "time"), Last: at(f.EventTime, now),
 	}
 	if f.Count > 1 {
@@ -225,6 +237,9 @@ func percent(p float64) string {
 
 // sentence says what ran, where, and what the model makes of it.
 func sentence(f finding.Finding) evidence {
+	if aboutSensor(f) {
+		return show(f.Health.Summary)
+	}
 	e := evidence{{Text: title(kindPhrase(f.Script.Kind))}}
 	add := func(between, value string) {
 		e = append(e, piece{Text: between})
@@ -247,6 +262,12 @@ func sentence(f finding.Finding) evidence {
 		add(" on ", w.Node)
 	default:
 		add(" ran on the host ", w.Node)
+	}
+	if f.Script.Kind == finding.Program {
+		if len(f.Verdict.Reasons) > 0 {
+			add(". ", strings.TrimSuffix(f.Verdict.Reasons[0].Text, "."))
+		}
+		return append(e, piece{Text: "."})
 	}
 	add(". The model calls it ", f.Verdict.Label)
 	e = append(e, piece{Text: ", with a probability of " + percent(f.Verdict.Score)})
@@ -274,14 +295,13 @@ func noScript(kind string) string {
 
 // detected lists what was detected: what an analyst asks first, and the rest.
 func detected(f finding.Finding) (inSight, rest []fact) {
+	if f.Script.Kind == finding.Program {
+		return detectedProgram(f)
+	}
 	p, s := f.Process, f.Script
 	binary := fact{Label: "Program binary", Value: show(p.Exe)}
 	if p.Exe == "" {
 		binary.Missing = "The interpreter's path was not captured."
-	}
-	digest := fact{Label: "Binary SHA-256", Value: show(p.ExeSHA256), Note: show(size(p.ExeSize))}
-	if p.ExeSHA256 == "" {
-		digest = fact{Label: "Binary SHA-256", Missing: "Not known: " + plain(cmp.Or(p.ExeUnread, "the sensor did not read the binary")) + "."}
 	}
 	script := fact{Label: "Script", Value: show(s.Path)}
 	if s.Path == "" {
@@ -296,7 +316,7 @@ func detected(f finding.Finding) (inSight, rest []fact) {
 	if s.Lost != "" {
 		whole.Note = show("of the bytes that were captured; some are missing: " + s.Lost)
 	}
-	rest = []fact{digest}
+	rest = []fact{digestOf(p)}
 	if s.ContentsSHA256 != s.SHA256 {
 		rest = append(rest, fact{Label: "Contents SHA-256", Value: show(s.ContentsSHA256),
 			Note: show("of the text kept here, after cutting and replacing secrets")})
@@ -312,11 +332,7 @@ func detected(f finding.Finding) (inSight, rest []fact) {
 	if p.Cwd != "" {
 		rest = append(rest, fact{Label: "Working directory", Value: show(p.Cwd)})
 	}
-	user := fact{Label: "User id", Value: show(strconv.FormatUint(uint64(p.UID), 10))}
-	if p.UID == 0 {
-		user.Note = show("root")
-	}
-	return append([]fact{binary, script, args, whole}, inSight...), append(rest, user)
+	return append([]fact{binary, script, args, whole}, inSight...), append(rest, userOf(p))
 }
 
 // argViews shows each argument. The script itself, as an argument of -c, is not

@@ -34,6 +34,7 @@ type rowView struct {
 	URL      string
 	Severity severity
 	Active   bool
+	State    string // in a word
 	What     evidence
 	Kind     string
 	Reason   evidence
@@ -147,7 +148,7 @@ func rowOf(f finding.Finding, now time.Time) rowView {
 	w := f.Workload
 	v := rowView{
 		Key: fmt.Sprintf("%s %d %s", f.Name, f.Count, f.State), URL: "/findings/" + url.PathEscape(f.Name),
-		Severity: severityOf(string(f.Severity)), Active: f.State == finding.Active,
+		Severity: severityOf(string(f.Severity)), Active: f.State == finding.Active, State: stateWord(f),
 		Kind: kindWord(f.Script.Kind), Node: show(clip(w.Node, 64)), Last: at(f.EventTime, now),
 	}
 	v.What = evidence{{Text: title(kindPhrase(f.Script.Kind))}}
@@ -156,6 +157,11 @@ func rowOf(f finding.Finding, now time.Time) rowView {
 	}
 	if len(f.Verdict.Reasons) > 0 {
 		v.Reason = show(clip(f.Verdict.Reasons[0].Text, 160))
+	}
+	if aboutSensor(f) {
+		v.Kind, v.Where = "Sensor", show(clip(f.Sensor, 96))
+		v.What, v.Reason = show(healthWords[f.Category].row), show(clip(f.Health.Summary, 160))
+		return v
 	}
 	switch {
 	case w.PodName != "":

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -60,6 +61,10 @@ func (c *console) investigate(w http.ResponseWriter, r *http.Request) {
 	f, err := c.Store.Get(r.Context(), r.PathValue("name"))
 	if err != nil {
 		c.failed(w, r, "read the finding", err)
+		return
+	}
+	if aboutSensor(f) { // there is no script to investigate
+		http.Redirect(w, r, "/findings/"+url.PathEscape(f.Name), http.StatusSeeOther)
 		return
 	}
 	related, more, err := c.related(r.Context(), f)
@@ -148,10 +153,13 @@ func (c *console) stepFinding(f finding.Finding, base string, related []rowView,
 		Intro: "Make sure what ran, as whom and on what, and note the values that the next steps use.",
 	}
 	s.Facts, _ = detected(f)
+	s.Facts = append(s.Facts, c.fullName(f))
+	if f.Script.Kind != finding.Program {
+		s.Facts = append(s.Facts,
+			fact{Label: "script.contents", Value: show(size(int64(len(f.Script.Contents)))), Note: show(contentsNote(f.Script))},
+			fact{Label: "script.sha256", Value: show(f.Script.ContentsSHA256), Note: show("of script.contents")})
+	}
 	s.Facts = append(s.Facts,
-		c.fullName(f),
-		fact{Label: "script.contents", Value: show(size(int64(len(f.Script.Contents)))), Note: show(contentsNote(f.Script))},
-		fact{Label: "script.sha256", Value: show(f.Script.ContentsSHA256), Note: show("of script.contents")},
 		known("project_display_name", c.SCC.Project, "Not known: no Google Cloud project is configured."),
 		named("Pod_Namespace", f.Workload.PodNamespace, f, "pod.namespace"),
 		named("Pod_Name", f.Workload.PodName, f, "pod.name"),

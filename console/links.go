@@ -29,6 +29,9 @@ func outside(links []scc.Link) []link {
 // same script.
 func relatedLinks(f finding.Finding, l scc.Links) []link {
 	out := append(virusTotal(f, l), outside(l.ATTACK)...)
+	if f.Script.Kind == finding.Program {
+		return append(out, link{Text: "Findings of this same program", URL: findingsURL("sha256", f.Script.SHA256)})
+	}
 	return append(out, link{Text: "Findings of this same script", URL: findingsURL("sha256", f.Script.SHA256)})
 }
 
@@ -43,7 +46,7 @@ func virusTotal(f finding.Finding, l scc.Links) []link {
 		script = script || v.URL[len(v.URL)-min(64, len(v.URL)):] == f.Script.SHA256
 		binary = binary || v.URL[len(v.URL)-min(64, len(v.URL)):] == f.Process.ExeSHA256
 	}
-	if !script {
+	if !script && f.Script.Kind != finding.Program {
 		out = append(out, link{Text: "VirusTotal: the script", Note: "The hash of the whole script is not known, and that of a part matches nothing."})
 	}
 	if !binary {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"kingsnake/console/health"
 	"kingsnake/finding"
 )
 
@@ -164,7 +165,7 @@ func (c *console) model(w http.ResponseWriter, r *http.Request) {
 			page.SensorsMore = plural(int64(len(sensors)-i), "more sensor") + " not listed."
 			break
 		}
-		page.Sensors = append(page.Sensors, modelSensorOf(s, current, now))
+		page.Sensors = append(page.Sensors, c.modelSensorOf(s, current, now))
 	}
 	c.render(w, r, http.StatusOK, "model", page)
 }
@@ -291,9 +292,9 @@ func scoreWord(score float64) string {
 	return strings.TrimSuffix(s, ".")
 }
 
-func modelSensorOf(s finding.SensorStatus, here string, now time.Time) modelSensor {
+func (c *console) modelSensorOf(s finding.Sensor, here string, now time.Time) modelSensor {
 	v := modelSensor{
-		Name: show(s.Name), Hash: show(short(s.Model)), Beat: at(s.Time, now), Silent: now.Sub(s.Time) > silentAfter,
+		Name: show(s.Name), Hash: show(short(s.Model)), Beat: at(now.Add(-unheard(s, now)), now), Silent: health.Of(s, unheard(s, now), c.Health).State == health.Silent,
 		From: show(s.ModelFrom), Problem: show(s.ModelProblem), Shadow: show(s.Shadow),
 	}
 	switch {

@@ -1,20 +1,13 @@
 package console
 
 import (
-	"cmp"
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
-	"time"
 
 	"kingsnake/finding"
 	"kingsnake/store"
 )
-
-// silentAfter is how long a sensor may send no heartbeat before it is shown as
-// silent. Sensors send one every few seconds.
-const silentAfter = 2 * time.Minute
 
 // overviewPage says whether anything needs a decision, and whether the sensors
 // can be believed when they say nothing.
@@ -28,7 +21,7 @@ type overviewPage struct {
 	Chart       chart
 	Sensors     []sensorView
 	SensorsMore string // how many are not listed, in words
-	SensorNote  string // how many are well, in words
+	SensorNote  string // how many are healthy, in words
 	SensorsWell bool
 	Latest      []rowView
 	Undelivered string
@@ -42,31 +35,6 @@ type countView struct {
 	Number   string
 	URL      string
 	None     bool
-}
-
-// sensorView is one sensor's health in plain sight.
-type sensorView struct {
-	Name     evidence
-	State    string // "well", "degraded" or "silent"
-	StateFor string // how long it has been silent
-	Watching evidence
-	Degraded evidence
-	Scripts  string
-	Findings string
-	LostAll  string // "" when nothing was lost
-	Lost     []lossView
-	Queued   string
-	Beat     moment
-	Started  moment
-	Version  string
-	Model    string
-	Problem  evidence // with its model
-}
-
-// lossView is how much was lost for one reason.
-type lossView struct {
-	Reason evidence
-	Number string
 }
 
 // overview serves the first page.
@@ -105,12 +73,10 @@ func (c *console) overviewPage(r *http.Request) (overviewPage, error) {
 	if err != nil {
 		return page, err
 	}
-	for _, s := range sensors {
-		page.Sensors = append(page.Sensors, sensorOf(s, now))
-	}
+	page.Sensors = c.sensorViews(sensors, now)
 	page.count(active, inactive)
-	page.SensorNote, page.SensorsWell = health(page.Sensors)
-	page.Sensors, page.SensorsMore = worstFirst(page.Sensors)
+	page.SensorNote, page.SensorsWell = together(page.Sensors)
+	page.Sensors, page.SensorsMore = worstFirst(page.Sensors, maxFewSensors)
 	for _, f := range latest.Findings {
 		page.Latest = append(page.Latest, rowOf(f, now))
 	}
@@ -149,86 +115,6 @@ func (p *overviewPage) count(active, inactive map[finding.Severity]int) {
 	if allowed > 0 {
 		p.Allowed, p.AllowedURL = plural(int64(allowed), "finding")+" allowed as benign", "/findings?state=INACTIVE"
 	}
-}
-
-// sensorOf prepares a heartbeat.
-func sensorOf(s finding.SensorStatus, now time.Time) sensorView {
-	v := sensorView{
-		Name: show(s.Name), State: "well", Watching: show(s.Watching), Degraded: show(s.Degraded),
-		Scripts: thousands(int64(min(s.Scripts, 1<<62))), Findings: thousands(int64(min(s.Findings, 1<<62))),
-		Beat: at(s.Time, now), Started: at(s.Started, now),
-		Version: plain(s.Version), Model: plain(clip(s.Model, 12)), Problem: show(s.ModelProblem),
-	}
-	if s.Degraded != "" {
-		v.State = "degraded"
-	}
-	if silent := now.Sub(s.Time); silent > silentAfter {
-		v.State, v.StateFor = "silent", "for "+span(silent)
-	}
-	if s.QueuedOut > 0 {
-		v.Queued = plural(int64(s.QueuedOut), "finding") + " waiting for the server to take"
-	}
-	type loss struct {
-		reason string
-		n      uint64
-	}
-	var losses []loss
-	total := uint64(0)
-	for reason, n := range s.Lost {
-		if n > 0 {
-			losses = append(losses, loss{reason, n})
-			total += min(n, 1<<62-total)
-		}
-	}
-	slices.SortFunc(losses, func(a, b loss) int {
-		return cmp.Or(cmp.Compare(b.n, a.n), cmp.Compare(a.reason, b.reason))
-	})
-	for _, l := range losses[:min(len(losses), 32)] {
-		v.Lost = append(v.Lost, lossView{show(l.reason), thousands(int64(min(l.n, 1<<62)))})
-	}
-	if total > 0 {
-		v.LostAll = thousands(int64(total)) + " lost"
-	}
-	return v
-}
-
-// health says how the sensors are, together.
-func health(sensors []sensorView) (note string, well bool) {
-	silent, degraded := 0, 0
-	for _, s := range sensors {
-		switch s.State {
-		case "silent":
-			silent++
-		case "degraded":
-			degraded++
-		}
-	}
-	switch {
-	case len(sensors) == 0:
-		return "No sensor has reported yet, so nothing is being watched.", false
-	case silent > 0:
-		return fmt.Sprintf("%d of %s silent: what runs there is not seen.", silent, plural(int64(len(sensors)), "sensor")), false
-	case degraded > 0:
-		return fmt.Sprintf("%d of %s cannot watch everything.", degraded, plural(int64(len(sensors)), "sensor")), false
-	case len(sensors) == 1:
-		return "The sensor is well.", true
-	default:
-		return fmt.Sprintf("All %d sensors are well.", len(sensors)), true
-	}
-}
-
-// maxSensors is how many sensors the overview lists.
-const maxSensors = 20
-
-// worstFirst orders sensors by what needs a look, silent ones first, and keeps
-// as many as the page lists.
-func worstFirst(sensors []sensorView) (kept []sensorView, more string) {
-	rank := map[string]int{"silent": 0, "degraded": 1, "well": 2}
-	slices.SortStableFunc(sensors, func(a, b sensorView) int { return rank[a.State] - rank[b.State] })
-	if n := len(sensors) - maxSensors; n > 0 {
-		return sensors[:maxSensors], plural(int64(n), "more sensor") + " not listed."
-	}
-	return sensors, ""
 }
 
 // evictedWords says what was removed, by the store's reason.

@@ -13,7 +13,7 @@ import (
 // pages maps each screen to the struct its template shows.
 var pages = map[string]any{
 	"signin": signinPage{}, "overview": overviewPage{}, "findings": findingsPage{}, "finding": summaryPage{},
-	"json": jsonPage{}, "investigate": investigatePage{}, "model": modelPage{}, "settings": settingsPage{}, "problem": problemPage{},
+	"json": jsonPage{}, "investigate": investigatePage{}, "health": healthPage{}, "sensors": sensorsPage{}, "model": modelPage{}, "settings": settingsPage{}, "problem": problemPage{},
 }
 
 func TestEveryTemplateNamesOnlyFieldsItsStructHas(t *testing.T) {

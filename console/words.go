@@ -97,10 +97,11 @@ var kindWords = map[string][2]string{
 	"pyc":      {"Bytecode", "a compiled file"},
 	"import":   {"Import", "an imported module"},
 	"compiled": {"Compiled", "text compiled at run time"},
+	"program":  {"Program", "a program"},
 }
 
 // kindOrder lists the kinds as the filter offers them.
-var kindOrder = []string{"file", "c", "stdin", "module", "package", "zipapp", "pyc", "import", "compiled"}
+var kindOrder = []string{"file", "c", "stdin", "module", "package", "zipapp", "pyc", "import", "compiled", "program"}
 
 // kindWord names a kind in a list.
 func kindWord(kind string) string {

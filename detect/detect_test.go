@@ -279,3 +279,44 @@ func TestObserveSeesEveryScript(t *testing.T) {
 		t.Errorf("observed (-want +got):\n%s", diff)
 	}
 }
+
+func TestAScriptThatCannotBeTakenApartIsJudgedAsItStands(t *testing.T) {
+	t.Parallel()
+	var sink shelf
+	p := pipeline(scripts{script(1, capture.File, "evil"), script(2, capture.File, "fine")}, &words{}, &sink)
+	p.Normalize = func(src []byte) (normalize.Text, error) {
+		if bytes.Contains(src, []byte("evil")) {
+			return normalize.Text{}, errors.New("the process crashed")
+		}
+		return normalize.Normalize(src), nil
+	}
+	if err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	judged, found, lost := p.Counts()
+	if diff := cmp.Diff(map[string]uint64{"not normalized": 1}, lost); diff != "" || judged != 2 || found != 1 {
+		t.Errorf("judged %d, found %d, lost (-want +got):\n%s", judged, found, diff)
+	}
+}
+
+func TestArgumentsAndEnvironmentCanBeLeftOut(t *testing.T) {
+	t.Parallel()
+	s := script(1, capture.File, "evil")
+	s.Process.Args = []string{"python3", "x.py", "--user", "ada"}
+	s.Process.Env = []string{"HOME=/home/ada", "LANG=C"}
+	s.Process.Parents = []capture.Process{{PID: 7, Args: []string{"sh", "-c", "ada"}}}
+	var sink shelf
+	p := pipeline(scripts{s}, &words{}, &sink)
+	p.HideArgs, p.HideEnv = true, true
+	if err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := sink.kept[0].Process
+	want := finding.Process{Args: []string{"python3", "[not reported]"}, Env: []string{"[not reported]"}}
+	if diff := cmp.Diff(want, finding.Process{Args: got.Args, Env: got.Env}); diff != "" {
+		t.Errorf("process (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"sh", "[not reported]"}, got.Parents[0].Args); diff != "" {
+		t.Errorf("arguments of its parent (-want +got):\n%s", diff)
+	}
+}

@@ -16,7 +16,7 @@ import (
 const (
 	lineagePrograms = 1024
 	lineageBytes    = 32 << 20  // of their scripts and of what these compiled
-	compiledTexts   = 64        // of one program, that are judged together
+	compiledTexts   = 32        // of one program, that are judged together
 	compiledBytes   = 256 << 10 // of them
 )
 
@@ -40,7 +40,7 @@ type programID struct {
 type lineage struct {
 	id       programID
 	script   capture.Script
-	compiled [][]byte
+	compiled []capture.Script
 	bytes    int            // of compiled
 	digest   capture.Digest // of all of it
 	reported int            // the worst that was said of the whole
@@ -100,7 +100,7 @@ func (l *lineages) add(s capture.Script) (lineage, bool) {
 	if p.script.Digest != s.Parent || len(p.compiled) >= compiledTexts || p.bytes+len(s.Text) > compiledBytes {
 		return lineage{}, false
 	}
-	p.compiled = append(p.compiled, s.Text)
+	p.compiled = append(p.compiled, s)
 	p.bytes += len(s.Text)
 	l.bytes += len(s.Text)
 	p.digest = capture.Sum(append(p.digest[:], s.Digest[:]...))
@@ -139,7 +139,11 @@ func (p *Pipeline) whole(r Result) (Result, bool) {
 	if v, ok := p.seen.get(whole.digest); ok && v.Model == p.Judge.Hash() && v.Label == classify.Benign {
 		return r, false
 	}
-	text := normalize.NormalizeRun(whole.script.Text, whole.compiled)
+	parts := make([]normalize.Text, len(whole.compiled))
+	for i, text := range whole.compiled {
+		parts[i] = p.normalize(text)
+	}
+	text := normalize.Join(p.normalize(whole.script), parts)
 	v := p.Judge.Judge(text)
 	p.seen.put(whole.digest, v)
 	if v.Label == classify.Benign {

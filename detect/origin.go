@@ -31,7 +31,7 @@ func originOf(s capture.Script, w workload.Workload) finding.Origin {
 	case s.Inode.Changed.IsZero():
 		o.Why = "the file's last change was not captured"
 	case w.Host():
-		o.Why = "the script ran on the host, where there is no image to compare with"
+		o.Why = "it ran on the host, where there is no image to compare with"
 	case created.IsZero():
 		o.Why = "the container's creation time is not known" + because(w.Unresolved["container.created"])
 	case s.Inode.Changed.After(created):

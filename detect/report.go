@@ -11,6 +11,7 @@ import (
 	"kingsnake/finding"
 	"kingsnake/finding/redact"
 	"kingsnake/normalize"
+	"kingsnake/workload"
 )
 
 // Report turns a judged script into a finding. Secrets of known shape are
@@ -18,7 +19,7 @@ import (
 // sensor that saw it.
 func Report(r Result, bin binary.File, sensor string) finding.Finding {
 	s, p := r.Script, r.Script.Process
-	w := workloadOf(r)
+	w := workloadOf(r.Workload)
 	script, texts := scriptOf(r)
 	sev := finding.Medium
 	if r.Verdict.Label == classify.Malicious {
@@ -28,7 +29,7 @@ func Report(r Result, bin binary.File, sensor string) finding.Finding {
 		Category: finding.MaliciousPython, Severity: sev, State: finding.Active,
 		EventTime: s.Time, FirstTime: s.Time, Count: 1,
 		Script: script, Verdict: verdictOf(r.Verdict, texts, r.Text.Layers), Process: processOf(p), Workload: w,
-		Indicators: indicatorsOf(texts), Sensor: sensor,
+		Indicators: indicatorsOf(texts), Action: r.Action, Sensor: sensor,
 	}
 	f.Process.ExeSHA256, f.Process.ExeSize, f.Process.ExeUnread = bin.SHA256, bin.Size, bin.Unread
 	f.Name = finding.NameOf(f.Category, script.Kind, script.SHA256, w.Key(p.Exe))
@@ -158,14 +159,22 @@ func bound(list []string, n int) ([]string, bool) {
 	return list, false
 }
 
-func workloadOf(r Result) finding.Workload {
-	w := r.Workload
-	return finding.Workload{
+func workloadOf(w workload.Workload) finding.Workload {
+	out := finding.Workload{
 		ContainerID: w.Container.ID, ContainerName: w.Container.Name, ContainerCreated: w.Container.Created,
 		Image: w.Container.Image, ImageID: w.Container.ImageID, Runtime: w.Container.Runtime,
-		ReadOnlyRoot: w.Container.ReadOnlyRoot,
+		ReadOnlyRoot: w.Container.ReadOnlyRoot, ContainerKind: w.Container.Kind,
 		PodNamespace: w.Pod.Namespace, PodName: w.Pod.Name, PodUID: w.Pod.UID, PodLabels: w.Pod.Labels,
-		OwnerKind: w.Owner.Kind, OwnerName: w.Owner.Name,
-		Node: w.Node, Cluster: w.Cluster, Unresolved: w.Unresolved,
+		ServiceAccount: w.Pod.ServiceAccount, StaticPod: w.Pod.Static,
+		OwnerGroup: w.Owner.Group, OwnerKind: w.Owner.Kind, OwnerName: w.Owner.Name, OwnerInferred: w.Owner.Inferred,
+		Node: w.Node, Cluster: w.Cluster, ClusterUID: w.ClusterUID, Cloud: finding.Cloud(w.Cloud), Unresolved: w.Unresolved,
 	}
+	for _, o := range w.Owners[:min(len(w.Owners), finding.MaxOwners)] {
+		out.Owners = append(out.Owners, finding.Owner{Group: o.Group, Kind: o.Kind, Name: o.Name})
+	}
+	for _, c := range w.Pod.Contacts[:min(len(w.Pod.Contacts), finding.MaxContacts)] {
+		c.Value = string(redact.Text([]byte(c.Value)).Text)
+		out.Contacts = append(out.Contacts, finding.Contact(c))
+	}
+	return out
 }

@@ -2,17 +2,13 @@ package detect_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"kingsnake/capture"
 	"kingsnake/capture/binary"
@@ -82,35 +78,7 @@ func TestGoldenFindings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := detect.Report(r, bin, "node-1")
-			compact, err := finding.Marshal(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got bytes.Buffer
-			if err := json.Indent(&got, compact, "", "  "); err != nil {
-				t.Fatal(err)
-			}
-			got.WriteByte('\n')
-			golden := filepath.Join("testdata", name+".json")
-			if *update {
-				if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got.String()); diff != "" {
-				t.Errorf("finding (-want +got):\n%s", diff)
-			}
-			back, err := finding.Unmarshal[finding.Finding](compact)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(f, back, cmpopts.EquateEmpty()); diff != "" {
-				t.Errorf("the finding did not survive JSON (-want +got):\n%s", diff)
-			}
+			compact := checkGolden(t, name, f)
 			for _, secret := range []string{"Xk29fj3kd02ldk3", "hunter2hunter2", "wJalrXUtnFEMI"} {
 				if bytes.Contains(compact, []byte(secret)) || bytes.Contains(f.Script.Contents, []byte(secret)) {
 					t.Errorf("the finding still holds the secret %q", secret)

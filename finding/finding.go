@@ -24,7 +24,30 @@ type Category string
 // The categories.
 const (
 	MaliciousPython Category = "Execution: Malicious Python executed"
+
+	// The companions are about a program that was executed, not about a script.
+	AddedBinary          Category = "Added Binary Executed"
+	FilelessExecution    Category = "Execution: Fileless Execution in /memfd:"
+	ReverseShell         Category = "Reverse Shell"
+	UnexpectedChildShell Category = "Unexpected Child Shell"
 )
+
+// Program is the script kind of a finding that is about a program. Its Script
+// has the binary's path, size and origin, no contents, and ProgramDigest in the
+// place of a digest.
+const Program = "program"
+
+// Companion reports whether findings of category c are about a program.
+func (c Category) Companion() bool {
+	switch c {
+	case AddedBinary, FilelessExecution, ReverseShell, UnexpectedChildShell:
+		return true
+	}
+	return false
+}
+
+// Known reports whether c is one of the categories above.
+func (c Category) Known() bool { return c == MaliciousPython || c.Companion() }
 
 // Severity is how bad a finding is.
 type Severity string
@@ -72,6 +95,11 @@ const (
 	MaxParents    = 16
 	MaxReasons    = 16
 	MaxIndicators = 64
+	MaxOwners     = 8
+	MaxContacts   = 8
+
+	MaxConnections = 32
+	MaxTimeline    = 128
 )
 
 // Finding is one reported fact: this script ran in this workload.
@@ -102,9 +130,42 @@ type Finding struct {
 	// Indicators are what can be looked for elsewhere, seen in the layers.
 	Indicators Indicators `json:"indicators"`
 
-	// Sensor is the name of the sensor that saw it.
+	// Connections are those the finding is about, and those that were made after
+	// it while its processes were followed.
+	Connections []Connection `json:"connections,omitempty"`
+
+	// Timeline is what the finding's process, and those that came of it, did
+	// while they were followed after the verdict, in the order in which it was
+	// first done. A store keeps the longest that comes with the sighting whose
+	// evidence it keeps.
+	Timeline        []Event `json:"timeline,omitempty"`
+	TimelineOmitted int     `json:"timeline_omitted,omitempty"` // beyond MaxTimeline
+
+	// Action is what the sensor did at once; zero when it only reported. A store
+	// keeps that of the sighting that it keeps the process of.
+	Action Action `json:"action,omitzero"`
+
+	// Sensor is the name of the sensor that saw it, or that it is about.
 	Sensor string `json:"sensor"`
+
+	// Health is what is wrong with the sensor, in a finding of class SCCError:
+	// such a finding has no script, verdict or process.
+	Health Health `json:"health,omitzero"`
 }
+
+// Action is what a sensor did to a process that it had held until the script
+// was judged.
+type Action struct {
+	What string        `json:"what"` // one of the constants below
+	Held time.Duration `json:"held"` // for how long it was held, in nanoseconds
+}
+
+// What a sensor does to a process that is held.
+const (
+	Killed   = "killed"   // before anything of its script ran
+	Released = "released" // because the script was not malicious
+	TooLate  = "too late" // the process was let go, or gone, before there was a verdict
+)
 
 // Script is the evidence: the text, its hashes and where it came from.
 type Script struct {
@@ -196,6 +257,35 @@ type Span struct {
 	EndLine int `json:"end_line"`
 }
 
+// Connection is one connection of a process. Ends are "ADDRESS:PORT", "" where
+// not known.
+type Connection struct {
+	Local string `json:"local,omitempty"`
+	Peer  string `json:"peer"`
+}
+
+// Event is one thing that a process did, see kingsnake/capture.Activity for the
+// meanings.
+type Event struct {
+	Time   time.Time `json:"time"` // of the first time
+	PID    int       `json:"pid"`
+	Exe    string    `json:"exe,omitempty"` // the process's binary, "" when not known
+	Act    string    `json:"act"`           // "forked", "executed", "connected" or "wrote"
+	Target string    `json:"target"`
+	Args   []string  `json:"args,omitempty"`
+	Count  int64     `json:"count"` // how often it did just that
+}
+
+// Followed is how much was written into a finding's timeline: of two forms of
+// one sighting the one with more is the newer.
+func (f Finding) Followed() int64 {
+	n := int64(f.TimelineOmitted)
+	for _, e := range f.Timeline {
+		n += e.Count
+	}
+	return n
+}
+
 // Process is the process that ran the script.
 type Process struct {
 	PID           int       `json:"pid"`
@@ -228,18 +318,53 @@ type Workload struct {
 	ImageID          string    `json:"image_id,omitempty"`
 	Runtime          string    `json:"runtime,omitempty"`
 	ReadOnlyRoot     string    `json:"read_only_root,omitempty"` // "yes", "no", ""
+	ContainerKind    string    `json:"container_kind,omitempty"` // "init", "sidecar", "ephemeral", ""
 
-	PodNamespace string            `json:"pod_namespace,omitempty"`
-	PodName      string            `json:"pod_name,omitempty"`
-	PodUID       string            `json:"pod_uid,omitempty"`
-	PodLabels    map[string]string `json:"pod_labels,omitempty"`
-	OwnerKind    string            `json:"owner_kind,omitempty"`
-	OwnerName    string            `json:"owner_name,omitempty"`
+	PodNamespace   string            `json:"pod_namespace,omitempty"`
+	PodName        string            `json:"pod_name,omitempty"`
+	PodUID         string            `json:"pod_uid,omitempty"`
+	PodLabels      map[string]string `json:"pod_labels,omitempty"`
+	ServiceAccount string            `json:"service_account,omitempty"`
+	StaticPod      bool              `json:"static_pod,omitempty"`
+	Contacts       []Contact         `json:"contacts,omitempty"`
 
-	Node    string `json:"node"`
-	Cluster string `json:"cluster,omitempty"`
+	// The owner that people know; Owners is the whole chain, the pod's own
+	// controller first.
+	OwnerGroup    string  `json:"owner_group,omitempty"`
+	OwnerKind     string  `json:"owner_kind,omitempty"`
+	OwnerName     string  `json:"owner_name,omitempty"`
+	OwnerInferred bool    `json:"owner_inferred,omitempty"` // read off the pod's labels, not asked of the API
+	Owners        []Owner `json:"owners,omitempty"`
+
+	Node       string `json:"node"`
+	Cluster    string `json:"cluster,omitempty"`
+	ClusterUID string `json:"cluster_uid,omitempty"`
+	Cloud      Cloud  `json:"cloud,omitzero"`
 
 	Unresolved map[string]string `json:"unresolved,omitempty"` // field: why
+}
+
+// Owner is one object in a pod's chain of owners.
+type Owner struct {
+	Group string `json:"group,omitempty"`
+	Kind  string `json:"kind"`
+	Name  string `json:"name"`
+}
+
+// Contact is an annotation that says whom to ask, and what it is written on.
+type Contact struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+	Of    string `json:"of"` // "pod", or an owner's kind
+}
+
+// Cloud is what a node's cloud calls it, where that is known.
+type Cloud struct {
+	Provider   string `json:"provider,omitempty"`
+	Project    string `json:"project,omitempty"`
+	Zone       string `json:"zone,omitempty"`
+	InstanceID string `json:"instance_id,omitempty"`
+	Location   string `json:"location,omitempty"` // of the cluster
 }
 
 // Host reports whether the script ran outside any container.
@@ -269,30 +394,18 @@ func NameOf(c Category, kind, sha256hex, workloadKey string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
+// ProgramDigest is what stands in a program's finding where a script's digest
+// does: it tells the program, by its path, and the one that started it. The
+// binary itself may be gone before it can be read, and may have another content
+// each time. The category is in it, so that allowing one thing a program does
+// allows no other.
+func ProgramDigest(c Category, exe, starter string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", c, exe, starter))
+	return hex.EncodeToString(sum[:])
+}
+
 // OccurrenceOf derives the identity of one sighting.
 func OccurrenceOf(node string, pid int, start time.Time, kind, sha256hex string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %d %d %q %q", node, pid, start.UnixNano(), kind, sha256hex))
 	return hex.EncodeToString(sum[:16])
-}
-
-// SensorStatus is a sensor's heartbeat: what it saw and lost since it started.
-type SensorStatus struct {
-	Name    string    `json:"name"` // unique among sensors: the node's name
-	Version string    `json:"version"`
-	Model   string    `json:"model"` // hash of the model in use
-	Started time.Time `json:"started"`
-	Time    time.Time `json:"time"` // of this heartbeat
-
-	// In plain words.
-	ModelFrom    string `json:"model_from,omitempty"`    // where the model came from
-	ModelProblem string `json:"model_problem,omitempty"` // why another one, that was to be used, is not
-	Shadow       string `json:"shadow,omitempty"`        // which model judges beside it, and what it says otherwise
-
-	Watching string `json:"watching"`           // in plain words what is watched
-	Degraded string `json:"degraded,omitempty"` // in plain words what is not, and why
-
-	Scripts   uint64            `json:"scripts"` // judged
-	Findings  uint64            `json:"findings"`
-	Lost      map[string]uint64 `json:"lost,omitempty"` // by stage and reason: "capture: ring full"
-	QueuedOut int               `json:"queued_out"`     // findings not yet accepted by the server
 }

@@ -21,7 +21,7 @@ const strayFirst = 0x10FE00
 //
 // It fails when a time lies outside the years 0 to 9999 or a number is not
 // finite.
-func Marshal[T Finding | SensorStatus](v T) ([]byte, error) {
+func Marshal[T Finding | SensorStatus | Sensor](v T) ([]byte, error) {
 	out := reflect.New(reflect.TypeFor[T]()).Elem()
 	mapStrings(out, reflect.ValueOf(v), hideStrays)
 	return json.Marshal(out.Interface())
@@ -29,7 +29,7 @@ func Marshal[T Finding | SensorStatus](v T) ([]byte, error) {
 
 // Unmarshal reads what Marshal wrote. Unknown fields are ignored, so an older
 // reader accepts what a newer writer sends.
-func Unmarshal[T Finding | SensorStatus](b []byte) (T, error) {
+func Unmarshal[T Finding | SensorStatus | Sensor](b []byte) (T, error) {
 	var in, out T
 	if err := json.Unmarshal(b, &in); err != nil {
 		return out, err

@@ -35,7 +35,7 @@ func TestMarshalKeepsEveryByte(t *testing.T) {
 
 func TestMarshalOfPlainTextIsOrdinaryJSON(t *testing.T) {
 	t.Parallel()
-	s := SensorStatus{Name: "node-a", Lost: map[string]uint64{"capture: ring full": 2}}
+	s := SensorStatus{Name: "node-a", Lost: Losses{{Stage: "capture", Reason: "ring full"}: 2}}
 	want, err := json.Marshal(s)
 	if err != nil {
 		t.Fatal(err)

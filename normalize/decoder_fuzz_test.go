@@ -66,7 +66,8 @@ func bytesLiteral(in []byte) string {
 	return b.String()
 }
 
-// checkScript normalizes a script twice.
+// checkScript normalizes a script twice, the second time as if in another
+// process.
 func checkScript(t *testing.T, src []byte) {
 	t.Helper()
 	text := Normalize(src)
@@ -76,7 +77,15 @@ func checkScript(t *testing.T, src []byte) {
 			t.Error(note)
 		}
 	}
-	again := Normalize(src)
+	data, err := Normalize(src).AppendBinary(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Decode(data, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkText(t, src, again)
 	if len(again.Layers) != len(text.Layers) {
 		t.Fatalf("got %d layers, then %d", len(text.Layers), len(again.Layers))
 	}

@@ -139,29 +139,26 @@ type Span struct {
 	Start, End int
 }
 
-// CompiledText is the Transform of a layer that NormalizeRun was given.
-const CompiledText = "text compiled at run time"
-
 // Normalize lexes src and peels its layers. It never fails: what it cannot
 // read it leaves alone and notes. The result aliases src, which must not be
 // modified any more.
-func Normalize(src []byte) Text { return NormalizeRun(src, nil) }
-
-// NormalizeRun is Normalize for a script of which is known what it compiled
-// while it ran. These texts are layers of the script, executed by it, unless
-// one of its own layers has the same text; they come first, in their order.
-// Spans in them lead back to the whole script.
-func NormalizeRun(src []byte, compiled [][]byte) Text {
+func Normalize(src []byte) Text {
 	u := unpacker{seed: maphash.MakeSeed(), seen: map[uint64][]int{}}
 	u.add(Layer{Transform: "original", Text: src, Parent: -1})
 	u.text = u.container()
 	u.encoding()
-	for _, text := range compiled {
-		u.add(Layer{Transform: CompiledText, Text: text, Depth: 1, Executed: true, Site: Span{End: len(src)}})
-	}
 	for i := 0; i < len(u.layers); i++ {
 		u.lex(i)
 		u.peel(i)
 	}
 	return Text{Layers: u.layers, Notes: u.allNotes(), lines: indexLines(src)}
+}
+
+// Plain lexes src and peels nothing: what is left to say of a script that
+// Normalize could not be asked about, for the reason that why gives in words.
+func Plain(src []byte, why string) Text {
+	return Text{
+		Layers: []Layer{{Transform: "original", Text: src, Parent: -1, Tokens: Lex(src)}},
+		Notes:  []string{why}, lines: indexLines(src),
+	}
 }

@@ -98,6 +98,17 @@ func Raise(old, f finding.Finding) (finding.Finding, bool) {
 	return merged, notify
 }
 
+// Extend returns the stored finding old with the timeline that f brings, and
+// whether that is more than it has. It is what Put does to a sighting that was
+// stored before, when the evidence of old is that sighting's.
+func Extend(old, f finding.Finding) (finding.Finding, bool) {
+	if f.Occurrence == "" || old.Occurrence != f.Occurrence || f.Followed() <= old.Followed() {
+		return old, false
+	}
+	old.Timeline, old.TimelineOmitted, old.Connections = f.Timeline, f.TimelineOmitted, f.Connections
+	return old, true
+}
+
 // CheckSensor returns an ErrInvalid that says why PutSensor must refuse s, or
 // nil.
 func CheckSensor(s finding.SensorStatus) error {
@@ -108,6 +119,27 @@ func CheckSensor(s finding.SensorStatus) error {
 		return fmt.Errorf("%w heartbeat: its sensor's name has %d bytes, more than %d", ErrInvalid, len(s.Name), MaxName)
 	}
 	return nil
+}
+
+// CheckHealth returns an ErrInvalid that says why PutHealth must refuse f, or
+// nil.
+func CheckHealth(f finding.Finding) error {
+	if f.Category.Class() != finding.SCCError {
+		return fmt.Errorf("%w finding %q: %q is not about a sensor's health", ErrInvalid, f.Name, f.Category)
+	}
+	if f.State != finding.Active && f.State != finding.Inactive {
+		return fmt.Errorf("%w finding %q: state %q", ErrInvalid, f.Name, f.State)
+	}
+	return CheckFinding(f)
+}
+
+// Follow returns what PutHealth stores in the place of old for f.
+func Follow(old, f finding.Finding) finding.Finding {
+	f.FirstTime, f.CreateTime, f.Count = old.FirstTime, old.CreateTime, old.Count
+	if f.State == finding.Active && old.State != finding.Active {
+		f.Count++
+	}
+	return f
 }
 
 // NewRule returns r as Allow stores it, but for its ID.

@@ -66,7 +66,7 @@ type Outcome string
 const (
 	Created   Outcome = "created"   // the first sighting
 	Repeated  Outcome = "repeated"  // seen before: Count went up
-	Duplicate Outcome = "duplicate" // this very occurrence was already stored: nothing changed
+	Duplicate Outcome = "duplicate" // this very occurrence was already stored: at most its timeline grew
 	Allowed   Outcome = "allowed"   // an allow rule covers it: only the rule's count went up
 )
 
@@ -88,7 +88,9 @@ type Store interface {
 	// than one delivery.
 	//
 	// An occurrence already stored for this name gives Duplicate, whatever rules
-	// say now. Otherwise every standing rule that covers f counts one hit, once
+	// say now. When it is the sighting whose evidence is kept, and f's timeline
+	// says more than the one kept, f's timeline and connections take the place of
+	// those kept; nothing else changes. Otherwise every standing rule that covers f counts one hit, once
 	// an occurrence, and nothing else changes. A finding without an Occurrence is
 	// never a duplicate.
 	//
@@ -123,10 +125,21 @@ type Store interface {
 	Disallow(ctx context.Context, id string, by string, at time.Time) error
 	Allows(ctx context.Context) ([]AllowRule, error)
 
-	// PutSensor records a heartbeat; Sensors lists the latest of each sensor
-	// by name. A heartbeat older than the one stored changes nothing.
-	PutSensor(ctx context.Context, s finding.SensorStatus) error
-	Sensors(ctx context.Context) ([]finding.SensorStatus, error)
+	// PutSensor records a heartbeat that was taken at that moment, as
+	// finding.Sensor.Hear says; one that overtook a later one changes nothing.
+	// Sensors lists the sensors by name. Forget drops what is known of one;
+	// ErrNotFound: there is no such sensor.
+	PutSensor(ctx context.Context, s finding.SensorStatus, at time.Time) error
+	Sensors(ctx context.Context) ([]finding.Sensor, error)
+	Forget(ctx context.Context, name string) error
+
+	// PutHealth stores f, a finding of class finding.SCCError, in the place of the
+	// one of its name: such a finding follows its sensor, so State, severity and
+	// evidence become f's, in either direction. FirstTime and CreateTime stay, and
+	// Count rises by one each time it becomes Active. One that would be new and
+	// is Inactive is not stored. With notify, a delivery is queued when f is
+	// Active and none is waiting. ErrInvalid: as of Put, or another class.
+	PutHealth(ctx context.Context, f finding.Finding, notify bool) error
 
 	// Due returns queued deliveries whose time has come, oldest first, at most
 	// limit (0 means 50, at most MaxLimit). Delivered removes one; Defer puts one

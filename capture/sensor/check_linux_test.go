@@ -20,7 +20,7 @@ func TestCheckSaysWhatToDoAboutEachThingThatIsMissing(t *testing.T) {
 	}
 	s, err := sensor.Open(sensor.Config{})
 	if works != (err == nil) {
-		t.Errorf("Check says that capturing works: %v, Open says: %v", works, err)
+		t.Errorf("Check says that capturing works: %v, Open says: %v%s", works, err, verifierLog(err))
 	}
 	if err == nil {
 		if err := s.Close(); err != nil {

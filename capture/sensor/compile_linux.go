@@ -72,10 +72,10 @@ func leaveOutCompiled(spec *ebpf.CollectionSpec) {
 }
 
 const (
-	maxCompiling = 256  // texts of which not all records have come
-	maxCompiled  = 4096 // texts of one program
-	maxLibrary   = 16384
-	maxWaiting   = 8192 // compiled texts that wait for what came before them
+	maxCompiling   = 256  // texts of which not all records have come
+	maxCompiled    = 4096 // texts of one program
+	maxLibrary     = 16384
+	maxUndelivered = 8192 // compiled texts that wait for what came before them
 
 	// ringLag is how long a compiled text waits for the records of the other
 	// rings that were written before it.
@@ -228,7 +228,7 @@ func (t *tracker) keepCompiled(c *compiling, key compiledKey, lost string) {
 	case p.compiled[digest] || len(text) == 0:
 		t.memory -= len(c.text)
 		return
-	case len(p.compiled) >= maxCompiled || len(t.waiting) >= maxWaiting:
+	case len(p.compiled) >= maxCompiled || len(t.waiting) >= maxUndelivered:
 		t.memory -= len(c.text)
 		t.count(lostCompiledMany)
 		return

@@ -73,7 +73,13 @@
 // judges nothing and stores nothing.
 package sensor
 
-import "errors"
+import (
+	"errors"
+	"os"
+	"time"
+
+	"kingsnake/capture"
+)
 
 // ErrNotSupported is wrapped by the error of [Open] when this machine cannot
 // run the sensor: another system, too old a kernel, missing rights. The message
@@ -85,6 +91,41 @@ type Config struct {
 	// Memory is how many bytes of texts may be held while they are put together
 	// or kept because they are read again and again. Zero means 64 MiB.
 	Memory int
+
+	// Executed is called for each execution that is worth telling; nil: nobody
+	// is told. It must not block: what waits in the kernel is lost.
+	Executed func(capture.Execution)
+
+	// Acted is called for what processes do that Follow follows; nil: nobody is
+	// told. It must not block either.
+	Acted func(capture.Activity)
+
+	// Hold, when it is not nil, has processes held until their script is judged.
+	Hold *Hold
+}
+
+// Hold says how processes are held until their script is judged. Which ones
+// is for the receiver of the scripts to say: a process in a container that
+// nothing is known of is held once, and [Sensor.Leave] ends that.
+type Hold struct {
+	// Wait is the longest that a process is held. Zero means 500 milliseconds.
+	// It is let go some 20 milliseconds after it, at the latest.
+	Wait time.Duration
+
+	Host bool // hold outside of containers too
+	Jobs bool // hold what runs at a terminal or as a shell's job too; the shell sees it stop
+
+	// Guard starts another process that calls [Guard] with the same files, as
+	// its descriptors from 3 on. It lets everything go on when this process is
+	// no more. It is called again when the guard has ended.
+	Guard func(files []*os.File) error
+
+	// Pins is a folder on a BPF file system, where what is held is remembered in
+	// case this process and the guard are killed at once: the next sensor lets it
+	// go. "" means /sys/fs/bpf, if that is one.
+	Pins string
+
+	known bool // only hold in cgroups that were named; for tests
 }
 
 // Capability is one thing the sensor needs of a machine, and whether it is there.

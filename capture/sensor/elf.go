@@ -17,7 +17,15 @@ const (
 	interpreter                   // takes the interpreter's arguments
 	embedder                      // has an interpreter in it, and arguments of its own
 	loader                        // the dynamic loader: the program is among its arguments
+
+	// The others have nothing of Python in them either.
+	shell     // runs the commands it reads
+	multicall // is a shell when it is called like one
+	scripter  // another language's interpreter
 )
+
+// python reports whether a binary may run Python.
+func (k binaryKind) python() bool { return k != noPython && k < shell }
 
 // Bounds of what is read of a binary: the kernel executes files whose section
 // headers say anything. The names of a debug build of CPython take about 1 MB.

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"kingsnake/capture"
 )
 
 func TestABinaryIsToldByItsNames(t *testing.T) {
@@ -53,6 +55,65 @@ func TestABinaryThatClaimsTooManySectionsIsNotLookedAt(t *testing.T) {
 	defer f.Close()
 	if got, err := readBinary(f); err == nil || got != notLookedAt {
 		t.Errorf("want an error, got %v", got)
+	}
+}
+
+func TestAShellIsToldByWhatIsInIt(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]binaryKind{
+		"/bin/dash": shell, "/bin/bash": shell, "/bin/zsh": shell, "/bin/busybox": multicall,
+		"/bin/cat": noPython, "/usr/bin/perl": noPython, "/usr/bin/git": noPython, "/usr/bin/python3": noPython,
+	} {
+		f, err := os.Open(path)
+		if err != nil {
+			continue // not on this system
+		}
+		if got, err := readShell(f); err != nil || got != want {
+			t.Errorf("%s: want %v, got %v, %v", path, want, got, err)
+		}
+		f.Close()
+	}
+	across := append(bytes.Repeat([]byte{' '}, 64<<10-2), markers[0]...)
+	if got, err := readShell(bytes.NewReader(append(across, markers[1]...))); err != nil || got != shell {
+		t.Errorf("a marker across two reads: want %v, got %v, %v", shell, got, err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if got, err := readShell(f); err != nil || got != noPython {
+		t.Errorf("this program: want %v, got %v, %v", noPython, got, err)
+	}
+}
+
+func TestTheRoleOfAProgramIsHowItIsCalled(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		kind binaryKind
+		exe  string
+		args []string
+		want capture.Role
+	}{
+		"a shell":                       {shell, "/bin/x", []string{"x"}, capture.Shell},
+		"a Python":                      {interpreter, "/usr/bin/python3", nil, capture.Interpreter},
+		"busybox as a shell":            {multicall, "/bin/busybox", []string{"-sh"}, capture.Shell},
+		"busybox asked for a shell":     {multicall, "/tmp/busybox", []string{"/tmp/busybox", "ash", "-i"}, capture.Shell},
+		"busybox as another program":    {multicall, "/bin/busybox", []string{"ls", "-l"}, capture.Other},
+		"busybox with no name":          {multicall, "/bin/busybox", nil, capture.Other},
+		"a shell gone too early":        {notLookedAt, "/usr/bin/bash", []string{"x"}, capture.Shell},
+		"a shell behind the loader":     {loader, "/lib64/ld-linux-x86-64.so.2", []string{"ld.so", "/bin/bash", "-i"}, capture.Shell},
+		"the loader alone":              {loader, "/lib64/ld-linux-x86-64.so.2", []string{"ld.so"}, capture.Other},
+		"another language with version": {nameKind("/usr/bin/perl5.36.0"), "", nil, capture.Interpreter},
+		"anything else":                 {nameKind("/usr/bin/shred"), "", nil, capture.Other},
+	} {
+		if got := roleOf(tt.kind, tt.exe, tt.args); got != tt.want {
+			t.Errorf("%s: want %q, got %q", name, tt.want, got)
+		}
 	}
 }
 

@@ -35,7 +35,7 @@ func (e *event) decode(raw []byte) error {
 	case 0:
 		return errMalformed
 	}
-	if e.Kind > probeRecordKindRECORD_EXIT || e.Len > chunk || len(raw)-head < int(e.Len) {
+	if e.Kind > probeRecordKindRECORD_HELD || e.Len > chunk || len(raw)-head < int(e.Len) {
 		return errMalformed
 	}
 	e.data = raw[head : head+int(e.Len)]

@@ -104,12 +104,17 @@ func (t *tracker) handleExec(e *event) {
 	t.pending.remove(e.Program)
 	t.pieces -= x.size()
 
-	pid := int(e.Program.Tgid)
 	if x.exe == "" {
-		x.exe = t.looker.link(pid, "exe")
+		x.exe = t.looker.link(int(e.Program.Tgid), "exe")
+	}
+	if e.exec.Root != (probeProgram{}) {
+		t.act(e, e.exec.Root, capture.Executed, x.exe, shorten(splitStrings(x.args, false)))
 	}
 	kind := t.classify(e, x)
-	if kind == noPython {
+	if !kind.python() {
+		if t.worthTelling(e, kind) {
+			t.tell(e, kind, t.process(e, x))
+		}
 		if p, ok := t.programs.get(e.Program); ok {
 			t.forget(p)
 		} else {
@@ -122,18 +127,10 @@ func (t *tracker) handleExec(e *event) {
 	if p == nil || p.exec != nil {
 		return
 	}
-	if x.cwd == "" {
-		x.cwd = t.looker.link(pid, "cwd")
+	p.exec = &executed{kind: kind, reaper: e.exec.Reaper, process: t.process(e, x)}
+	if t.worthTelling(e, kind) {
+		t.tell(e, kind, p.exec.process)
 	}
-	p.exec = &executed{kind: kind, reaper: e.exec.Reaper, process: capture.Process{
-		PID: pid, PPID: int(e.exec.Ppid), Start: t.clock.wall(e.exec.Start),
-		UID: e.exec.Uid, GID: e.exec.Gid,
-		Comm: cString(e.exec.Comm), Exe: x.exe, Cwd: x.cwd,
-		Args: splitStrings(x.args, e.exec.ArgsLen > uint64(len(x.args))), ArgsTruncated: e.exec.ArgsLen > uint64(len(x.args)),
-		Env: splitStrings(x.env, e.exec.EnvLen > uint64(len(x.env))), EnvTruncated: e.exec.EnvLen > uint64(len(x.env)),
-		Cgroup: x.cgroup, PIDNamespace: e.exec.PidNs, MountNamespace: e.exec.MntNs,
-		Parents: t.ancestors(x),
-	}}
 	if e.Lost != 0 {
 		p.exec.lost = "exec ring full"
 	}
@@ -148,6 +145,22 @@ func (t *tracker) handleExec(e *event) {
 	t.locate(p)
 	p.certain = p.certain || p.exec.kind != notLookedAt
 	t.settle(p)
+}
+
+// process puts together what is known of the process of an exec.
+func (t *tracker) process(e *event, x *pieces) capture.Process {
+	if x.cwd == "" {
+		x.cwd = t.looker.link(int(e.Program.Tgid), "cwd")
+	}
+	return capture.Process{
+		PID: int(e.Program.Tgid), PPID: int(e.exec.Ppid), Start: t.clock.wall(e.exec.Start),
+		UID: e.exec.Uid, GID: e.exec.Gid,
+		Comm: cString(e.exec.Comm), Exe: x.exe, Cwd: x.cwd,
+		Args: splitStrings(x.args, e.exec.ArgsLen > uint64(len(x.args))), ArgsTruncated: e.exec.ArgsLen > uint64(len(x.args)),
+		Env: splitStrings(x.env, e.exec.EnvLen > uint64(len(x.env))), EnvTruncated: e.exec.EnvLen > uint64(len(x.env)),
+		Cgroup: x.cgroup, PIDNamespace: e.exec.PidNs, MountNamespace: e.exec.MntNs,
+		Parents: t.ancestors(x),
+	}
 }
 
 // settle goes on with a program whose exec has now come.
@@ -172,7 +185,7 @@ func (t *tracker) unwrap(p *program) bool {
 	}
 	p.exec.command = parseCommand(args)
 	kind := t.looker.classifyPath(p.exec.process.PID, absolute(p.exec.process.Cwd, args[0]))
-	if kind == noPython {
+	if !kind.python() {
 		t.forget(p)
 		return false
 	}

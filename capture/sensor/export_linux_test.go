@@ -3,7 +3,10 @@
 package sensor
 
 import (
+	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"kingsnake/capture"
 )
@@ -78,3 +81,30 @@ const (
 	KindEOF  = uint32(probeRecordKindRECORD_EOF)
 	KindExit = uint32(probeRecordKindRECORD_EXIT)
 )
+
+// HoldNamed has processes held in no cgroup that was not named with HoldIn.
+func HoldNamed(h *Hold) { h.known = true }
+
+// HoldIn has processes held in the cgroup of version 2 that lies at dir.
+func (s *Sensor) HoldIn(dir string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return err
+	}
+	return s.holder.policies.Put(st.Ino, probeHoldPolicyHOLD_KEEP)
+}
+
+// Holds returns how many processes are held now.
+func (s *Sensor) Holds() int {
+	_, left := s.holder.sweep(time.Hour)
+	return left
+}
+
+// Hang has the sensor do nothing about holds, as one that hangs would.
+func (s *Sensor) Hang(hang bool) {
+	if hang {
+		s.holder.mu.Lock()
+	} else {
+		s.holder.mu.Unlock()
+	}
+}

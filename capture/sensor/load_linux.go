@@ -88,6 +88,16 @@ func (k *kernel) attach() error {
 	return nil
 }
 
+// attachHold attaches what only a sensor that holds needs.
+func (k *kernel) attachHold() error {
+	l, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: "signal_generate", Program: k.objects.OnSignal})
+	if err != nil {
+		return fmt.Errorf("attach raw tracepoint signal_generate: %w", err)
+	}
+	k.links = append(k.links, l)
+	return nil
+}
+
 // Close detaches everything and frees the maps.
 func (k *kernel) Close() error {
 	var errs []error

@@ -15,6 +15,11 @@ const (
 	lostArchive    = "archive read in part"
 	lostPieces     = "too many pieces"
 	lostIncomplete = "incomplete script"
+	lostWait       = "hold: no verdict in time"
+	lostUnheld     = "hold: script ran before it was judged"
+	lostSignal     = "hold: process could not be let go"
+	lostOther      = "hold: let go by another process"
+	lostGuard      = "hold: guard ended"
 
 	lostAttach        = "compiled: interpreter not attached to"
 	lostHooks         = "compiled: too many interpreters"
@@ -31,6 +36,11 @@ var lossNames = [probeLossLOSS_MAX]string{
 	probeLossLOSS_TASKS:     "too many processes",
 	probeLossLOSS_READS:     "too many reads at once",
 	probeLossLOSS_UNKNOWN:   "binary looked at too late",
+	probeLossLOSS_FOLLOW:    "followed program did too much",
+	probeLossLOSS_HOLDS:     "hold: too many at once",
+	probeLossLOSS_SIGNAL:    "hold: process could not be stopped",
+	probeLossLOSS_UNHEARD:   "hold: let go, a ring was full",
+	probeLossLOSS_JOBS:      "hold: not at a terminal",
 
 	probeLossLOSS_COMPILED_RING:   "compiled: ring full",
 	probeLossLOSS_COMPILED_BUDGET: "compiled: too much in a second",

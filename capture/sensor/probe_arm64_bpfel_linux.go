@@ -19,6 +19,7 @@ const (
 	probeBinaryClassBINARY_UNKNOWN probeBinaryClass = 0
 	probeBinaryClassBINARY_PYTHON  probeBinaryClass = 1
 	probeBinaryClassBINARY_OTHER   probeBinaryClass = 2
+	probeBinaryClassBINARY_SHELL   probeBinaryClass = 3
 )
 
 type probeCall struct {
@@ -55,6 +56,16 @@ type probeCompiledKey struct {
 	Len     uint64
 }
 
+type probeEnds struct {
+	_         structs.HostLayout
+	Peer      [16]uint8
+	Local     [16]uint8
+	Family    uint16
+	PeerPort  uint16
+	LocalPort uint16
+	Pad       uint16
+}
+
 type probeExecRecord struct {
 	_       structs.HostLayout
 	Head    probeRecord
@@ -69,6 +80,11 @@ type probeExecRecord struct {
 	PidNs   uint32
 	MntNs   uint32
 	Comm    [16]int8
+	Starter probeProgram
+	Root    probeProgram
+	Ends    probeEnds
+	Signs   probeSign
+	Pad     uint32
 }
 
 type probeFileKey struct {
@@ -88,6 +104,64 @@ const (
 	probeFileStateFILE_IGNORE probeFileState = 2
 )
 
+type probeFollow struct {
+	_       structs.HostLayout
+	Root    probeProgram
+	Actions uint32
+	Pad     uint32
+}
+
+type probeHold struct {
+	_         structs.HostLayout
+	Start     uint64
+	Cgroup    uint64
+	Stopped   uint32
+	Continued uint32
+}
+
+type probeHoldKey struct {
+	_     structs.HostLayout
+	Since uint64
+	Tgid  uint32
+	Pad   uint32
+}
+
+type probeHoldParent struct {
+	_       structs.HostLayout
+	Start   uint64
+	Child   probeHoldKey
+	Stopped uint32
+	Pad     uint32
+}
+
+type probeHoldPolicy uint32
+
+const (
+	probeHoldPolicyHOLD_ASK   probeHoldPolicy = 0
+	probeHoldPolicyHOLD_KEEP  probeHoldPolicy = 1
+	probeHoldPolicyHOLD_LEAVE probeHoldPolicy = 2
+)
+
+type probeHoldSwitch struct {
+	_         structs.HostLayout
+	On        uint32
+	Strangers uint32
+	Host      uint32
+	Jobs      uint32
+}
+
+type probeHoldTarget struct {
+	_     structs.HostLayout
+	Ino   uint64
+	Fd    uint32
+	Pad   uint32
+	Names [2][32]int8
+	Seen  uint64
+	Ctime int64
+	Head  uint64
+	Tail  uint64
+}
+
 type probeLoss uint32
 
 const (
@@ -98,10 +172,15 @@ const (
 	probeLossLOSS_TASKS           probeLoss = 4
 	probeLossLOSS_READS           probeLoss = 5
 	probeLossLOSS_UNKNOWN         probeLoss = 6
-	probeLossLOSS_COMPILED_RING   probeLoss = 7
-	probeLossLOSS_COMPILED_BUDGET probeLoss = 8
-	probeLossLOSS_COMPILED_FAULT  probeLoss = 9
-	probeLossLOSS_MAX             probeLoss = 10
+	probeLossLOSS_FOLLOW          probeLoss = 7
+	probeLossLOSS_HOLDS           probeLoss = 8
+	probeLossLOSS_SIGNAL          probeLoss = 9
+	probeLossLOSS_UNHEARD         probeLoss = 10
+	probeLossLOSS_JOBS            probeLoss = 11
+	probeLossLOSS_COMPILED_RING   probeLoss = 12
+	probeLossLOSS_COMPILED_BUDGET probeLoss = 13
+	probeLossLOSS_COMPILED_FAULT  probeLoss = 14
+	probeLossLOSS_MAX             probeLoss = 15
 )
 
 type probeParent struct {
@@ -180,23 +259,28 @@ const (
 	probeRecordFlagFLAG_WRITERS   probeRecordFlag = 16
 	probeRecordFlagFLAG_TRUNCATED probeRecordFlag = 32
 	probeRecordFlagFLAG_V2        probeRecordFlag = 64
+	probeRecordFlagFLAG_HELD      probeRecordFlag = 128
 )
 
 type probeRecordKind uint32
 
 const (
-	probeRecordKindRECORD_EXE    probeRecordKind = 1
-	probeRecordKindRECORD_CWD    probeRecordKind = 2
-	probeRecordKindRECORD_CGROUP probeRecordKind = 3
-	probeRecordKindRECORD_ARGS   probeRecordKind = 4
-	probeRecordKindRECORD_ENV    probeRecordKind = 5
-	probeRecordKindRECORD_PARENT probeRecordKind = 6
-	probeRecordKindRECORD_EXEC   probeRecordKind = 7
-	probeRecordKindRECORD_PATH   probeRecordKind = 8
-	probeRecordKindRECORD_DATA   probeRecordKind = 9
-	probeRecordKindRECORD_EOF    probeRecordKind = 10
-	probeRecordKindRECORD_HAVE   probeRecordKind = 11
-	probeRecordKindRECORD_EXIT   probeRecordKind = 12
+	probeRecordKindRECORD_EXE     probeRecordKind = 1
+	probeRecordKindRECORD_CWD     probeRecordKind = 2
+	probeRecordKindRECORD_CGROUP  probeRecordKind = 3
+	probeRecordKindRECORD_ARGS    probeRecordKind = 4
+	probeRecordKindRECORD_ENV     probeRecordKind = 5
+	probeRecordKindRECORD_PARENT  probeRecordKind = 6
+	probeRecordKindRECORD_EXEC    probeRecordKind = 7
+	probeRecordKindRECORD_PATH    probeRecordKind = 8
+	probeRecordKindRECORD_DATA    probeRecordKind = 9
+	probeRecordKindRECORD_EOF     probeRecordKind = 10
+	probeRecordKindRECORD_HAVE    probeRecordKind = 11
+	probeRecordKindRECORD_EXIT    probeRecordKind = 12
+	probeRecordKindRECORD_FORK    probeRecordKind = 13
+	probeRecordKindRECORD_CONNECT probeRecordKind = 14
+	probeRecordKindRECORD_WRITE   probeRecordKind = 15
+	probeRecordKindRECORD_HELD    probeRecordKind = 16
 )
 
 type probeScratch struct {
@@ -205,6 +289,7 @@ type probeScratch struct {
 	Data   [32768]uint8
 	Spill  [256]uint8
 	Exec   probeExecRecord
+	Root   probeProgram
 	Failed uint32
 	At     uint32
 	Dentry uint64
@@ -212,8 +297,17 @@ type probeScratch struct {
 	From   uint64
 	Left   uint64
 	Offset uint64
+	Held   uint64
 	NoTail probeTail
 }
+
+type probeSign uint32
+
+const (
+	probeSignSIGN_UPPER  probeSign = 1
+	probeSignSIGN_MEMORY probeSign = 2
+	probeSignSIGN_SOCKET probeSign = 4
+)
 
 type probeSpent struct {
 	_      structs.HostLayout
@@ -251,6 +345,13 @@ const (
 	probeMapCompiledBefore   = "compiled_before"
 	probeMapDataRing         = "data_ring"
 	probeMapExecRing         = "exec_ring"
+	probeMapFollowed         = "followed"
+	probeMapHeldLast         = "held_last"
+	probeMapHoldParents      = "hold_parents"
+	probeMapHoldPolicies     = "hold_policies"
+	probeMapHoldSwitches     = "hold_switches"
+	probeMapHoldTargets      = "hold_targets"
+	probeMapHolds            = "holds"
 	probeMapKnown            = "known"
 	probeMapLosses           = "losses"
 	probeMapModes            = "modes"
@@ -260,6 +361,7 @@ const (
 	probeMapSpending         = "spending"
 	probeMapTails            = "tails"
 	probeMapTasks            = "tasks"
+	probeProgOnConnect       = "on_connect"
 	probeProgOnExec          = "on_exec"
 	probeProgOnExit          = "on_exit"
 	probeProgOnFork          = "on_fork"
@@ -267,11 +369,14 @@ const (
 	probeProgOnMarshalArray  = "on_marshal_array"
 	probeProgOnMarshalMemory = "on_marshal_memory"
 	probeProgOnMarshalTuple  = "on_marshal_tuple"
+	probeProgOnOpenDone      = "on_open_done"
 	probeProgOnPread         = "on_pread"
 	probeProgOnPreadDone     = "on_pread_done"
 	probeProgOnRead          = "on_read"
 	probeProgOnReadDone      = "on_read_done"
+	probeProgOnSignal        = "on_signal"
 	probeProgOnSource        = "on_source"
+	probeVarFollowing        = "following"
 	probeVarHashFactor       = "hash_factor"
 	probeVarHashSeed         = "hash_seed"
 )
@@ -318,6 +423,7 @@ type probeSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type probeProgramSpecs struct {
+	OnConnect       *ebpf.ProgramSpec `ebpf:"on_connect"`
 	OnExec          *ebpf.ProgramSpec `ebpf:"on_exec"`
 	OnExit          *ebpf.ProgramSpec `ebpf:"on_exit"`
 	OnFork          *ebpf.ProgramSpec `ebpf:"on_fork"`
@@ -325,10 +431,12 @@ type probeProgramSpecs struct {
 	OnMarshalArray  *ebpf.ProgramSpec `ebpf:"on_marshal_array"`
 	OnMarshalMemory *ebpf.ProgramSpec `ebpf:"on_marshal_memory"`
 	OnMarshalTuple  *ebpf.ProgramSpec `ebpf:"on_marshal_tuple"`
+	OnOpenDone      *ebpf.ProgramSpec `ebpf:"on_open_done"`
 	OnPread         *ebpf.ProgramSpec `ebpf:"on_pread"`
 	OnPreadDone     *ebpf.ProgramSpec `ebpf:"on_pread_done"`
 	OnRead          *ebpf.ProgramSpec `ebpf:"on_read"`
 	OnReadDone      *ebpf.ProgramSpec `ebpf:"on_read_done"`
+	OnSignal        *ebpf.ProgramSpec `ebpf:"on_signal"`
 	OnSource        *ebpf.ProgramSpec `ebpf:"on_source"`
 }
 
@@ -342,6 +450,13 @@ type probeMapSpecs struct {
 	CompiledBefore *ebpf.MapSpec `ebpf:"compiled_before"`
 	DataRing       *ebpf.MapSpec `ebpf:"data_ring"`
 	ExecRing       *ebpf.MapSpec `ebpf:"exec_ring"`
+	Followed       *ebpf.MapSpec `ebpf:"followed"`
+	HeldLast       *ebpf.MapSpec `ebpf:"held_last"`
+	HoldParents    *ebpf.MapSpec `ebpf:"hold_parents"`
+	HoldPolicies   *ebpf.MapSpec `ebpf:"hold_policies"`
+	HoldSwitches   *ebpf.MapSpec `ebpf:"hold_switches"`
+	HoldTargets    *ebpf.MapSpec `ebpf:"hold_targets"`
+	Holds          *ebpf.MapSpec `ebpf:"holds"`
 	Known          *ebpf.MapSpec `ebpf:"known"`
 	Losses         *ebpf.MapSpec `ebpf:"losses"`
 	Modes          *ebpf.MapSpec `ebpf:"modes"`
@@ -357,6 +472,7 @@ type probeMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type probeVariableSpecs struct {
+	Following  *ebpf.VariableSpec `ebpf:"following"`
 	HashFactor *ebpf.VariableSpec `ebpf:"hash_factor"`
 	HashSeed   *ebpf.VariableSpec `ebpf:"hash_seed"`
 }
@@ -387,6 +503,13 @@ type probeMaps struct {
 	CompiledBefore *ebpf.Map `ebpf:"compiled_before"`
 	DataRing       *ebpf.Map `ebpf:"data_ring"`
 	ExecRing       *ebpf.Map `ebpf:"exec_ring"`
+	Followed       *ebpf.Map `ebpf:"followed"`
+	HeldLast       *ebpf.Map `ebpf:"held_last"`
+	HoldParents    *ebpf.Map `ebpf:"hold_parents"`
+	HoldPolicies   *ebpf.Map `ebpf:"hold_policies"`
+	HoldSwitches   *ebpf.Map `ebpf:"hold_switches"`
+	HoldTargets    *ebpf.Map `ebpf:"hold_targets"`
+	Holds          *ebpf.Map `ebpf:"holds"`
 	Known          *ebpf.Map `ebpf:"known"`
 	Losses         *ebpf.Map `ebpf:"losses"`
 	Modes          *ebpf.Map `ebpf:"modes"`
@@ -406,6 +529,13 @@ func (m *probeMaps) Close() error {
 		m.CompiledBefore,
 		m.DataRing,
 		m.ExecRing,
+		m.Followed,
+		m.HeldLast,
+		m.HoldParents,
+		m.HoldPolicies,
+		m.HoldSwitches,
+		m.HoldTargets,
+		m.Holds,
 		m.Known,
 		m.Losses,
 		m.Modes,
@@ -422,6 +552,7 @@ func (m *probeMaps) Close() error {
 //
 // It can be passed to loadProbeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type probeVariables struct {
+	Following  *ebpf.Variable `ebpf:"following"`
 	HashFactor *ebpf.Variable `ebpf:"hash_factor"`
 	HashSeed   *ebpf.Variable `ebpf:"hash_seed"`
 }
@@ -430,6 +561,7 @@ type probeVariables struct {
 //
 // It can be passed to loadProbeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type probePrograms struct {
+	OnConnect       *ebpf.Program `ebpf:"on_connect"`
 	OnExec          *ebpf.Program `ebpf:"on_exec"`
 	OnExit          *ebpf.Program `ebpf:"on_exit"`
 	OnFork          *ebpf.Program `ebpf:"on_fork"`
@@ -437,15 +569,18 @@ type probePrograms struct {
 	OnMarshalArray  *ebpf.Program `ebpf:"on_marshal_array"`
 	OnMarshalMemory *ebpf.Program `ebpf:"on_marshal_memory"`
 	OnMarshalTuple  *ebpf.Program `ebpf:"on_marshal_tuple"`
+	OnOpenDone      *ebpf.Program `ebpf:"on_open_done"`
 	OnPread         *ebpf.Program `ebpf:"on_pread"`
 	OnPreadDone     *ebpf.Program `ebpf:"on_pread_done"`
 	OnRead          *ebpf.Program `ebpf:"on_read"`
 	OnReadDone      *ebpf.Program `ebpf:"on_read_done"`
+	OnSignal        *ebpf.Program `ebpf:"on_signal"`
 	OnSource        *ebpf.Program `ebpf:"on_source"`
 }
 
 func (p *probePrograms) Close() error {
 	return _ProbeClose(
+		p.OnConnect,
 		p.OnExec,
 		p.OnExit,
 		p.OnFork,
@@ -453,10 +588,12 @@ func (p *probePrograms) Close() error {
 		p.OnMarshalArray,
 		p.OnMarshalMemory,
 		p.OnMarshalTuple,
+		p.OnOpenDone,
 		p.OnPread,
 		p.OnPreadDone,
 		p.OnRead,
 		p.OnReadDone,
+		p.OnSignal,
 		p.OnSource,
 	)
 }

@@ -141,7 +141,11 @@ func (l *looker) link(pid int, name string) string {
 // classify looks at the binary of an exec: through the process itself, or by
 // its path as one of its ancestors sees it.
 func (l *looker) classify(pids []int, exe string, e *event) binaryKind {
-	file := e.File
+	return l.inspect(pids, exe, e.File, readBinary)
+}
+
+// inspect has read look at the binary of an exec.
+func (l *looker) inspect(pids []int, exe string, file probeFileKey, read func(io.ReaderAt) (binaryKind, error)) binaryKind {
 	kind, _ := look(l, func() (binaryKind, error) {
 		for i, pid := range pids {
 			open := func() (*os.File, error) { return openIn(pid, exe) }
@@ -152,7 +156,7 @@ func (l *looker) classify(pids []int, exe string, e *event) binaryKind {
 			if err != nil {
 				continue
 			}
-			kind, err := readBinary(f)
+			kind, err := read(f)
 			f.Close()
 			if err == nil {
 				return kind, nil
@@ -326,12 +330,14 @@ func commandLine(key processKey) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	const tick = 1e9 / 100 // USER_HZ is 100 on both architectures
 	if start != key.start/tick {
 		return nil, errOther
 	}
 	return splitStrings(line, false), nil
 }
+
+// tick is a hundredth of a second: USER_HZ is 100 on both architectures.
+const tick = 1e9 / 100
 
 // startTicks reads when a process was started, in ticks since boot.
 func startTicks(dir string) (uint64, error) {
@@ -370,7 +376,7 @@ func (t *tracker) observe(pid int) *executed {
 	x.process.Args = args
 	x.command = parseCommand(args)
 	if start, err := startTicks(dir); err == nil {
-		x.process.Start = t.clock.wall(start * (1e9 / 100))
+		x.process.Start = t.clock.wall(start * tick)
 	}
 	return x
 }
@@ -387,7 +393,7 @@ func (t *tracker) adopt(p *program) {
 				x.command.kind = capture.Stdin
 			}
 		}
-	} else if x.kind = t.looker.classifyPath(x.process.PID, x.process.Exe); x.kind == noPython {
+	} else if x.kind = t.looker.classifyPath(x.process.PID, x.process.Exe); !x.kind.python() {
 		t.forget(p)
 		return
 	}

@@ -183,11 +183,13 @@ func (t *tracker) deliverMain(p *program, s capture.Script) {
 	s.Time = t.clock.wall(p.id.Exec)
 	s.Digest = capture.Sum(s.Text)
 	p.done, p.digest = true, s.Digest
+	s.Held = t.passHold(p)
 	if s.Lost != "" {
 		t.count(lostIncomplete)
 	}
 	t.teacher.setMode(p.id, probeProgramModeMODE_MODULES)
 	t.deliver(s)
+	t.tellWaiting(p)
 	t.deliverEarly(p)
 	p.exec.process = lighter(p.exec.process)
 }
@@ -325,13 +327,18 @@ func (t *tracker) deliverEarlyAs(p *program, script *reading) {
 
 // inode describes the file of a reading.
 func inode(r *reading) capture.Inode {
-	const minorBits = 20 // the kernel's own coding of a device number
-	i := capture.Inode{
-		Device: unix.Mkdev(r.file.Dev>>minorBits, r.file.Dev&(1<<minorBits-1)),
-		Number: r.file.Ino, Filesystem: filesystem(r.magic, r.path, r.mode),
-	}
-	if !r.stream {
-		i.Changed = time.Unix(0, r.file.Ctime)
+	i := fileInode(r.file, r.magic, r.mode, r.path)
+	if r.stream {
+		i.Changed = time.Time{}
 	}
 	return i
+}
+
+// fileInode describes a file as the kernel half saw it.
+func fileInode(file probeFileKey, magic uint64, mode uint32, path string) capture.Inode {
+	const minorBits = 20 // the kernel's own coding of a device number
+	return capture.Inode{
+		Device: unix.Mkdev(file.Dev>>minorBits, file.Dev&(1<<minorBits-1)),
+		Number: file.Ino, Filesystem: filesystem(magic, path, mode), Changed: time.Unix(0, file.Ctime),
+	}
 }

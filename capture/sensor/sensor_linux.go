@@ -24,9 +24,11 @@ import (
 // once.
 type Sensor struct {
 	kernel   *kernel
+	follower *follower
 	exec     *ringbuf.Reader
 	data     *ringbuf.Reader
 	compiled *ringbuf.Reader // of texts compiled at run time
+	holder   *holder         // nil when nothing is held
 
 	mu      sync.Mutex // guards tracker, which both rings feed
 	tracker *tracker
@@ -66,6 +68,13 @@ func Open(config Config) (*Sensor, error) {
 		s.tracker.hooks = newHooks(k, s.count)
 		s.tracker.hooks.scanPlaces()
 	}
+	s.follower = &follower{kernel: k, clock: s.tracker.clock, roots: make(map[probeProgram]time.Time)}
+	if config.Hold == nil {
+		return s, nil
+	}
+	if err := s.startHolding(*config.Hold); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 
@@ -79,7 +88,7 @@ func (s *Sensor) Close() error {
 		s.final = s.kernel.losses()
 	}
 	s.stats.Unlock()
-	return errors.Join(s.exec.Close(), s.data.Close(), s.compiled.Close(), s.tracker.hooks.Close(), s.kernel.Close())
+	return errors.Join(s.stopHolding(), s.follower.close(), s.exec.Close(), s.data.Close(), s.compiled.Close(), s.tracker.hooks.Close(), s.kernel.Close())
 }
 
 // Stats returns what was delivered and what was lost so far.
@@ -127,6 +136,9 @@ const lastDrain = time.Second
 // is whole, and returns nil. While handle takes its time the rings fill up; what
 // no longer fits is counted.
 func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
+	if err := s.holder.turn(true); err != nil {
+		return err
+	}
 	var work sync.WaitGroup
 	errs := make(chan error, 4)
 	stop := make(chan struct{})
@@ -146,6 +158,7 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 	go func() {
 		<-ctx.Done()
 		close(stop)
+		_ = s.holder.turn(false) // Close does it again, and says why it failed
 		// The readers return when they have read what is there now.
 		s.stopAt.Store(time.Now().Add(lastDrain).UnixNano())
 		if err := errors.Join(s.exec.Flush(), s.data.Flush(), s.compiled.Flush()); err != nil {
@@ -237,6 +250,7 @@ func (s *Sensor) sweep(stop <-chan struct{}) {
 			s.mu.Lock()
 			s.tracker.sweep(time.Now())
 			s.mu.Unlock()
+			s.follower.sweep(time.Now())
 		case <-soon.C:
 			s.mu.Lock()
 			s.tracker.releaseCompiled(time.Now())

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
 
 	"kingsnake/capture"
@@ -29,13 +30,23 @@ type recorder struct {
 	t      *testing.T
 	sensor *sensor.Sensor
 
+	judge func(*sensor.Sensor, capture.Script) // called for each script first; may be nil
+
 	mu      sync.Mutex
 	scripts []capture.Script
-	arrived chan struct{} // holds a token when scripts grew
+
+	executions []capture.Execution
+	activities []capture.Activity
+	arrived    chan struct{} // holds a token when scripts or executions grew
 }
 
 // record starts a sensor. The test is skipped where none can run.
 func record(t *testing.T) *recorder {
+	t.Helper()
+	return recordWith(t, sensor.Config{}, nil)
+}
+
+func recordWith(t *testing.T, config sensor.Config, judge func(*sensor.Sensor, capture.Script)) *recorder {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root: sudo go test ./capture/sensor/")
@@ -43,14 +54,16 @@ func record(t *testing.T) *recorder {
 	if _, err := os.Stat(python); err != nil {
 		t.Skip("needs a Python: apt-get install python3")
 	}
-	s, err := sensor.Open(sensor.Config{})
+	r := &recorder{t: t, judge: judge, arrived: make(chan struct{}, 1)}
+	config.Executed, config.Acted = r.keepExecution, r.keepActivity
+	s, err := sensor.Open(config)
 	if errors.Is(err, sensor.ErrNotSupported) {
 		t.Skipf("needs a kernel that can: kingsnake doctor says why (%v)", err)
 	}
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v%s", err, verifierLog(err))
 	}
-	r := &recorder{t: t, sensor: s, arrived: make(chan struct{}, 1)}
+	r.sensor = s
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx, r.keep) }()
@@ -66,10 +79,41 @@ func record(t *testing.T) *recorder {
 	return r
 }
 
+// verifierLog returns the last lines of what the kernel says about a program
+// that it refuses: where it was, and why.
+func verifierLog(err error) string {
+	var refused *ebpf.VerifierError
+	if !errors.As(err, &refused) {
+		return ""
+	}
+	return fmt.Sprintf("\n%-30v", refused)
+}
+
 func (r *recorder) keep(s capture.Script) {
+	if r.judge != nil {
+		r.judge(r.sensor, s)
+	}
 	r.mu.Lock()
 	r.scripts = append(r.scripts, s)
 	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *recorder) keepExecution(x capture.Execution) {
+	r.mu.Lock()
+	r.executions = append(r.executions, x)
+	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *recorder) keepActivity(a capture.Activity) {
+	r.mu.Lock()
+	r.activities = append(r.activities, a)
+	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *recorder) wake() {
 	select {
 	case r.arrived <- struct{}{}:
 	default:

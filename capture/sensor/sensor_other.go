@@ -5,6 +5,7 @@ package sensor
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
 
 	"kingsnake/capture"
@@ -23,6 +24,9 @@ func Open(Config) (*Sensor, error) { return nil, unsupported() }
 // Run returns an error that wraps [ErrNotSupported].
 func (*Sensor) Run(context.Context, func(capture.Script)) error { return unsupported() }
 
+// Follow returns an error that wraps [ErrNotSupported].
+func (*Sensor) Follow(capture.Process) error { return unsupported() }
+
 // Stats returns the zero value.
 func (*Sensor) Stats() capture.Stats { return capture.Stats{} }
 
@@ -31,6 +35,21 @@ func (*Sensor) Degraded() string { return "" }
 
 // Close does nothing.
 func (*Sensor) Close() error { return nil }
+
+// Release reports false: nothing is held.
+func (*Sensor) Release(capture.Script) bool { return false }
+
+// Kill reports false: nothing is held.
+func (*Sensor) Kill(capture.Script) bool { return false }
+
+// Leave does nothing: nothing is held.
+func (*Sensor) Leave(capture.Script) {}
+
+// GuardFiles is how many files a guard is given.
+const GuardFiles = 4
+
+// Guard returns an error that wraps [ErrNotSupported].
+func Guard([]*os.File) error { return unsupported() }
 
 // Check says that this system is not supported.
 func Check() []Capability {

@@ -194,7 +194,8 @@ func filesystem(magic uint64, path string, mode uint32) string {
 
 // classify decides what a binary that was executed is, and teaches it.
 func (t *tracker) classify(e *event, x *pieces) binaryKind {
-	trusted := t.trusted(e.File, e.Magic, e.Time, e.exec.Reaper, false)
+	// A memfd may be written to again.
+	trusted := t.trusted(e.File, e.Magic, e.Time, e.exec.Reaper, false) && e.exec.Signs&probeSignSIGN_MEMORY == 0
 	if trusted {
 		if kind, ok := t.looker.kinds.get(e.File); ok {
 			return kind
@@ -208,11 +209,16 @@ func (t *tracker) classify(e *event, x *pieces) binaryKind {
 		return notLookedAt // It may be one that answers when it likes.
 	}
 	kind := t.looker.classify(pids, x.exe, e)
+	if kind == noPython {
+		kind = t.looker.shellKind(pids, x.exe, e, trusted)
+	}
 	if trusted && kind != notLookedAt {
 		t.looker.kinds.put(e.File, kind)
 		switch kind {
 		case noPython:
 			t.teacher.learnBinary(e.File, probeBinaryClassBINARY_OTHER)
+		case shell, multicall, scripter:
+			t.teacher.learnBinary(e.File, probeBinaryClassBINARY_SHELL)
 		case interpreter, embedder:
 			t.teacher.learnBinary(e.File, probeBinaryClassBINARY_PYTHON)
 		}

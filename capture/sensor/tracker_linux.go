@@ -25,11 +25,15 @@ const (
 // tracker turns records into scripts. It follows each program from its exec, or
 // the first record of it, to its end. It is not safe for concurrent use.
 type tracker struct {
-	deliver func(capture.Script)
-	count   func(reason string)
-	teacher *teacher
-	looker  *looker
-	clock   clock
+	deliver  func(capture.Script)
+	executed func(capture.Execution) // may be nil
+	acted    func(capture.Activity)  // may be nil
+	count    func(reason string)
+	teacher  *teacher
+	looker   *looker
+	clock    clock
+	holder   *holder // nil when nothing is held
+	holding  holding // of the record being handled
 
 	programs *lru[probeProgram, *program]
 	gone     *lru[probeProgram, *program] // ended and delivered
@@ -48,7 +52,7 @@ func newTracker(config Config, k *kernel, deliver func(capture.Script), count fu
 	if limit <= 0 {
 		limit = 64 << 20
 	}
-	t := &tracker{deliver: deliver, count: count, clock: newClock(), looker: newLooker(), limit: limit}
+	t := &tracker{deliver: deliver, executed: config.Executed, acted: config.Acted, count: count, clock: newClock(), looker: newLooker(), limit: limit}
 	t.teacher = newTeacher(k, limit/4)
 	t.programs = newLRU(maxPrograms, func(_ probeProgram, p *program) {
 		count(lostPrograms)
@@ -76,13 +80,15 @@ type program struct {
 	gone    bool      // its own process has ended
 
 	done   bool           // its own script was delivered, or there is none
+	passed uint64         // since when it is held, by the record its script was delivered with
 	digest capture.Digest // of its script
 
 	readings map[readingKey]*reading
 	imports  map[capture.Digest]bool
 	compiled map[capture.Digest]bool
-	early    []*reading // modules read before the script was whole
-	lost     uint32     // bits of what was lost of its processes
+	early    []*reading          // modules read before the script was whole
+	waiting  []capture.Execution // that it started before its script was known
+	lost     uint32              // bits of what was lost of its processes
 }
 
 // readingKey is one file as one process reads it.
@@ -114,13 +120,20 @@ type reading struct {
 
 // handle deals with one record.
 func (t *tracker) handle(e *event) {
+	if e.Flags&probeRecordFlagFLAG_HELD != 0 {
+		t.beginHold(e)
+		defer t.endHold(e)
+	}
 	switch e.Kind {
+	case probeRecordKindRECORD_HELD:
 	case probeRecordKindRECORD_EXEC:
 		t.handleExec(e)
 	case probeRecordKindRECORD_PATH, probeRecordKindRECORD_DATA, probeRecordKindRECORD_EOF, probeRecordKindRECORD_HAVE:
 		t.handleRead(e)
 	case probeRecordKindRECORD_EXIT:
 		t.handleExit(e)
+	case probeRecordKindRECORD_FORK, probeRecordKindRECORD_CONNECT, probeRecordKindRECORD_WRITE:
+		t.handleAction(e)
 	default:
 		t.handlePiece(e)
 	}
@@ -222,7 +235,7 @@ func (t *tracker) handleRead(e *event) {
 	case r.text == nil || p.exec == nil:
 	case bytes.HasPrefix(r.text.bytes, []byte("\x7fELF")):
 		t.learnLibrary(p, r)
-	case r.text.whole() || r.text.end >= 0:
+	case r.text.whole() || r.text.end >= 0 || e.Flags&probeRecordFlagFLAG_HELD != 0:
 		t.consider(p, r)
 	}
 }
@@ -385,6 +398,7 @@ func (t *tracker) handleExit(e *event) {
 // retire puts a program that has ended where its children find it.
 func (t *tracker) retire(p *program) {
 	t.release(p)
+	t.tellWaiting(p)
 	if _, ok := t.programs.get(p.id); ok {
 		t.programs.remove(p.id)
 		t.gone.put(p.id, p)
@@ -401,6 +415,7 @@ func (t *tracker) sweep(now time.Time) {
 		case !p.done && p.lost != 0 && now.Sub(p.touched) > brokenWait:
 			t.finish(p, t.reason(p, nil, lostEarly))
 		}
+		t.tellWaiting(p)
 		return true
 	})
 	t.sweepCompiled(now)
@@ -410,6 +425,7 @@ func (t *tracker) sweep(now time.Time) {
 func (t *tracker) flush() {
 	t.programs.each(func(_ probeProgram, p *program) bool {
 		t.end(p, lostStopped)
+		t.tellWaiting(p)
 		t.release(p)
 		return true
 	})

@@ -10,10 +10,12 @@ import (
 )
 
 func runDoctor(ctx context.Context, env Env, args []string) error {
-	fs := newFlags(env, "doctor", "", "Says what works on this machine, what does not, why, and what would mend it.\n"+
+	fs := newFlags(env, "doctor", "", "Says what works on this machine, what does not, why, and what would mend it; and what the sensor\n"+
+		"that runs here, if one does, saw and lost.\n"+
 		"Exits 0 when the sensor can run, 1 when it cannot.")
 	socket := fs.String("cri", "", "container runtime `socket` (default: the usual places)")
-	data := fs.String("data", defaultData(env), "data `folder` of the instance or sensor whose model to look at")
+	data := fs.String("data", defaultData(env), "data `folder` of the instance or sensor whose model to look at, and of the instance to ask")
+	address := fs.String("metrics", metricsAddress, "`address` at which a sensor serves metrics, to ask it what it lost")
 	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
@@ -52,6 +54,9 @@ func runDoctor(ctx context.Context, env Env, args []string) error {
 	}
 	for _, fix := range fixes {
 		fmt.Fprintf(env.Stdout, "\n%s\n", fix)
+	}
+	if err := tellRunning(ctx, env, *data, *address); err != nil {
+		return err
 	}
 	fmt.Fprintln(env.Stdout, "\nWithout the sensor these still work: console, API, scan, train and eval.")
 	if !able {

@@ -17,6 +17,7 @@ import (
 	"kingsnake/console"
 	"kingsnake/console/api"
 	"kingsnake/console/auth"
+	"kingsnake/console/health"
 	"kingsnake/console/notify"
 	"kingsnake/finding"
 	"kingsnake/finding/scc"
@@ -37,6 +38,8 @@ type hubConfig struct {
 	models                      *models // of the sensor in the same process; nil when there is none
 	keepDays                    int
 	keepMegabytes, keepFindings int64
+	health                      health.Limits
+	metrics                     string
 }
 
 func (c *hubConfig) flags(fs *flag.FlagSet, env Env) {
@@ -48,6 +51,9 @@ func (c *hubConfig) flags(fs *flag.FlagSet, env Env) {
 	fs.IntVar(&c.keepDays, "keep-days", 400, "keep findings this many `days`")
 	fs.Int64Var(&c.keepFindings, "keep-findings", 1_000_000, "keep at most this many findings")
 	fs.Int64Var(&c.keepMegabytes, "keep-mb", 4096, "keep at most this many megabytes of scripts")
+	fs.DurationVar(&c.health.Silent, "silent-after", time.Minute, "a sensor that sends no heartbeat for this long is a finding")
+	fs.Float64Var(&c.health.Loss, "lossy-above", 0.001, "a sensor that lost more than this `share` of what ran in five minutes is a finding")
+	metricsFlag(fs, &c.metrics)
 	fs.StringVar(&c.scc.Organization, "organization", "", "Google Cloud organization `number` in SCC documents (default: unknown)")
 	fs.StringVar(&c.scc.Project, "project", "", "Google Cloud `project` in SCC documents (default: unknown)")
 	fs.StringVar(&c.scc.Location, "location", "", "Google Cloud `location` of the cluster in SCC documents (default: unknown)")
@@ -62,6 +68,7 @@ type hub struct {
 	listen net.Listener
 	http   *http.Server
 	notify *notify.Notifier
+	tells  *metricsServer // nil when metrics are not served
 	log    *slog.Logger
 	now    func() time.Time
 }
@@ -89,6 +96,9 @@ func openHub(env Env, cfg hubConfig) (_ *hub, err error) {
 	}
 	if h.listen, err = net.Listen("tcp", cfg.listen); err != nil {
 		return nil, fmt.Errorf("%v; choose another address with --listen", err)
+	}
+	if h.tells, err = openMetrics(cfg.metrics, h.log, h.now, h.store.Sensors, storeMetrics(h.store)); err != nil {
+		return nil, err
 	}
 	h.cfg.scc.ConsoleURL = h.URL()
 	handler, err := h.handler()
@@ -146,7 +156,7 @@ func (h *hub) handler() (http.Handler, error) {
 	}))
 	mux.Handle("/", console.New(console.Config{
 		Store: h.store, Auth: h.auth, SCC: h.cfg.scc, Version: version(), DataDir: h.dir.path, Notify: notifies,
-		Card: model.Card, Models: models, Limits: h.cfg.limits, Log: h.log, Now: h.now,
+		Card: model.Card, Models: models, Limits: h.cfg.limits, Health: h.cfg.health, Log: h.log, Now: h.now,
 	}))
 	return mux, nil
 }
@@ -200,11 +210,17 @@ func (h *hub) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(ctx)
 	var helpers sync.WaitGroup
 	helpers.Go(func() { h.tend(work) })
+	helpers.Go(func() {
+		health.New(health.Config{Store: h.store, Limits: h.cfg.health, Now: h.now, Log: h.log}).Run(work)
+	})
 	if h.notify != nil {
 		helpers.Go(func() { h.notify.Run(work) })
 	}
-	failed := make(chan error, 1)
+	failed := make(chan error, 2)
 	go func() { failed <- h.http.Serve(h.listen) }()
+	if h.tells != nil {
+		go func() { failed <- h.tells.Run() }()
+	}
 	var err error
 	select {
 	case err = <-failed:
@@ -253,6 +269,7 @@ func (h *hub) Close() error {
 	if h.listen != nil {
 		h.listen.Close() // again, after Run
 	}
+	h.tells.Close()
 	if h.store != nil {
 		errs = append(errs, h.store.Close())
 	}

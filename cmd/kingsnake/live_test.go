@@ -135,7 +135,7 @@ func (in *instance) findings() map[string]finding.Finding {
 }
 
 // await waits until ok returns true.
-func await(t *testing.T, what string, ok func() bool) {
+func await(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()

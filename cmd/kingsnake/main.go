@@ -24,6 +24,7 @@ type Env struct {
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
 	Now            func() time.Time
+	Process        bool // the process is this sub-command's alone: it may give up rights for good
 }
 
 // exitError ends the program with a code of its own. An empty msg prints
@@ -66,7 +67,7 @@ func commands() []command {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	env := Env{os.Stdin, os.Stdout, os.Stderr, os.Getenv, time.Now}
+	env := Env{os.Stdin, os.Stdout, os.Stderr, os.Getenv, time.Now, true}
 	code := run(ctx, env, os.Args[1:])
 	stop()
 	os.Exit(code)
@@ -77,6 +78,12 @@ func run(ctx context.Context, env Env, args []string) int {
 	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
 		printHelp(env.Stdout)
 		return 0
+	}
+	if args[0] == apartCommand {
+		return exitCode(env, apartCommand, runApart(ctx, env))
+	}
+	if args[0] == guardCommand {
+		return exitCode(env, guardCommand, runGuard())
 	}
 	for _, c := range commands() {
 		if c.name == args[0] {

@@ -9,12 +9,17 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"kingsnake/capture"
 	"kingsnake/capture/binary"
 	"kingsnake/capture/sensor"
 	"kingsnake/detect"
+	"kingsnake/detect/apart"
 	"kingsnake/finding"
+	"kingsnake/finding/push"
 	"kingsnake/workload/cri"
 )
 
@@ -27,7 +32,13 @@ type nodeConfig struct {
 	cluster string
 	cri     string
 	host    bool
+	share   float64 // processors that judging may keep busy
+	args    bool    // report arguments
+	env     bool    // report the environment
 	known   knownConfig
+	warmUp  time.Duration // how long the shells that Python starts are learned; 0: that is no finding
+	habits  string        // file they are kept in; "": in memory
+	hold    holdConfig
 	observe func(detect.Result) // every judged script; may be nil
 }
 
@@ -36,6 +47,10 @@ func (c *nodeConfig) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.cluster, "cluster", "", "`name` of the cluster in findings (default: unknown)")
 	fs.StringVar(&c.cri, "cri", "", "container runtime `socket` (default: the usual places)")
 	fs.BoolVar(&c.host, "host", true, "watch scripts outside containers too; --host=false leaves them out")
+	fs.Float64Var(&c.share, "cpu", 0, "how many `processors` may be kept busy for long: scripts wait meanwhile, and those that cannot are counted (default: half of the machine's, and at least one)")
+	fs.BoolVar(&c.args, "report-args", true, "report the arguments of processes; --report-args=false leaves all but the first out of findings")
+	fs.BoolVar(&c.env, "report-env", true, "report the environment of processes; --report-env=false leaves it out of findings")
+	fs.DurationVar(&c.warmUp, "learn-shells", detect.DefaultWarmUp, "`time` for which the shells that the Python of an image starts are learned;\nothers after it are findings; 0 turns that off")
 	c.known.flags(fs)
 }
 
@@ -45,9 +60,16 @@ type node struct {
 	sensor   *sensor.Sensor
 	resolver *cri.Resolver
 	pipeline *detect.Pipeline
+	client   *push.Client // hands findings to a server; nil when there is none
 	models   *models
+	apart    *apart.Pool // nil when scripts are taken apart in this process
 	started  time.Time
 	now      func() time.Time
+	tally    lossTally
+	beats    atomic.Uint64
+
+	mu    sync.Mutex
+	known finding.Sensor // its heartbeats so far, as a server would know them
 }
 
 // startNode attaches the sensor, which judges with m. An error that wraps
@@ -60,24 +82,52 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 	if err != nil {
 		return nil, err
 	}
-	s, err := sensor.Open(sensor.Config{})
+	hold := cfg.hold.sensor()
+	n := &node{cfg: cfg, models: m, started: env.Now(), now: env.Now}
+	// The sensor tells of executions only while the pipeline runs it.
+	n.sensor, err = sensor.Open(sensor.Config{
+		Executed: func(x capture.Execution) { n.pipeline.Executed(x) },
+		Acted:    func(a capture.Activity) { n.pipeline.Acted(a) },
+		Hold:     hold,
+	})
 	if err != nil {
 		return nil, err
 	}
-	n := &node{cfg: cfg, sensor: s, models: m, started: env.Now(), now: env.Now}
 	n.resolver = cri.NewResolver(cri.Config{Socket: cfg.cri, Node: cfg.name, Cluster: cfg.cluster})
 	var binaries binary.Reader
 	n.pipeline = &detect.Pipeline{
-		Source: s, Resolver: n.resolver, Judge: js.whole, Cut: js.cut, Sink: sink, Binary: binaries.Describe,
+		Source: n.sensor, Follower: n.sensor, Resolver: n.resolver, Judge: js.whole, Cut: js.cut, Sink: sink, Binary: binaries.Describe,
 		Observe: n.observe, SkipHost: !cfg.host, Workers: runtime.NumCPU(), Sensor: cfg.name,
 		Log: slog.New(slog.NewTextHandler(env.Stderr, nil)),
 	}
+	if hold != nil {
+		n.pipeline.Holder, n.pipeline.Hold = n.sensor, cfg.hold.rules
+	}
+	n.pipeline.Habits = openHabits(cfg, n.pipeline.Log)
+	if n.pipeline.Share, n.pipeline.CPU = cfg.share, n.cpu; cfg.share <= 0 {
+		n.pipeline.Share = max(float64(runtime.NumCPU())/2, 1)
+	}
+	n.pipeline.HideArgs, n.pipeline.HideEnv = !cfg.args, !cfg.env
+	if n.apart = newApart(env); n.apart != nil {
+		n.pipeline.Normalize = n.apart.Normalize
+	}
+	confine(env)
 	return n, nil
+}
+
+// cpu is the processor time that this process and those it started have used.
+func (n *node) cpu() time.Duration {
+	used := processCPU()
+	if n.apart != nil {
+		used += n.apart.CPU()
+	}
+	return used
 }
 
 // observe is told of every judged script.
 func (n *node) observe(r detect.Result) {
 	n.models.Observe(r.Script, r.Verdict)
+	n.tally.observe(r)
 	if n.cfg.observe != nil {
 		n.cfg.observe(r)
 	}
@@ -101,67 +151,119 @@ func (n *node) Run(ctx context.Context) error {
 	go func() { defer close(followed); n.resolver.Follow(following) }()
 	modeled := make(chan struct{})
 	go func() { defer close(modeled); n.models.Run(following) }()
+	learned := make(chan struct{})
+	go func() { defer close(learned); n.keepHabits(following) }()
 	err := n.pipeline.Run(ctx)
 	stop()
+	<-learned
 	<-followed
 	<-modeled
 	return err
 }
 
 // Close detaches the sensor.
-func (n *node) Close() error { return errors.Join(n.sensor.Close(), n.resolver.Close()) }
+func (n *node) Close() error {
+	err := errors.Join(n.sensor.Close(), n.resolver.Close())
+	if n.apart != nil {
+		err = errors.Join(err, n.apart.Close())
+	}
+	return err
+}
 
-// Status is the node's heartbeat.
-func (n *node) Status() finding.SensorStatus {
-	judged, found, dropped := n.pipeline.Counts()
-	m := n.models.State()
-	st := finding.SensorStatus{
-		Name: n.cfg.name, Version: version(), Started: n.started, Time: n.now(),
-		Model: m.Current.Hash, ModelFrom: fromWords(m.Current), ModelProblem: m.Problem, Shadow: shadowWords(m),
-		Watching: n.watching(), Degraded: n.degraded(), Scripts: judged, Findings: found, Lost: map[string]uint64{},
-	}
-	for why, count := range n.sensor.Stats().Lost {
-		st.Lost["capture: "+why] = count
-	}
-	for why, count := range dropped {
-		st.Lost["detect: "+why] = count
+// Beat is the node's next heartbeat.
+func (n *node) Beat() finding.SensorStatus {
+	number := n.beats.Add(1)
+	st := n.Status()
+	st.Beat = number
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if known, later := n.known.Hear(st, time.Time{}); later {
+		n.known = known
 	}
 	return st
 }
 
+// Status is what the node saw and lost so far.
+func (n *node) Status() finding.SensorStatus {
+	judged, found, dropped := n.pipeline.Counts()
+	m := n.models.State()
+	stats := n.sensor.Stats()
+	now := n.now()
+	st := finding.SensorStatus{
+		Name: n.cfg.name, Version: version(), Started: n.started, Time: now, Uptime: now.Sub(n.started),
+		Model: m.Current.Hash, ModelFrom: fromWords(m.Current), ModelProblem: m.Problem, Shadow: shadowWords(m),
+		Watching: n.watching(), Degraded: n.degraded(), Seen: stats.Seen, Scripts: judged, Findings: found, Lost: finding.Losses{},
+	}
+	st.Lost.Add(finding.StageCapture, stats.Lost)
+	st.Lost.Add(finding.StageDetect, dropped)
+	if h := n.pipeline.Habits; h != nil && h.Forgot() > 0 {
+		st.Lost.Add(finding.StageDetect, map[string]uint64{"image forgotten, learned anew": h.Forgot()})
+	}
+	n.tally.addTo(st.Lost)
+	if n.client != nil {
+		st.QueuedOut = n.client.Queued()
+		st.Lost.Add(finding.StagePush, n.client.Dropped())
+	}
+	return st
+}
+
+// sensors is the node as it is now and what it counted before, as a list of one.
+func (n *node) sensors(context.Context) ([]finding.Sensor, error) {
+	st := n.Status()
+	st.Beat = n.beats.Load()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now, _ := n.known.Hear(st, time.Time{})
+	return []finding.Sensor{now}, nil
+}
+
 // watching says in plain words what this node watches.
 func (n *node) watching() string {
+	where := "in this machine's containers"
 	if n.cfg.host {
-		return "every Python script on this machine, in containers and outside them: files, -c, standard input, modules imported from writable paths, and texts compiled at run time"
+		where = "on this machine, in containers and outside them"
 	}
-	return "every Python script in this machine's containers: files, -c, standard input, modules imported from writable paths, and texts compiled at run time"
+	return "every Python script " + where + ": files, -c, standard input, modules imported from writable paths, and texts compiled at run time" + n.cfg.hold.words()
 }
 
 // degraded says in plain words what this node cannot do, or "".
 func (n *node) degraded() string {
-	var all []string
+	var not []string
 	if why := n.resolver.Unavailable(); why != "" {
-		all = append(all, "container names and images cannot be looked up: "+why)
+		not = append(not, "container names and images cannot be looked up: "+why)
+	}
+	if n.client != nil {
+		if why := n.client.Trouble(); why != "" {
+			not = append(not, why)
+		}
 	}
 	if why := n.sensor.Degraded(); why != "" {
-		all = append(all, why)
+		not = append(not, why)
 	}
-	return strings.Join(all, "; ")
+	return strings.Join(not, "; ")
 }
 
 // beat calls tell with the node's status now and at every heartbeat until ctx
-// ends, and once more at the end.
+// ends. The last heartbeat, that says goodbye, is goodbye's.
 func (n *node) beat(ctx context.Context, tell func(context.Context, finding.SensorStatus)) {
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
 	for {
-		tell(ctx, n.Status())
+		tell(ctx, n.Beat())
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 	}
+}
+
+// goodbye is the node's last heartbeat. A node that failed does not say that it
+// stopped as it was told: its silence is to be noticed.
+func (n *node) goodbye(failed error) finding.SensorStatus {
+	st := n.Beat()
+	st.Stopped = failed == nil
+	return st
 }
 
 // describeSensorError turns the reason a sensor could not start into advice.

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +13,7 @@ import (
 
 	"kingsnake/capture"
 	"kingsnake/detect"
+	"kingsnake/finding"
 )
 
 func runTrace(ctx context.Context, env Env, args []string) error {
@@ -45,27 +44,23 @@ func runTrace(ctx context.Context, env Env, args []string) error {
 	fmt.Fprintln(env.Stderr, "ready")
 	err = n.Run(ctx)
 	st := n.Status()
-	fmt.Fprintf(env.Stderr, "seen %d, lost %s\n", st.Scripts, lostWords(st.Lost))
+	fmt.Fprintf(env.Stderr, "seen %d, lost %s\n", st.Scripts, lostWords(st.Lost.Missed()))
 	if out.err != nil {
 		return out.err
 	}
 	return err
 }
 
-// lostWords lists losses by reason, or says that there are none.
-func lostWords(lost map[string]uint64) string {
+// lostWords lists losses, the largest first, or says that there are none.
+func lostWords(lost finding.Losses) string {
 	var parts []string
-	total := uint64(0)
-	for _, why := range slices.Sorted(maps.Keys(lost)) {
-		if lost[why] > 0 {
-			parts = append(parts, fmt.Sprintf("%s %d", why, lost[why]))
-			total += lost[why]
-		}
+	for _, why := range lost.Sorted() {
+		parts = append(parts, fmt.Sprintf("%s %d", why, lost[why]))
 	}
-	if total == 0 {
+	if len(parts) == 0 {
 		return "0"
 	}
-	return fmt.Sprintf("%d (%s)", total, strings.Join(parts, ", "))
+	return fmt.Sprintf("%d (%s)", lost.Total(), strings.Join(parts, ", "))
 }
 
 // traceWriter writes results as they come, one line each.

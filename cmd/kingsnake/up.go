@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
+	"time"
 
 	"kingsnake/finding"
 )
@@ -18,12 +20,17 @@ func runUp(ctx context.Context, env Env, args []string) error {
 	var hc hubConfig
 	var mc modelConfig
 	nc.flags(fs)
+	nc.hold.flags(fs)
 	hc.flags(fs, env)
 	mc.flags(fs)
 	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
+	if err := nc.hold.check(nc.host); err != nil {
+		return err
+	}
 	hc.scc.Cluster = nc.cluster
+	nc.habits = filepath.Join(hc.data, fileHabits)
 	m, err := openModels(env, mc, hc.data)
 	if err != nil {
 		return err
@@ -57,14 +64,14 @@ func runBoth(ctx context.Context, env Env, h *hub, n *node, nodeErr error) error
 	served := make(chan error, 1)
 	go func() { served <- h.Run(serving) }()
 	tell := func(ctx context.Context, s finding.SensorStatus) {
-		if err := h.store.PutSensor(context.WithoutCancel(ctx), s); err != nil {
+		if err := h.store.PutSensor(context.WithoutCancel(ctx), s, env.Now()); err != nil {
 			h.log.Error("store the sensor's status", "error", err)
 		}
 	}
 	if n == nil {
-		tell(ctx, finding.SensorStatus{Name: nodeName(env), Version: version(), Started: env.Now(), Time: env.Now(),
-			Degraded: "no sensor: " + nodeErr.Error()})
 		following, stopFollowing := context.WithCancel(ctx)
+		beating := make(chan struct{})
+		go func() { defer close(beating); beatWithout(following, env, nodeErr, tell) }()
 		followed := make(chan struct{})
 		go func() { defer close(followed); h.cfg.models.Run(following) }()
 		var err error
@@ -76,6 +83,7 @@ func runBoth(ctx context.Context, env Env, h *hub, n *node, nodeErr error) error
 		}
 		stopFollowing()
 		<-followed
+		<-beating
 		return err
 	}
 	watching, stopWatching := context.WithCancel(ctx)
@@ -96,9 +104,31 @@ func runBoth(ctx context.Context, env Env, h *hub, n *node, nodeErr error) error
 		stopWatching()
 	}
 	<-beating
-	tell(ctx, n.Status())
+	tell(ctx, n.goodbye(err))
 	stopServing()
 	return errors.Join(err, <-served)
+}
+
+// beatWithout tells, as often as a sensor would, that there is none and why, so
+// that nobody takes its silence for news.
+func beatWithout(ctx context.Context, env Env, why error, tell func(context.Context, finding.SensorStatus)) {
+	st := finding.SensorStatus{Name: nodeName(env), Version: version(), Started: env.Now(), Degraded: "no sensor: " + why.Error()}
+	tick := time.NewTicker(heartbeat)
+	defer tick.Stop()
+	for {
+		st.Beat++
+		st.Time = env.Now()
+		st.Uptime = st.Time.Sub(st.Started)
+		st.Stopped = ctx.Err() != nil
+		tell(ctx, st)
+		if st.Stopped {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // greet says in plain words what runs, what it watches and how to try it.

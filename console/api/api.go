@@ -211,7 +211,7 @@ func fail(w http.ResponseWriter, status int, why string) {
 }
 
 // array joins the JSON forms of vs.
-func array[T finding.Finding | finding.SensorStatus](vs []T) (json.RawMessage, error) {
+func array[T finding.Finding | finding.Sensor](vs []T) (json.RawMessage, error) {
 	out := []byte{'['}
 	for i, v := range vs {
 		if i > 0 {

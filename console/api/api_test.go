@@ -204,21 +204,25 @@ func TestABadFindingIsSaidAndTheOthersAreTaken(t *testing.T) {
 		return edit(func(f *finding.Finding) { change(f); *f = seal(*f) })
 	}
 	for name, c := range map[string]struct{ item, want string }{
-		"a number":               {"7", "not JSON as a sensor writes it"},
-		"a text where a time is": {`{"event_time":"yesterday"}`, "not JSON as a sensor writes it"},
-		"an empty object":        {"{}", `category "" is not known here`},
-		"null":                   {"null", `category "" is not known here`},
-		"another category":       {edit(func(f *finding.Finding) { f.Category = "Other" }), `category "Other"`},
-		"another severity":       {edit(func(f *finding.Finding) { f.Severity = "AWFUL" }), `severity "AWFUL"`},
-		"another kind":           {edit(func(f *finding.Finding) { f.Script.Kind = "tape" }), `script.kind "tape"`},
-		"a digest in capitals":   {edit(func(f *finding.Finding) { f.Script.SHA256 = strings.ToUpper(f.Script.SHA256) }), "script.sha256"},
-		"no occurrence":          {edit(func(f *finding.Finding) { f.Occurrence = "" }), "occurrence"},
-		"another's name":         {edit(func(f *finding.Finding) { f.Name = example(2).Name }), "is not that of this script"},
-		"another's workload":     {edit(func(f *finding.Finding) { f.Workload.Image = "x" }), "is not that of this script"},
-		"a name as a path":       {edit(func(f *finding.Finding) { f.Name = "../../etc" }), "is not that of this script"},
-		"damaged contents":       {edit(func(f *finding.Finding) { f.Script.Contents[0] = '#' }), "contents_sha256"},
-		"too much script":        {edit(func(f *finding.Finding) { f.Script.Contents = make([]byte, finding.MaxContents+1) }), "script.contents: 262145"},
-		"too many layers":        {edit(func(f *finding.Finding) { f.Script.Layers = make([]finding.Layer, finding.MaxLayers+1) }), "script.layers: 33"},
+		"a number":                   {"7", "not JSON as a sensor writes it"},
+		"a text where a time is":     {`{"event_time":"yesterday"}`, "not JSON as a sensor writes it"},
+		"an empty object":            {"{}", `category "" is not known here`},
+		"null":                       {"null", `category "" is not known here`},
+		"another category":           {edit(func(f *finding.Finding) { f.Category = "Other" }), `category "Other"`},
+		"another severity":           {edit(func(f *finding.Finding) { f.Severity = "AWFUL" }), `severity "AWFUL"`},
+		"another kind":               {edit(func(f *finding.Finding) { f.Script.Kind = "tape" }), `script.kind "tape"`},
+		"a program that is a script": {edit(func(f *finding.Finding) { f.Script.Kind = finding.Program }), "does not belong"},
+		"a script that is a program": {edit(func(f *finding.Finding) { f.Category = finding.ReverseShell }), "does not belong"},
+		"too many connections":       {edit(func(f *finding.Finding) { f.Connections = make([]finding.Connection, 33) }), "connections: 33"},
+		"too long a connection":      {edit(func(f *finding.Finding) { f.Connections = []finding.Connection{{Peer: text(9000)}} }), "connections: 9000"},
+		"a digest in capitals":       {edit(func(f *finding.Finding) { f.Script.SHA256 = strings.ToUpper(f.Script.SHA256) }), "script.sha256"},
+		"no occurrence":              {edit(func(f *finding.Finding) { f.Occurrence = "" }), "occurrence"},
+		"another's name":             {edit(func(f *finding.Finding) { f.Name = example(2).Name }), "is not that of this script"},
+		"another's workload":         {edit(func(f *finding.Finding) { f.Workload.Image = "x" }), "is not that of this script"},
+		"a name as a path":           {edit(func(f *finding.Finding) { f.Name = "../../etc" }), "is not that of this script"},
+		"damaged contents":           {edit(func(f *finding.Finding) { f.Script.Contents[0] = '#' }), "contents_sha256"},
+		"too much script":            {edit(func(f *finding.Finding) { f.Script.Contents = make([]byte, finding.MaxContents+1) }), "script.contents: 262145"},
+		"too many layers":            {edit(func(f *finding.Finding) { f.Script.Layers = make([]finding.Layer, finding.MaxLayers+1) }), "script.layers: 33"},
 		"a layer too long": {edit(func(f *finding.Finding) {
 			f.Script.Layers = []finding.Layer{{Text: make([]byte, finding.MaxLayerText+1)}}
 		}), "script.layers[0].text"},
@@ -360,7 +364,7 @@ func TestHeartbeats(t *testing.T) {
 		}
 		return ask(t, h, "POST", "/api/v1/sensors", sensorToken, string(b))
 	}
-	good := finding.SensorStatus{Name: "node-a\xff", Time: now, Started: now, Scripts: 5, Lost: map[string]uint64{"push: queue full": 2}}
+	good := finding.SensorStatus{Name: "node-a\xff", Time: now, Started: now, Scripts: 5, Lost: finding.Losses{{Stage: "push", Reason: "queue full"}: 2}}
 	if got, body := beat(good); got != 200 {
 		t.Errorf("heartbeat: %d %s", got, body)
 	}

@@ -42,11 +42,13 @@ func check(f finding.Finding, now time.Time) error {
 
 func checkIdentity(f finding.Finding, _ time.Time) error {
 	switch {
-	case f.Category != finding.MaliciousPython:
+	case !f.Category.Known():
 		return fmt.Errorf("category %q is not known here; update the server", short(string(f.Category)))
 	case f.Severity.Rank() == 0:
 		return fmt.Errorf("severity %q: want LOW, MEDIUM, HIGH or CRITICAL", short(string(f.Severity)))
-	case !slices.Contains(kinds, f.Script.Kind):
+	case f.Category.Companion() != (f.Script.Kind == finding.Program):
+		return fmt.Errorf("script.kind %q does not belong to category %q", short(f.Script.Kind), f.Category)
+	case f.Script.Kind != finding.Program && !slices.Contains(kinds, f.Script.Kind):
 		return fmt.Errorf("script.kind %q is not known here; update the server", short(f.Script.Kind))
 	case !isHex(f.Script.SHA256, 2*sha256.Size):
 		return fmt.Errorf("script.sha256: want %d lower-case hexadecimal digits", 2*sha256.Size)
@@ -128,6 +130,17 @@ func checkVerdict(f finding.Finding, _ time.Time) error {
 			return err
 		}
 	}
+	if len(f.Connections) > finding.MaxConnections {
+		return tooLong("connections", len(f.Connections), finding.MaxConnections)
+	}
+	for _, c := range f.Connections {
+		if err := bounded(maxKey, "connections", c.Local, c.Peer); err != nil {
+			return err
+		}
+	}
+	if err := checkTimeline(f); err != nil {
+		return err
+	}
 	for _, kind := range finding.Kinds {
 		list := f.Indicators.Of(kind)
 		if len(list) > finding.MaxIndicators {
@@ -138,6 +151,27 @@ func checkVerdict(f finding.Finding, _ time.Time) error {
 		}
 	}
 	return bounded(maxKey, "verdict.model", v.Model)
+}
+
+func checkTimeline(f finding.Finding) error {
+	switch {
+	case len(f.Timeline) > finding.MaxTimeline:
+		return tooLong("timeline", len(f.Timeline), finding.MaxTimeline)
+	case f.TimelineOmitted < 0:
+		return fmt.Errorf("timeline_omitted cannot be negative")
+	}
+	for _, e := range f.Timeline {
+		if e.Count < 0 || e.PID < 0 {
+			return fmt.Errorf("timeline: pid and count cannot be negative")
+		}
+		if err := bounded(maxKey, "timeline", append([]string{e.Exe, e.Act, e.Target}, e.Args...)...); err != nil {
+			return err
+		}
+		if len(e.Args) > maxEntries {
+			return tooLong("timeline.args", len(e.Args), maxEntries)
+		}
+	}
+	return nil
 }
 
 func checkProcess(f finding.Finding, _ time.Time) error {
@@ -187,8 +221,24 @@ func checkWorkload(f finding.Finding, _ time.Time) error {
 	if len(f.Sensor) > store.MaxName {
 		return tooLong("sensor", len(f.Sensor), store.MaxName)
 	}
-	return bounded(maxKey, "workload", w.ContainerID, w.ContainerName, w.Image, w.ImageID, w.Runtime, w.ReadOnlyRoot,
-		w.PodNamespace, w.PodName, w.PodUID, w.OwnerKind, w.OwnerName, w.Node, w.Cluster)
+	if n := len(w.Owners); n > finding.MaxOwners {
+		return tooLong("workload.owners", n, finding.MaxOwners)
+	}
+	if n := len(w.Contacts); n > finding.MaxContacts {
+		return tooLong("workload.contacts", n, finding.MaxContacts)
+	}
+	values := []string{
+		w.ContainerID, w.ContainerName, w.Image, w.ImageID, w.Runtime, w.ReadOnlyRoot, w.ContainerKind,
+		w.PodNamespace, w.PodName, w.PodUID, w.ServiceAccount, w.OwnerGroup, w.OwnerKind, w.OwnerName,
+		w.Node, w.Cluster, w.ClusterUID, w.Cloud.Provider, w.Cloud.Project, w.Cloud.Zone, w.Cloud.InstanceID, w.Cloud.Location,
+	}
+	for _, o := range w.Owners {
+		values = append(values, o.Group, o.Kind, o.Name)
+	}
+	for _, c := range w.Contacts {
+		values = append(values, c.Key, c.Value, c.Of)
+	}
+	return bounded(maxKey, "workload", values...)
 }
 
 func checkTimes(f finding.Finding, now time.Time) error {
@@ -208,6 +258,8 @@ func checkSensor(s finding.SensorStatus, now time.Time) error {
 		return fmt.Errorf("time %v is before 1970 or more than a day ahead of the server; set the node's clock", s.Time)
 	case len(s.Lost) > maxEntries:
 		return tooLong("lost", len(s.Lost), maxEntries)
+	case len(s.Unresolved) > maxEntries:
+		return tooLong("unresolved", len(s.Unresolved), maxEntries)
 	case s.QueuedOut < 0:
 		return fmt.Errorf("queued_out cannot be negative")
 	}

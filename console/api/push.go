@@ -75,7 +75,7 @@ func (a *api) pushSensor(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	if err := a.Store.PutSensor(r.Context(), s); err != nil {
+	if err := a.Store.PutSensor(r.Context(), s, a.Now()); err != nil {
 		a.storeFailed(w, r, err)
 		return
 	}

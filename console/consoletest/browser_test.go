@@ -227,7 +227,7 @@ func TestBrowserShowsArrivingFindings(t *testing.T) {
 	if _, err := s.store.Put(t.Context(), consoletest.Shell()); err != nil {
 		t.Fatal(err)
 	}
-	b.until(`document.querySelectorAll("tr[data-key]").length === 3`)
+	b.until(`document.querySelectorAll("tr[data-key]").length === 6`)
 	b.expectText("[data-news]", "1 finding arrived")
 	if got := evaluate[string](b, "document.activeElement.href"); got != focused {
 		t.Errorf("the focus went from %s to %q", focused, got)
@@ -304,8 +304,12 @@ func TestBrowserNeedsNoScripts(t *testing.T) {
 	b.click(".tabs li:nth-child(2) a")
 	b.expectText(".json", "Malicious Python")
 	b.click(".nav li:nth-child(3) a")
-	b.expectText("h1", "Model")
+	b.expectText("h1", "Sensors")
+	b.click(".sensor-card a[href^='/findings/']")
+	b.expectText("h1", "Sensor silent")
 	b.click(".nav li:nth-child(4) a")
+	b.expectText("h1", "Model")
+	b.click(".nav li:nth-child(5) a")
 	b.expectText("h1", "Settings")
 	b.click(".out button")
 	b.expectPath("/signin?out")

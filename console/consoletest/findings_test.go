@@ -33,8 +33,8 @@ func TestPagesShowEveryFindingOnce(t *testing.T) {
 		}
 		path = attr(next[0], "href")
 	}
-	if want := len(samples()); len(seen) != want {
-		t.Errorf("%d findings on all pages, want %d", len(seen), want)
+	if want := len(samples()) + 3; len(seen) != want {
+		t.Errorf("%d findings on all pages, want %d, three about sensors among them", len(seen), want)
 	}
 }
 
@@ -45,11 +45,12 @@ func TestFiltersSelect(t *testing.T) {
 	for query, want := range map[string][]string{
 		"sha256=" + shell.Script.SHA256:                           {"/tmp/.cache/session.py"},
 		"text=SESSION.PY":                                         {"/tmp/.cache/session.py"},
-		"namespace=shop&node=node-a1&severity=CRITICAL&since=10m": {"/tmp/.cache/session.py"},
-		"since=2026-11-23T14:26:00Z&until=2026-11-23T14:28:00Z":   {"/tmp/.cache/session.py"},
-		"image=registry.example.com%2Fci%2Fbuilder%3Alatest":      {"Code given with -c"},
-		"text=%22%3E%3Cscript%3Ealert(1)":                         nil,
-		"severity=NONE":                                           nil,
+		"namespace=shop&node=node-a1&severity=CRITICAL&since=10m": {"/bin/dash", "/tmp/.cache/session.py"},
+		"since=2026-11-23T14:26:00Z&until=2026-11-23T14:28:00Z":   {"/bin/dash", "/tmp/.cache/session.py"},
+		"kind=program": {"/bin/dash"},
+		"image=registry.example.com%2Fci%2Fbuilder%3Alatest": {"Code given with -c"},
+		"text=%22%3E%3Cscript%3Ealert(1)":                    nil,
+		"severity=NONE":                                      nil,
 	} {
 		doc := s.page(t, "/findings?"+query)
 		if diff := cmp.Diff(want, texts(doc, "tbody th a")); diff != "" {
@@ -104,6 +105,38 @@ func TestAFragmentIsThePartOfThePage(t *testing.T) {
 	whole := s.get(t, "/findings?severity=CRITICAL")
 	if !strings.Contains(whole.body, part.body) {
 		t.Error("the page does not hold the fragment as it is")
+	}
+}
+
+func TestAProgramsPageIsAboutTheProgram(t *testing.T) {
+	t.Parallel()
+	s := signedIn(t, samples())
+	f := consoletest.Program()
+	doc := s.page(t, "/findings/"+f.Name)
+	got := facts(doc, "detected")
+	for label, want := range map[string]string{
+		"Program binary": "/bin/dash", "Connections": "192.0.2.1:4444 from 10.1.2.3:51234", "Script": "",
+	} {
+		if got[label] != want {
+			t.Errorf("%s: %q, want %q", label, got[label], want)
+		}
+	}
+	var rows []string
+	for _, n := range all(doc, ".timeline tbody tr") {
+		rows = append(rows, strings.Join(strings.Fields(strings.Join(texts(n, "td:last-child"), " ")), " "))
+	}
+	want := []string{"started process 48220", "executed /usr/bin/id id", "asked for a connection with 192.0.2.9:80 2 times", "opened for writing /tmp/.a"}
+	if diff := cmp.Diff(want, rows); diff != "" {
+		t.Errorf("timeline (-want +got):\n%s", diff)
+	}
+	if n := len(all(doc, ".texts")) + len(all(doc, "[download]")); n != 0 {
+		t.Errorf("%d parts of the page are about a script", n)
+	}
+	if got := strings.Join(texts(doc, "#reason-1 p"), " "); !strings.Contains(got, "192.0.2.1:4444") {
+		t.Errorf("the reason reads %q", got)
+	}
+	if got := strings.Join(texts(doc, ".lead"), " "); strings.Contains(got, "probability") {
+		t.Errorf("a model is quoted: %q", got)
 	}
 }
 

@@ -25,7 +25,7 @@ func withModels(t *testing.T, models func() console.Models, sensors ...finding.S
 	t.Helper()
 	st := mem.New()
 	for _, s := range sensors {
-		if err := st.PutSensor(t.Context(), s); err != nil {
+		if err := st.PutSensor(t.Context(), s, s.Time); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -80,7 +80,7 @@ func TestTheModelPageSaysWhatJudges(t *testing.T) {
 	if got := texts(doc, "section[aria-labelledby=refused] .note"); len(got) != 1 || got[0] != "3 earlier ones not listed." {
 		t.Errorf("refused: %q", got)
 	}
-	want = []string{"9f1c3a5e7b2dthe model above", "77aa01c2d3e4another model", "9f1c3a5e7b2dthe model above"}
+	want = []string{"9f1c3a5e7b2dthe model above", "77aa01c2d3e4another model", "9f1c3a5e7b2dthe model above", "9f1c3a5e7b2dthe model above", "9f1c3a5e7b2dthe model above"}
 	if diff := cmp.Diff(want, texts(doc, "section[aria-labelledby=sensors] td:nth-child(2)")); diff != "" {
 		t.Errorf("sensors (-want +got):\n%s", diff)
 	}
@@ -93,7 +93,7 @@ func TestTheModelPageOfAServerListsItsSensors(t *testing.T) {
 	if body := text(all(doc, "main")[0]); !strings.Contains(body, "This server judges nothing itself") || strings.Contains(body, "In use") {
 		t.Errorf("the page says %q", body)
 	}
-	if got := texts(doc, "section[aria-labelledby=sensors] tbody th"); len(got) != 3 {
+	if got := texts(doc, "section[aria-labelledby=sensors] tbody th"); len(got) != 5 {
 		t.Errorf("sensors %q", got)
 	}
 	empty := withModels(t, nil).page(t, "/model")

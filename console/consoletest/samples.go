@@ -75,12 +75,13 @@ func at(layer int, text, needle string) finding.Span {
 
 // finish fills in what follows from the rest.
 func finish(f finding.Finding) finding.Finding {
-	f.Category = finding.MaliciousPython
+	if f.Category == "" {
+		f.Category, f.Verdict.Model = finding.MaliciousPython, hash
+	}
 	if f.Script.SHA256 == "" {
 		f.Script.SHA256, f.Script.Size = sum(f.Script.Contents), int64(len(f.Script.Contents))
 	}
 	f.Script.ContentsSHA256 = sum(f.Script.Contents)
-	f.Verdict.Model = hash
 	f.Name = finding.NameOf(f.Category, f.Script.Kind, f.Script.SHA256, f.Workload.Key(f.Process.Exe))
 	f.Occurrence = finding.OccurrenceOf(f.Workload.Node, f.Process.PID, f.EventTime, f.Script.Kind, f.Script.SHA256)
 	f.FirstTime, f.Sensor = f.EventTime, f.Workload.Node
@@ -169,6 +170,35 @@ func Compiled() finding.Finding {
 	return finish(shell)
 }
 
+// Program is a shell on a connection, in a pod: a finding without a script.
+func Program() finding.Finding {
+	shell := Shell()
+	python := shell.Process
+	python.Parents, python.Env = nil, nil
+	return finish(finding.Finding{
+		Category: finding.ReverseShell, Severity: finding.Critical, State: finding.Active, EventTime: Now.Add(-170 * time.Second),
+		Script: finding.Script{Kind: finding.Program, Path: "/bin/dash", Size: 125_640, Parent: shell.Script.SHA256,
+			SHA256: finding.ProgramDigest(finding.ReverseShell, "/bin/dash", python.Exe),
+			Origin: finding.Origin{When: "image", Why: "the file was last changed 94h0m0s before the container was created, and lies on its image",
+				Changed: Now.Add(-113 * time.Hour)}},
+		Verdict: finding.Verdict{Label: "malicious", Reasons: []finding.Reason{
+			{Text: "The standard input of this shell is a connection with 192.0.2.1:4444.", Technique: "T1059.004", Weight: 1}}},
+		Process: finding.Process{PID: 48219, PPID: 48213, Start: Now.Add(-170 * time.Second), Comm: "sh", Exe: "/bin/dash", Cwd: "/srv/app",
+			Args: []string{"/bin/sh", "-i"}, Env: shell.Process.Env, ExeSHA256: sum([]byte("dash")), ExeSize: 125_640,
+			Parents: append([]finding.Process{python}, shell.Process.Parents...)},
+		Workload:    shell.Workload,
+		Indicators:  finding.Indicators{IPs: []string{"192.0.2.1"}, Ports: []string{"192.0.2.1:4444"}},
+		Connections: []finding.Connection{{Local: "10.1.2.3:51234", Peer: "192.0.2.1:4444"}},
+		Timeline: []finding.Event{
+			{Time: Now.Add(-169 * time.Second), PID: 48219, Exe: "/bin/dash", Act: "forked", Target: "48220", Count: 1},
+			{Time: Now.Add(-169 * time.Second), PID: 48220, Exe: "/bin/dash", Act: "executed", Target: "/usr/bin/id", Args: []string{"id"}, Count: 1},
+			{Time: Now.Add(-150 * time.Second), PID: 48221, Exe: "/usr/bin/curl", Act: "connected", Target: "192.0.2.9:80", Count: 2},
+			{Time: Now.Add(-150 * time.Second), PID: 48221, Exe: "/usr/bin/curl", Act: "wrote", Target: "/tmp/.a", Count: 1},
+		},
+		TimelineOmitted: 3,
+	})
+}
+
 // Stdin is code from standard input, on a host.
 func Stdin() finding.Finding {
 	text := "import os\nfor name in sorted(os.environ):\n    print(name)\n"
@@ -210,6 +240,8 @@ func Hostile() finding.Finding {
 		Process: finding.Process{PID: -1, Comm: attack, Exe: "/usr/bin/" + attack, Cwd: attack, Args: []string{attack, strings.Repeat("B", 1<<20)}, ArgsTruncated: true,
 			Env: []string{"A=" + attack, "\xff=\xfe"}, EnvTruncated: true, ExeSHA256: attack,
 			Parents: []finding.Process{{PID: 1 << 30, Comm: attack, Exe: attack, Args: []string{attack}}}},
+		Connections: []finding.Connection{{Local: attack, Peer: attack}}, TimelineOmitted: 1 << 40,
+		Timeline: []finding.Event{{Time: Now, PID: -1, Exe: attack, Act: attack, Target: attack, Args: []string{attack, ""}, Count: 1 << 60}},
 		Workload: finding.Workload{ContainerID: attack, ContainerName: "c; rm -rf ~ #" + attack, Image: attack, ImageID: attack, Runtime: attack, ReadOnlyRoot: attack,
 			PodNamespace: "ns$(reboot)", PodName: "pod`reboot`" + attack, PodUID: attack, PodLabels: map[string]string{attack: attack},
 			OwnerKind: attack, OwnerName: attack, Node: "node\"' " + attack, Cluster: attack, Unresolved: map[string]string{"cluster": attack, "pod.uid": attack}},
@@ -256,23 +288,6 @@ func Many(n int) []finding.Finding {
 		out = append(out, finish(f))
 	}
 	return out
-}
-
-// Sensors returns a sensor that is well, one that cannot watch everything and
-// one that is silent.
-func Sensors() []finding.SensorStatus {
-	const watching = "every Python script in this machine's containers: files, -c, standard input, and modules imported from writable paths"
-	return []finding.SensorStatus{
-		{Name: "node-a1", Version: "0.1.0", Model: hash, ModelFrom: "/etc/kingsnake/model.signed, signed by detection 2026 (key 5c1de8a9b0f32d47) on 2026-03-01",
-			Shadow: "model 77aa01c2d3e4 judged 41207 scripts beside it, 2 of them higher and 1 lower", Started: Now.Add(-70 * time.Hour), Time: Now.Add(-4 * time.Second),
-			Watching: watching, Scripts: 184_213, Findings: 12},
-		{Name: "node-b2", Version: "0.1.0", Model: otherHash, ModelFrom: "inside the program",
-			ModelProblem: "the file /etc/kingsnake/model.signed was refused: damaged: its header does not end", Started: Now.Add(-30 * time.Minute), Time: Now.Add(-9 * time.Second),
-			Watching: watching, Degraded: "container names and images cannot be looked up: /run/containerd/containerd.sock does not answer",
-			Scripts: 2_044, Findings: 1, Lost: map[string]uint64{"capture: ring full": 17, "detect: queue full": 3}, QueuedOut: 2},
-		{Name: "node-c3", Version: "0.1.0", Model: hash, Started: Now.Add(-400 * time.Hour), Time: Now.Add(-47 * time.Minute),
-			Watching: watching, Scripts: 90_112},
-	}
 }
 
 // otherHash is a model's that is not in use.

@@ -14,8 +14,8 @@ import (
 	"kingsnake/store/mem"
 )
 
-// New returns a console over a store in memory that holds findings and the
-// sample sensors, and that store. It keeps its sign-ins in dir, and its time
+// New returns a console over a store in memory that holds findings, sensors
+// and, where there are any, the sample findings about sensors, and that store. It keeps its sign-ins in dir, and its time
 // stands still at Now.
 func New(ctx context.Context, dir string, findings []finding.Finding, sensors []finding.SensorStatus) (http.Handler, store.Store, *auth.Auth, error) {
 	s := mem.New()
@@ -24,8 +24,15 @@ func New(ctx context.Context, dir string, findings []finding.Finding, sensors []
 			return nil, nil, nil, err
 		}
 	}
+	if len(sensors) > 0 {
+		for _, f := range []finding.Finding{Silent(), Lossy(), HostileSensor()} {
+			if err := s.PutHealth(ctx, f, false); err != nil {
+				return nil, nil, nil, err
+			}
+		}
+	}
 	for _, status := range sensors {
-		if err := s.PutSensor(ctx, status); err != nil {
+		if err := s.PutSensor(ctx, status, status.Time); err != nil {
 			return nil, nil, nil, err
 		}
 	}
@@ -65,6 +72,11 @@ func Screens() []Screen {
 		{"investigate", "/findings/" + shell.Name + "/investigate"},
 		{"investigate-host", "/findings/" + stdin.Name + "/investigate"},
 		{"investigate-hostile", "/findings/" + hostile.Name + "/investigate"},
+		{"finding-silent", "/findings/" + Silent().Name},
+		{"finding-lossy", "/findings/" + Lossy().Name},
+		{"finding-sensor-hostile", "/findings/" + HostileSensor().Name},
+		{"json-silent", "/findings/" + Silent().Name + "/json"},
+		{"sensors", "/sensors"},
 		{"model", "/model"},
 		{"settings", "/settings"},
 		{"nowhere", "/nowhere"},

@@ -42,7 +42,7 @@ func run(listen, save string, n int) error {
 	var findings []finding.Finding
 	var sensors []finding.SensorStatus
 	if n > 0 {
-		findings = append(consoletest.Many(n), consoletest.Shell(), consoletest.Command(), consoletest.Stdin(), consoletest.Hostile())
+		findings = append(consoletest.Many(n), consoletest.Shell(), consoletest.Command(), consoletest.Stdin(), consoletest.Program(), consoletest.Hostile())
 		sensors = consoletest.Sensors()
 	}
 	handler, s, a, err := consoletest.New(context.Background(), dir, findings, sensors)

@@ -29,7 +29,7 @@ var templates embed.FS
 var dist embed.FS
 
 // Screens are the names of the screens: screen S is the template S/S.tmpl.
-var Screens = []string{"signin", "overview", "findings", "finding", "json", "investigate", "model", "settings", "problem"}
+var Screens = []string{"signin", "overview", "findings", "finding", "json", "investigate", "health", "sensors", "model", "settings", "problem"}
 
 // Templates parses and returns the template set of every screen by name. The
 // whole page is the template "layout"; a screen may define fragments besides.

@@ -21,7 +21,17 @@
 // up, so that a token can be mended without loss. Redirects are not followed,
 // for the token would go with them.
 //
-// The queue is in memory: what the server has not acknowledged is lost when the
+// # Where findings wait
+//
+// With Config.Spool, in a folder: what Put took survives the process being
+// killed at any point, and is sent by the next one. It is flushed to the disk
+// within a second, so a machine that loses power loses the last second at most.
+// The spool is bounded; findings below HIGH may fill half of it, so that a flood
+// of them leaves room for what matters. What does not fit, or cannot be written
+// because the disk is full, waits in memory, where the least severe gives way;
+// Trouble says so.
+//
+// Without, in memory: what the server has not acknowledged is lost when the
 // process is killed. Everything lost is counted by reason in Dropped.
 package push
 
@@ -36,6 +46,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -53,8 +64,10 @@ type Config struct {
 	// server's certificate; "" means the system's.
 	CAFile string
 
-	MaxQueued int           // findings in the queue; 0 means 2000
-	MaxBytes  int           // of JSON in the queue; 0 means 16 MiB
+	MaxQueued int           // findings that wait in memory; 0 means 2000
+	MaxBytes  int           // of their JSON; 0 means 16 MiB
+	Spool     string        // folder where findings wait instead; "" means in memory
+	MaxSpool  int64         // bytes in it; 0 means 64 MiB
 	Drain     time.Duration // how long Run sends after its context ended; 0 means 8 s
 
 	Transport http.RoundTripper // for tests; nil means HTTP with CAFile's authorities
@@ -78,6 +91,7 @@ const (
 	dropNoJSON   = "finding has no JSON form"
 	dropRefused  = "refused by the server"
 	dropStopped  = "server not reached before stopping"
+	dropUnread   = "spool unreadable" // read back from the spool, or in part
 )
 
 // Client hands findings to a server. Make one with New. Its methods are safe
@@ -91,19 +105,25 @@ type Client struct {
 	mu      sync.Mutex
 	queue   []item // oldest first
 	sending int    // of the queue's head are being sent
-	bytes   int
+	held    int    // of the queue are in memory
+	bytes   int    // of their JSON
+	spool   *spool // nil when there is none
+	trouble error  // why the last finding is not in the spool
 	dropped map[string]uint64
 	down    bool // the last request failed
 }
 
-// item is a finding in the queue.
+// item is a finding in the queue: in memory or in the spool.
 type item struct {
-	name string
-	rank int // of its severity, higher is worse
-	json []byte
+	name    string // "" for one that an earlier process left
+	rank    int    // of its severity, higher is worse
+	size    int    // of its JSON
+	json    []byte
+	spooled *spooled
 }
 
-// New returns a Client, or says what is wrong with cfg. It does not connect.
+// New returns a Client, or says what is wrong with cfg. It does not connect. The
+// caller closes it after Run.
 func New(cfg Config) (*Client, error) {
 	base, err := url.Parse(cfg.URL)
 	switch {
@@ -127,7 +147,8 @@ func New(cfg Config) (*Client, error) {
 	orDefault(&cfg.MaxQueued, 2000)
 	orDefault(&cfg.MaxBytes, 16<<20)
 	orDefault(&cfg.Drain, 8*time.Second)
-	return &Client{
+	orDefault(&cfg.MaxSpool, 64<<20)
+	c := &Client{
 		cfg:  cfg,
 		base: base,
 		http: &http.Client{
@@ -137,10 +158,44 @@ func New(cfg Config) (*Client, error) {
 		},
 		wake:    make(chan struct{}, 1),
 		dropped: map[string]uint64{},
-	}, nil
+	}
+	return c, c.openSpool()
 }
 
-func orDefault[T int | time.Duration](field *T, value T) {
+// openSpool opens the spool and queues what an earlier process left in it.
+func (c *Client) openSpool() error {
+	if c.cfg.Spool == "" {
+		return nil
+	}
+	s, left, damaged, err := openSpool(c.cfg.Spool, c.cfg.MaxSpool)
+	if err != nil {
+		return err
+	}
+	c.spool, c.queue = s, left
+	if damaged > 0 {
+		c.drop(dropUnread, damaged)
+		c.cfg.Log.Error("the spool is damaged; what follows the damage in these files is lost", "files", damaged)
+	}
+	if len(left) > 0 {
+		c.cfg.Log.Info("findings of an earlier run wait in the spool", "count", len(left))
+	}
+	return nil
+}
+
+// Close gives the spool back. What waits in it stays for the next process. Run
+// must have returned.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.spool == nil {
+		return nil
+	}
+	err := c.spool.close()
+	c.spool, c.queue, c.held, c.bytes = nil, nil, 0, 0
+	return err
+}
+
+func orDefault[T int | int64 | time.Duration](field *T, value T) {
 	if *field <= 0 {
 		*field = value
 	}
@@ -188,12 +243,7 @@ func (c *Client) Put(ctx context.Context, f finding.Finding) error {
 		c.drop(dropTooLarge, 1)
 		return nil
 	}
-	c.queue = append(c.queue, item{name: f.Name, rank: f.Severity.Rank(), json: b})
-	c.bytes += len(b)
-	for len(c.queue) > c.cfg.MaxQueued || c.bytes > c.cfg.MaxBytes {
-		c.remove(c.least())
-		c.drop(dropFull, 1)
-	}
+	c.push(item{name: f.Name, rank: f.Severity.Rank(), size: len(b), json: b})
 	select {
 	case c.wake <- struct{}{}:
 	default:
@@ -201,22 +251,65 @@ func (c *Client) Put(ctx context.Context, f finding.Finding) error {
 	return nil
 }
 
-// least returns the place of the newest of the least severe findings that are
-// not being sent. The caller holds the lock, and knows that there is one: the
-// finding it just appended.
+// push appends it to the queue, in the spool when that takes it. The caller
+// holds the lock.
+func (c *Client) push(it item) {
+	if c.spool != nil {
+		at, err := c.spool.put(it.rank, it.json)
+		if err == nil {
+			it.json, it.spooled = nil, at
+		}
+		if (err == nil) != (c.trouble == nil) {
+			c.cfg.Log.Warn("the spool takes findings: "+yesNo(err == nil), "error", err)
+		}
+		c.trouble = err
+	}
+	c.queue = append(c.queue, it)
+	if it.spooled != nil {
+		return
+	}
+	c.held++
+	c.bytes += it.size
+	for c.held > c.cfg.MaxQueued || c.bytes > c.cfg.MaxBytes {
+		c.remove(c.least())
+		c.drop(dropFull, 1)
+	}
+}
+
+func yesNo(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "no, they wait in memory"
+}
+
+// least returns the place of the newest of the least severe findings in memory
+// that are not being sent. The caller holds the lock, and knows that there is
+// one: the finding it just appended.
 func (c *Client) least() int {
 	at := len(c.queue) - 1
 	for i := at - 1; i >= c.sending; i-- {
-		if c.queue[i].rank < c.queue[at].rank {
+		if c.queue[i].spooled == nil && c.queue[i].rank < c.queue[at].rank {
 			at = i
 		}
 	}
 	return at
 }
 
+// remove takes a finding off the queue for good.
 func (c *Client) remove(at int) {
-	c.bytes -= len(c.queue[at].json)
-	c.queue = append(c.queue[:at], c.queue[at+1:]...)
+	c.release(c.queue[at])
+	c.queue = slices.Delete(c.queue, at, at+1)
+}
+
+// release gives back the room of a finding that leaves the queue.
+func (c *Client) release(it item) {
+	if it.spooled != nil {
+		c.spool.done(it.spooled)
+		return
+	}
+	c.held--
+	c.bytes -= it.size
 }
 
 func (c *Client) drop(why string, n int) { c.dropped[why] += uint64(n) }
@@ -226,6 +319,21 @@ func (c *Client) Queued() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.queue)
+}
+
+// Trouble says in plain words why findings wait in memory although there is a
+// spool, or "".
+func (c *Client) Trouble() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.spool == nil || c.trouble == nil && c.held == 0 {
+		return ""
+	}
+	why := ""
+	if c.trouble != nil {
+		why = ": " + c.trouble.Error()
+	}
+	return fmt.Sprintf("%d findings wait in memory only, where a killed process loses them%s", c.held, why)
 }
 
 // Dropped returns how many findings were given up, by reason. The caller may

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -497,7 +496,7 @@ func TestAHeartbeatIsSentOnce(t *testing.T) {
 		t.Errorf("heartbeat: %v", err)
 	}
 	check(t, "requests", 2, len(s.paths))
-	lost := maps.Collect(func(yield func(string, uint64) bool) { yield(strings.Repeat("x", maxHeartbeat), 1) })
+	lost := finding.Losses{{Reason: strings.Repeat("x", maxHeartbeat)}: 1}
 	if err := c.Heartbeat(t.Context(), finding.SensorStatus{Lost: lost}); err == nil {
 		t.Error("a heartbeat beyond the bound was sent")
 	}

@@ -65,16 +65,27 @@ func (c *Client) Run(ctx context.Context) error {
 func (c *Client) take() []item {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n, size := 0, 0
-	for n < len(c.queue) && n < maxBatch {
-		size += len(c.queue[n].json)
-		if n > 0 && size > maxBatchBytes {
+	var batch []item
+	size := 0
+	for len(batch) < min(len(c.queue), maxBatch) {
+		it := c.queue[len(batch)]
+		if size += it.size; len(batch) > 0 && size > maxBatchBytes {
 			break
 		}
-		n++
+		if it.spooled != nil {
+			var err error
+			if it.json, err = c.spool.read(it.spooled); err != nil {
+				c.cfg.Log.Error("lose a finding", "name", it.name, "error", err)
+				c.drop(dropUnread, 1)
+				c.remove(len(batch))
+				size -= it.size
+				continue
+			}
+		}
+		batch = append(batch, it)
 	}
-	c.sending = n
-	return append([]item(nil), c.queue[:n]...)
+	c.sending = len(batch)
+	return batch
 }
 
 // done takes n findings off the head of the queue, of which so many were
@@ -82,25 +93,35 @@ func (c *Client) take() []item {
 func (c *Client) done(n, refused int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for range n {
-		c.remove(0)
+	for _, it := range c.queue[:n] {
+		c.release(it)
 	}
+	clear(c.queue[:n])
+	c.queue = c.queue[n:]
 	c.sending -= n
 	if refused > 0 {
 		c.drop(dropRefused, refused)
 	}
 }
 
-// giveUp empties the queue when Run ends.
+// giveUp ends Run: what is in memory is lost, what is in the spool stays.
 func (c *Client) giveUp() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := len(c.queue)
+	c.sending = 0
+	n := c.held
+	for i := len(c.queue) - 1; i >= 0 && c.held > 0; i-- {
+		if c.queue[i].spooled == nil {
+			c.remove(i)
+		}
+	}
+	if len(c.queue) > 0 {
+		c.cfg.Log.Info("findings wait in the spool for the next start", "count", len(c.queue))
+	}
 	if n == 0 {
 		return nil
 	}
 	c.drop(dropStopped, n)
-	c.queue, c.sending, c.bytes = nil, 0, 0
 	return fmt.Errorf("%d findings could not be handed to the server at %s before stopping", n, c.base.Redacted())
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,9 @@ import (
 // without its script's contents, as lists of findings do, gives a script
 // without contents.
 func V2(f finding.Finding, cfg Config) *pb.Finding {
+	if f.Category.Class() == finding.SCCError {
+		return health(f, cfg)
+	}
 	parent := cfg.sourceName(cfg.ancestor()) + "/locations/global"
 	m := &pb.Finding{
 		Name:              parent + "/findings/" + segment(f.Name),
@@ -41,7 +45,8 @@ func V2(f finding.Finding, cfg Config) *pb.Finding {
 		Processes:         processes(f),
 		Description:       description(f),
 		NextSteps:         nextSteps(f, cfg),
-		Files:             files(f.Script),
+		Files:             files(f),
+		Connections:       connections(f.Connections),
 	}
 	if !f.Workload.Host() {
 		m.Containers = []*pb.Container{container(f.Workload)}
@@ -68,10 +73,35 @@ func severityOf(s finding.Severity) pb.Finding_Severity {
 
 // moduleOf is SCC's name for the detector behind a category.
 func moduleOf(c finding.Category) string {
-	if c == finding.MaliciousPython {
+	switch c {
+	case finding.MaliciousPython:
 		return "MALICIOUS_PYTHON_EXECUTED"
+	case finding.AddedBinary:
+		return "ADDED_BINARY_EXECUTED"
+	case finding.FilelessExecution:
+		return "FILELESS_EXECUTION_DETECTION_MEMFD"
+	case finding.ReverseShell:
+		return "REVERSE_SHELL"
+	case finding.UnexpectedChildShell:
+		return "UNEXPECTED_CHILD_SHELL"
 	}
 	return ""
+}
+
+// connections are the finding's connections, with the ends that are known.
+func connections(list []finding.Connection) []*pb.Connection {
+	var out []*pb.Connection
+	for _, c := range list {
+		m := &pb.Connection{Protocol: pb.Connection_TCP}
+		if a, err := netip.ParseAddrPort(c.Peer); err == nil {
+			m.DestinationIp, m.DestinationPort = a.Addr().String(), int32(a.Port())
+		}
+		if a, err := netip.ParseAddrPort(c.Local); err == nil {
+			m.SourceIp, m.SourcePort = a.Addr().String(), int32(a.Port())
+		}
+		out = append(out, m)
+	}
+	return out
 }
 
 func indicator(in finding.Indicators) *pb.Indicator {
@@ -103,7 +133,9 @@ func processes(f finding.Finding) []*pb.Process {
 	p := f.Process
 	first := process(p)
 	first.Binary = binary(p)
-	first.Script = script(f.Script)
+	if f.Script.Kind != finding.Program {
+		first.Script = script(f.Script)
+	}
 	first.ParentPid = int64(p.PPID)
 	first.UserId = int64(p.UID)
 	first.EnvVariablesTruncated = p.EnvTruncated
@@ -159,13 +191,34 @@ func script(s finding.Script) *pb.File {
 // capture.MaxText.
 const maxHashed = 8 << 20
 
-// files says what is known of the script's file as a whole.
-func files(s finding.Script) []*pb.File {
+// files says what is known of the script's file as a whole, or of a program's
+// binary.
+// After it come the files that its processes opened for writing.
+func files(f finding.Finding) []*pb.File {
+	var out []*pb.File
+	if m := ownFile(f); m != nil {
+		out = append(out, m)
+	}
+	for _, e := range f.Timeline {
+		if e.Act == "wrote" {
+			out = append(out, &pb.File{Path: Encode([]byte(e.Target)), Operations: []*pb.File_FileOperation{operation(pb.File_FileOperation_WRITE)}})
+		}
+	}
+	return out
+}
+
+func ownFile(f finding.Finding) *pb.File {
+	s := f.Script
 	if s.Path == "" {
 		return nil
 	}
 	m := &pb.File{Path: Encode([]byte(s.Path)), Size: s.Size}
-	if s.Lost == "" {
+	switch {
+	case s.Kind == finding.Program:
+		if b := binary(f.Process); b != nil {
+			m = b
+		}
+	case s.Lost == "":
 		m.Sha256, m.HashedSize = text(s.SHA256), min(s.Size, maxHashed)
 		m.PartiallyHashed = m.HashedSize < s.Size
 	}
@@ -173,7 +226,7 @@ func files(s finding.Script) []*pb.File {
 		m.Operations = append(m.Operations, operation(pb.File_FileOperation_WRITE))
 	}
 	m.Operations = append(m.Operations, operation(pb.File_FileOperation_EXECUTE))
-	return []*pb.File{m}
+	return m
 }
 
 func operation(t pb.File_FileOperation_OperationType) *pb.File_FileOperation {

@@ -64,7 +64,7 @@ func LinksOf(f finding.Finding, cfg Config) Links {
 func virusTotal(f finding.Finding) []Link {
 	const page = "https://www.virustotal.com/gui/file/"
 	var out []Link
-	if s := f.Script; isHash(s.SHA256) && s.Lost == "" && s.Size <= maxHashed {
+	if s := f.Script; s.Kind != finding.Program && isHash(s.SHA256) && s.Lost == "" && s.Size <= maxHashed {
 		out = append(out, Link{Name: "VirusTotal: the script", URL: page + s.SHA256})
 	}
 	if isHash(f.Process.ExeSHA256) {

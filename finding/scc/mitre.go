@@ -178,11 +178,18 @@ func lookup(id string) []technique {
 // mitre says which tactics and techniques a finding shows: Python was executed,
 // and what the verdict's reasons name.
 func mitre(f finding.Finding) *pb.MitreAttack {
-	m := &pb.MitreAttack{
-		PrimaryTactic: pb.MitreAttack_EXECUTION,
-		PrimaryTechniques: []pb.MitreAttack_Technique{
-			pb.MitreAttack_COMMAND_AND_SCRIPTING_INTERPRETER, pb.MitreAttack_PYTHON,
-		},
+	m := &pb.MitreAttack{PrimaryTactic: pb.MitreAttack_EXECUTION}
+	switch f.Category {
+	case finding.AddedBinary:
+		m.PrimaryTactic = pb.MitreAttack_COMMAND_AND_CONTROL
+		m.PrimaryTechniques = append(m.PrimaryTechniques, pb.MitreAttack_INGRESS_TOOL_TRANSFER)
+	case finding.FilelessExecution:
+		m.PrimaryTactic = pb.MitreAttack_DEFENSE_EVASION
+		m.PrimaryTechniques = append(m.PrimaryTechniques, pb.MitreAttack_REFLECTIVE_CODE_LOADING)
+	case finding.ReverseShell, finding.UnexpectedChildShell:
+		m.PrimaryTechniques = append(m.PrimaryTechniques, pb.MitreAttack_COMMAND_AND_SCRIPTING_INTERPRETER, pb.MitreAttack_UNIX_SHELL)
+	default:
+		m.PrimaryTechniques = append(m.PrimaryTechniques, pb.MitreAttack_COMMAND_AND_SCRIPTING_INTERPRETER, pb.MitreAttack_PYTHON)
 	}
 	for _, r := range f.Verdict.Reasons {
 		for _, t := range lookup(r.Technique) {
@@ -201,6 +208,14 @@ func mitre(f finding.Finding) *pb.MitreAttack {
 // category, then those of its reasons.
 func attackLinks(f finding.Finding) []Link {
 	ids := []string{"T1059", "T1059.006", "T1105"}
+	switch f.Category {
+	case finding.AddedBinary:
+		ids = []string{"T1105"}
+	case finding.FilelessExecution:
+		ids = []string{"T1620"}
+	case finding.ReverseShell, finding.UnexpectedChildShell:
+		ids = []string{"T1059", "T1059.004"}
+	}
 	for _, r := range f.Verdict.Reasons {
 		if techniqueID.MatchString(r.Technique) && !slices.Contains(ids, r.Technique) {
 			ids = append(ids, r.Technique)

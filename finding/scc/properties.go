@@ -83,8 +83,11 @@ func properties(f finding.Finding, cfg Config) map[string]*structpb.Value {
 	p.text("Sensor", f.Sensor)
 
 	processProperties(p, f.Process)
-	scriptProperties(p, f.Script)
+	if f.Script.Kind != finding.Program {
+		scriptProperties(p, f.Script)
+	}
 	verdictProperties(p, f.Verdict)
+	timelineProperties(p, f)
 	p.number("Occurrence_Count", float64(f.Count))
 	p.time("First_Time", f.FirstTime)
 	p.unresolved(f, cfg)
@@ -130,7 +133,9 @@ func scriptProperties(p propertyMap, s finding.Script) {
 
 func verdictProperties(p propertyMap, v finding.Verdict) {
 	p.text("Verdict", v.Label)
-	p.number("Verdict_Score", v.Score)
+	if v.Model != "" {
+		p.number("Verdict_Score", v.Score)
+	}
 	p.text("Verdict_Model", v.Model)
 	var reasons []*structpb.Value
 	for _, r := range v.Reasons {
@@ -155,6 +160,27 @@ func verdictProperties(p propertyMap, v finding.Verdict) {
 		reasons = append(reasons, object(fields))
 	}
 	p.list("Verdict_Reasons", reasons)
+}
+
+// timelineProperties are what the finding's processes did. SCC's schema has a
+// home for their connections and files, but none for the order of things.
+func timelineProperties(p propertyMap, f finding.Finding) {
+	var list []*structpb.Value
+	for _, e := range f.Timeline {
+		list = append(list, object(map[string]*structpb.Value{
+			"time":   structpb.NewStringValue(e.Time.UTC().Format(time.RFC3339Nano)),
+			"pid":    structpb.NewNumberValue(float64(e.PID)),
+			"binary": structpb.NewStringValue(text(e.Exe)),
+			"act":    structpb.NewStringValue(text(e.Act)),
+			"target": structpb.NewStringValue(text(e.Target)),
+			"args":   structpb.NewStringValue(text(strings.Join(e.Args, " "))),
+			"count":  structpb.NewNumberValue(float64(e.Count)),
+		}))
+	}
+	p.list("Timeline", list)
+	if f.TimelineOmitted > 0 {
+		p.number("Timeline_Omitted", float64(f.TimelineOmitted))
+	}
 }
 
 // unresolved says which values are missing and why.

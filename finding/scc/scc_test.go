@@ -106,6 +106,28 @@ func stdin() finding.Finding {
 	return named(f)
 }
 
+// program is a shell on a connection, in the same pod.
+func program() finding.Finding {
+	f := inPod()
+	f.Category = finding.ReverseShell
+	f.Process.Exe, f.Process.Comm, f.Process.Args = "/bin/bash", "bash", []string{"bash", "-i"}
+	f.Process.Parents = []finding.Process{{PID: 4702, Comm: "python3", Exe: "/usr/local/bin/python3.12", Args: []string{"python3", "/srv/app.py"}}}
+	f.Script = finding.Script{
+		Kind: finding.Program, Path: "/bin/bash", SHA256: finding.ProgramDigest(f.Category, "/bin/bash", "/usr/local/bin/python3.12"),
+		ContentsSHA256: hash(nil), Size: 14568, Parent: strings.Repeat("e", 64),
+		Origin: finding.Origin{When: "image", Why: "it was changed before the container was created", Changed: when.Add(-100 * time.Hour)},
+	}
+	f.Verdict = finding.Verdict{Label: "malicious", Reasons: []finding.Reason{
+		{Text: "The standard input of this shell is a connection with 192.0.2.1:4444.", Technique: "T1059.004", Weight: 1}}}
+	f.Connections = []finding.Connection{{Local: "10.1.2.3:51234", Peer: "192.0.2.1:4444"}, {Peer: "[2001:db8::7]:443"}}
+	f.Timeline = []finding.Event{
+		{Time: when.Add(time.Second), PID: 4720, Exe: "/bin/bash", Act: "executed", Target: "/usr/bin/curl", Args: []string{"curl", "\xff"}, Count: 1},
+		{Time: when.Add(2 * time.Second), PID: 4720, Exe: "/usr/bin/curl", Act: "wrote", Target: "/tmp/.a", Count: 2},
+	}
+	f.TimelineOmitted = 1
+	return named(f)
+}
+
 func named(f finding.Finding) finding.Finding {
 	f.Name = finding.NameOf(f.Category, f.Script.Kind, f.Script.SHA256, f.Workload.Key(f.Process.Exe))
 	return f
@@ -125,6 +147,7 @@ func cases() map[string]struct {
 		"stdin-host":    {stdin(), scc.Config{}},
 		"file-cluster":  {inPod(), scc.Config{Cluster: "lab"}},
 		"file-no-names": {inPod(), scc.Config{}},
+		"program-pod":   {program(), gke()},
 	}
 }
 
@@ -152,7 +175,12 @@ func render(t *testing.T, f finding.Finding, cfg scc.Config) map[string][]byte {
 
 func TestGoldenFiles(t *testing.T) {
 	t.Parallel()
-	for name, tt := range cases() {
+	all := cases()
+	all["sensor-silent"] = struct {
+		finding finding.Finding
+		config  scc.Config
+	}{silent(), gke()}
+	for name, tt := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for form, got := range render(t, tt.finding, tt.config) {
@@ -194,6 +222,12 @@ func TestGooglesOwnTypesReadWhatWeWrite(t *testing.T) {
 			var f pb.Finding
 			if err := (protojson.UnmarshalOptions{}).Unmarshal(one, &f); err != nil {
 				t.Fatal(err)
+			}
+			if tt.finding.Script.Kind == finding.Program {
+				if f.Processes[0].Script != nil || len(f.Connections) != len(tt.finding.Connections) {
+					t.Errorf("want no script and all connections, got %v and %v", f.Processes[0].Script, f.Connections)
+				}
+				return
 			}
 			script, err := scc.Decode(f.Processes[0].Script.Contents)
 			if err != nil {
@@ -301,6 +335,25 @@ func resolve(t *testing.T, doc []byte, path string) string {
 	return s
 }
 
+func TestEveryCategoryHasItsOwnWords(t *testing.T) {
+	t.Parallel()
+	seen := map[string]finding.Category{}
+	for _, c := range []finding.Category{finding.MaliciousPython, finding.AddedBinary, finding.FilelessExecution, finding.ReverseShell, finding.UnexpectedChildShell} {
+		f := program()
+		f.Category, f.Verdict.Reasons, f.Process.Exe = c, nil, ""
+		got := scc.V2(f, gke())
+		for _, words := range []string{got.Description, got.ModuleName} {
+			if other, ok := seen[words]; ok || words == "" {
+				t.Errorf("%s says %q, like %q", c, words, other)
+			}
+			seen[words] = c
+		}
+		if len(got.MitreAttack.PrimaryTechniques) == 0 || len(scc.LinksOf(f, gke()).ATTACK) == 0 {
+			t.Errorf("%s names no technique", c)
+		}
+	}
+}
+
 func TestPropertyKeysAreThoseSCCAllows(t *testing.T) {
 	t.Parallel()
 	allowed := regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,254}$`)
@@ -376,6 +429,8 @@ func TestHostileValuesNeverBreakADocument(t *testing.T) {
 	f.Workload.PodLabels, f.Workload.Unresolved = map[string]string{evil: evil}, map[string]string{evil: evil}
 	f.Verdict.Reasons = []finding.Reason{{Text: evil, Technique: evil, Weight: math.NaN()}}
 	f.Verdict.Score = math.Inf(1)
+	f.Connections = []finding.Connection{{Local: evil, Peer: evil}}
+	f.Timeline = []finding.Event{{Time: time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC), Exe: evil, Act: "wrote", Target: evil, Args: []string{evil}}}
 	f.Indicators = finding.Indicators{IPs: []string{evil}, Domains: []string{evil}, URLs: []string{evil}}
 	f.Name, f.Category, f.Sensor, f.Severity, f.State = evil, evil, evil, evil, evil
 	f.Script.SHA256, f.Process.ExeSHA256, f.Script.Origin = evil, evil, finding.Origin{When: evil, Why: evil}

@@ -9,6 +9,20 @@ import (
 
 // description says in two sentences what the finding is.
 func description(f finding.Finding) string {
+	switch f.Category {
+	case finding.AddedBinary:
+		return "A binary that was not part of the container's image was executed. " +
+			"When an added binary is executed, an attacker may have control of the workload."
+	case finding.FilelessExecution:
+		return "A program was executed out of an in-memory file. " +
+			"An attacker does that to leave no file behind that could be found."
+	case finding.ReverseShell:
+		return "A shell or interpreter was started with its standard input on a network connection. " +
+			"With a reverse shell, an attacker gives commands to a workload from another machine."
+	case finding.UnexpectedChildShell:
+		return "A Python program started a shell, which the Python programs there do not do otherwise. " +
+			"An attacker who has control of a program may start a shell from it."
+	}
 	judged := "malicious"
 	if f.Verdict.Label == "suspicious" {
 		judged = "suspicious"

@@ -1,6 +1,8 @@
 package bytecode
 
 import (
+	"encoding/binary"
+	"errors"
 	"math"
 	"sort"
 	"strings"
@@ -44,6 +46,37 @@ func (l *Lines) Size() int {
 		return 0
 	}
 	return 8 * cap(l.changes)
+}
+
+// AppendBinary appends l in a binary form that [DecodeLines] reads.
+func (l *Lines) AppendBinary(b []byte) []byte {
+	if l == nil {
+		return b
+	}
+	for _, c := range l.changes {
+		b = binary.LittleEndian.AppendUint32(b, uint32(c.offset))
+		b = binary.LittleEndian.AppendUint32(b, uint32(c.line))
+	}
+	return b
+}
+
+// DecodeLines reads what AppendBinary wrote, from a source that is not trusted.
+func DecodeLines(b []byte) (*Lines, error) {
+	const size = 8
+	if len(b)%size != 0 || len(b) > size*maxChanges {
+		return nil, errors.New("decode lines: malformed")
+	}
+	l := &Lines{changes: make([]change, 0, len(b)/size)}
+	last := int32(-1)
+	for ; len(b) > 0; b = b[size:] {
+		c := change{int32(binary.LittleEndian.Uint32(b)), int32(binary.LittleEndian.Uint32(b[4:]))}
+		if c.offset <= last || c.line < 0 || c.line > maxLine {
+			return nil, errors.New("decode lines: malformed")
+		}
+		last = c.offset
+		l.changes = append(l.changes, c)
+	}
+	return l.known(), nil
 }
 
 // add notes that what is written at offset came from a line. Text from there

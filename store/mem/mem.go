@@ -32,7 +32,7 @@ type Store struct {
 	occurrences map[digest]time.Time
 	order       []digest // of occurrences, oldest first
 	rules       []store.AllowRule
-	sensors     map[string][]byte // a heartbeat's JSON by sensor
+	sensors     map[string][]byte // a finding.Sensor's JSON by name
 	deliveries  []*delivery       // by ID
 	lastID      int64             // of a delivery
 	evicted     map[string]int64
@@ -106,6 +106,11 @@ func (s *Store) Put(ctx context.Context, f finding.Finding) (store.Outcome, erro
 	defer s.mu.Unlock()
 
 	if _, seen := s.occurrences[occurrenceKey("stored", f)]; seen && f.Occurrence != "" {
+		if old := s.findings[f.Name]; old != nil {
+			if longer, ok := store.Extend(old.decode(old.whole), f); ok {
+				s.write(longer)
+			}
+		}
 		return store.Duplicate, nil
 	}
 	if s.silence(f, now) {
@@ -307,47 +312,6 @@ func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 		Evicted:     maps.Clone(s.evicted),
 		Undelivered: int64(len(s.deliveries)),
 	}, nil
-}
-
-// PutSensor implements store.Store.
-func (s *Store) PutSensor(ctx context.Context, st finding.SensorStatus) error {
-	if err := store.CheckSensor(st); err != nil {
-		return err
-	}
-	b, err := finding.Marshal(st)
-	if err != nil {
-		return fmt.Errorf("%w heartbeat of sensor %q: %v", store.ErrInvalid, st.Name, err)
-	}
-	if err := s.lock(ctx); err != nil {
-		return err
-	}
-	defer s.mu.Unlock()
-	if old, ok := s.sensors[st.Name]; ok && decodeSensor(old).Time.After(st.Time) {
-		return nil
-	}
-	s.sensors[st.Name] = b
-	return nil
-}
-
-func decodeSensor(b []byte) finding.SensorStatus {
-	st, err := finding.Unmarshal[finding.SensorStatus](b)
-	if err != nil {
-		panic(fmt.Sprintf("heartbeat lost its JSON form: %v", err))
-	}
-	return st
-}
-
-// Sensors implements store.Store.
-func (s *Store) Sensors(ctx context.Context) ([]finding.SensorStatus, error) {
-	if err := s.lock(ctx); err != nil {
-		return nil, err
-	}
-	defer s.mu.Unlock()
-	var out []finding.SensorStatus
-	for _, name := range slices.Sorted(maps.Keys(s.sensors)) {
-		out = append(out, decodeSensor(s.sensors[name]))
-	}
-	return out, nil
 }
 
 // Close implements store.Store. Every method fails afterwards.

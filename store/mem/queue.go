@@ -1,7 +1,6 @@
 package mem
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -107,22 +106,6 @@ func (s *Store) remove(st *stored) int64 {
 	before := len(s.deliveries)
 	s.deliveries = slices.DeleteFunc(s.deliveries, func(d *delivery) bool { return d.name == st.Name })
 	return int64(before - len(s.deliveries))
-}
-
-func (s *Store) forgetSensors(l store.Limits, now time.Time, gone map[string]int64) {
-	var all []finding.SensorStatus
-	for _, b := range s.sensors {
-		all = append(all, decodeSensor(b))
-	}
-	slices.SortFunc(all, func(a, b finding.SensorStatus) int {
-		return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(a.Name, b.Name))
-	})
-	for i, st := range all {
-		if i >= store.MaxSensors || l.Age > 0 && st.Time.Before(now.Add(-l.Age)) {
-			delete(s.sensors, st.Name)
-			gone[store.SilentNode]++
-		}
-	}
 }
 
 func (s *Store) forgetOccurrences(now time.Time) {

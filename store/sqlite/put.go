@@ -38,8 +38,10 @@ func (s *Store) Put(ctx context.Context, f finding.Finding) (store.Outcome, erro
 
 func (s *Store) put(ctx context.Context, tx *sql.Tx, f finding.Finding, body []byte, now time.Time) (store.Outcome, error) {
 	stored, allowed := occurrenceKey("stored", f), occurrenceKey("allowed", f)
-	if seen, err := remembered(ctx, tx, stored); seen || err != nil {
-		return store.Duplicate, err
+	if seen, err := remembered(ctx, tx, stored); err != nil {
+		return "", err
+	} else if seen {
+		return store.Duplicate, s.extend(ctx, tx, f)
 	}
 	if silenced, err := silence(ctx, tx, f, allowed, now); silenced || err != nil {
 		return store.Allowed, err
@@ -68,6 +70,36 @@ func (s *Store) put(ctx context.Context, tx *sql.Tx, f finding.Finding, body []b
 		return store.Repeated, err
 	}
 	return store.Repeated, queue(ctx, tx, id)
+}
+
+// extend gives the stored finding of f's name the timeline of f, if that says
+// more.
+func (s *Store) extend(ctx context.Context, tx *sql.Tx, f finding.Finding) error {
+	if f.Followed() == 0 {
+		return nil
+	}
+	var id int64
+	var body []byte
+	err := tx.QueryRowContext(ctx, "SELECT f.id, b.body FROM findings f JOIN bodies b ON b.finding = f.id WHERE f.name = ?", []byte(f.Name)).Scan(&id, &body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil // evicted, but remembered
+	}
+	if err != nil {
+		return err
+	}
+	old, err := unpack[finding.Finding](s, body)
+	if err != nil {
+		return err
+	}
+	longer, ok := store.Extend(old, f)
+	if !ok {
+		return nil
+	}
+	if body, err = s.body(longer); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, "UPDATE bodies SET body = ? WHERE finding = ?", body, id)
+	return err
 }
 
 // seenBefore returns what is counted of the finding of that name.

@@ -224,47 +224,8 @@ func addTotal(ctx context.Context, tx *sql.Tx, name string, n int64) error {
 	return err
 }
 
-// PutSensor implements store.Store.
-func (s *Store) PutSensor(ctx context.Context, st finding.SensorStatus) error {
-	if err := store.CheckSensor(st); err != nil {
-		return err
-	}
-	b, err := finding.Marshal(st)
-	if err != nil {
-		return fmt.Errorf("%w heartbeat of sensor %q: %v", store.ErrInvalid, st.Name, err)
-	}
-	return s.change(ctx, "store heartbeat", func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO sensors (name, time, body) VALUES (?1, ?2, ?3)
-			ON CONFLICT (name) DO UPDATE SET time = ?2, body = ?3 WHERE time <= ?2`,
-			[]byte(st.Name), store.Nanos(st.Time), s.pack.EncodeAll(b, nil))
-		return err
-	})
-}
-
-// Sensors implements store.Store.
-func (s *Store) Sensors(ctx context.Context) ([]finding.SensorStatus, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT body FROM sensors ORDER BY name")
-	if err != nil {
-		return nil, s.explain("list sensors", err)
-	}
-	defer rows.Close()
-	var out []finding.SensorStatus
-	for rows.Next() {
-		var body []byte
-		if err := rows.Scan(&body); err != nil {
-			return nil, s.explain("list sensors", err)
-		}
-		st, err := unpack[finding.SensorStatus](s, body)
-		if err != nil {
-			return nil, s.explain("read heartbeat", err)
-		}
-		out = append(out, st)
-	}
-	return out, s.explain("list sensors", rows.Err())
-}
-
 // unpack reads compressed JSON.
-func unpack[T finding.Finding | finding.SensorStatus](s *Store, body []byte) (T, error) {
+func unpack[T finding.Finding | finding.Sensor](s *Store, body []byte) (T, error) {
 	b, err := s.unpack.DecodeAll(body, nil)
 	if err != nil {
 		var none T

@@ -35,6 +35,10 @@ func poison(v reflect.Value) {
 			poison(v.Index(i))
 		}
 	case reflect.Map:
+		if v.Type() == reflect.TypeFor[finding.Losses]() {
+			v.Set(reflect.ValueOf(finding.Losses{{Stage: nasty, Reason: nasty}: 1}))
+			return
+		}
 		v.Set(reflect.MakeMap(v.Type()))
 		if v.Type().Elem().Kind() == reflect.String {
 			v.SetMapIndex(reflect.ValueOf(nasty), reflect.ValueOf(nasty))
@@ -79,8 +83,8 @@ var hostile = map[string]func(*testing.T, store.Store){
 	"any bytes in a heartbeat survive": func(t *testing.T, s store.Store) {
 		st := status("node-a", minute(1))
 		st.Name, st.Version, st.Model, st.Watching, st.Degraded = nasty, nasty, nasty, nasty, nasty
-		st.Lost = map[string]uint64{nasty: 1}
-		must(t, s.PutSensor(t.Context(), st))
+		st.Lost = finding.Losses{{Stage: nasty, Reason: nasty}: 1}
+		must(t, s.PutSensor(t.Context(), st, st.Time))
 		check(t, "sensors", []finding.SensorStatus{st}, heard(t, s))
 	},
 	"a finding as large as one may be survives": func(t *testing.T, s store.Store) {
@@ -158,7 +162,7 @@ var crowds = map[string]func(*testing.T, store.Store){
 		run("count", func(int) error { _, err := s.Count(ctx, store.Query{State: finding.Active}); return err })
 		run("due", func(int) error { _, err := s.Due(ctx, minute(0), 10); return err })
 		run("evict", func(int) error { _, err := s.Evict(ctx, store.Limits{Findings: 20}, minute(0)); return err })
-		run("heartbeat", func(i int) error { return s.PutSensor(ctx, status(fmt.Sprint(i%3), minute(i))) })
+		run("heartbeat", func(i int) error { return s.PutSensor(ctx, status(fmt.Sprint(i%3), minute(i)), minute(1)) })
 		run("allow", func(i int) error {
 			r, err := s.Allow(ctx, everywhere(example(i)))
 			if err == nil {

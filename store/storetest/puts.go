@@ -49,6 +49,40 @@ var puts = map[string]func(*testing.T, store.Store){
 		put(t, s, f, store.Duplicate)
 		check(t, "count", int64(2), get(t, s, f.Name).Count)
 	},
+	"a sighting's timeline grows": func(t *testing.T, s store.Store) {
+		f := example(1)
+		put(t, s, f, store.Created)
+		event := func(n int) finding.Event {
+			return finding.Event{Time: minute(n), PID: n, Exe: "/bin/sh", Act: "wrote", Target: "/tmp/\xff", Args: []string{"a", "\xfe"}, Count: 1}
+		}
+		longer := f
+		longer.Timeline, longer.Connections = []finding.Event{event(1), event(2)}, []finding.Connection{{Peer: "192.0.2.7:4444"}}
+		longer.Severity, longer.Sensor, longer.EventTime = finding.Low, "another", minute(50)
+		put(t, s, longer, store.Duplicate)
+		want := f
+		want.Timeline, want.Connections = longer.Timeline, longer.Connections
+		got := get(t, s, f.Name)
+		check(t, "finding", expect(want, got), got)
+
+		shorter := f
+		shorter.Timeline = []finding.Event{event(3)}
+		put(t, s, shorter, store.Duplicate)
+		put(t, s, f, store.Duplicate)
+		another := again(f, minute(5))
+		put(t, s, another, store.Repeated)
+		another.Timeline = []finding.Event{event(4), event(5), event(6)}
+		put(t, s, another, store.Duplicate)
+		got = get(t, s, f.Name)
+		check(t, "timeline after what is shorter, or another sighting's", want.Timeline, got.Timeline)
+
+		counted := longer
+		counted.Timeline = []finding.Event{event(1)}
+		counted.Timeline[0].Count, counted.TimelineOmitted = 2, 1
+		put(t, s, counted, store.Duplicate)
+		got = get(t, s, f.Name)
+		check(t, "timeline with counts", counted.Timeline, got.Timeline)
+		check(t, "count", int64(2), got.Count)
+	},
 	"an occurrence belongs to its finding": func(t *testing.T, s store.Store) {
 		f := example(1)
 		put(t, s, f, store.Created)

@@ -29,7 +29,7 @@ func RunReopen(t *testing.T, open func(t *testing.T, place string) store.Store) 
 	ended, standing := allow(t, s, here(one)), allow(t, s, everywhere(two))
 	must(t, s.Disallow(t.Context(), ended.ID, "ada", minute(1)))
 	put(t, s, again(two, minute(9)), store.Allowed)
-	must(t, s.PutSensor(t.Context(), status("node-a", minute(1))))
+	must(t, s.PutSensor(t.Context(), status("node-a", minute(1)), minute(1)))
 	ds := due(t, s, minute(0), 0)
 	must(t, s.Delivered(t.Context(), ds[0].ID))
 	must(t, s.Defer(t.Context(), ds[1].ID, minute(30), "down"))
@@ -62,14 +62,14 @@ func RunReopen(t *testing.T, open func(t *testing.T, place string) store.Store) 
 type view struct {
 	Findings []finding.Finding
 	Rules    []store.AllowRule
-	Sensors  []finding.SensorStatus
+	Sensors  []finding.Sensor
 	Due      []store.Delivery
 	Stats    store.Stats
 }
 
 func picture(t *testing.T, s store.Store) view {
 	t.Helper()
-	v := view{Sensors: heard(t, s), Due: due(t, s, minute(1<<20), 0), Stats: stats(t, s)}
+	v := view{Sensors: known(t, s), Due: due(t, s, minute(1<<20), 0), Stats: stats(t, s)}
 	for _, f := range list(t, s, store.Query{}).Findings {
 		v.Findings = append(v.Findings, get(t, s, f.Name))
 	}

@@ -24,7 +24,7 @@ import (
 // what it opened.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	for _, group := range []map[string]func(*testing.T, store.Store){
-		puts, lists, rules, deliveries, evictions, sensors, hostile, crowds,
+		puts, lists, rules, deliveries, evictions, sensors, healths, hostile, crowds,
 	} {
 		for name, rule := range group {
 			t.Run(name, func(t *testing.T) {

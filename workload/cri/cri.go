@@ -36,10 +36,6 @@ import (
 	"kingsnake/workload"
 )
 
-// errNotFound says that every runtime that could be asked answered, and none
-// knows the container.
-var errNotFound = errors.New("no container runtime knows this container")
-
 // errUnreachable says that no runtime could be asked, or that one which might
 // know the container could not.
 var errUnreachable = errors.New("no container runtime socket answered")
@@ -122,7 +118,7 @@ func (c *client) close() error {
 
 // lookup returns the container of that id, which must be whole, and its pod.
 // Node, Cluster and Owner are left empty. What the runtime did not say is named
-// in Unresolved. The error wraps errNotFound or errUnreachable and says in words
+// in Unresolved. The error wraps workload.ErrUnknown or errUnreachable and says in words
 // who was asked and what came back.
 func (c *client) lookup(ctx context.Context, id string) (workload.Workload, error) {
 	var asked, broken []string
@@ -157,7 +153,7 @@ func (c *client) lookup(ctx context.Context, id string) (workload.Workload, erro
 		return workload.Workload{}, fmt.Errorf("%w: %s", errUnreachable, strings.Join(broken, "; "))
 	case len(asked) > 0:
 		return workload.Workload{}, fmt.Errorf("%w (asked %s): it was gone before it was asked for, or it was not made through CRI",
-			errNotFound, strings.Join(asked, ", "))
+			workload.ErrUnknown, strings.Join(asked, ", "))
 	default:
 		return workload.Workload{}, fmt.Errorf("%w: none exists of %s", errUnreachable, strings.Join(c.sockets, ", "))
 	}

@@ -63,7 +63,7 @@ func (r *Resolver) follow(ctx context.Context, socket string) {
 			return
 		}
 		if event.GetContainerEventType() == runtime.ContainerEventType_CONTAINER_CREATED_EVENT {
-			r.learn(ctx, event.GetContainerId())
+			r.learnMade(ctx, event.GetContainerId())
 		}
 	}
 }
@@ -100,5 +100,34 @@ func (r *Resolver) learn(ctx context.Context, id string) {
 		if r.entries[id] == e {
 			r.remove(e)
 		}
+	}
+}
+
+// learnMade learns of a container that was just made. An id that is known already
+// may be that of an earlier container, which this one follows.
+func (r *Resolver) learnMade(ctx context.Context, id string) {
+	r.mu.Lock()
+	old := r.entries[id]
+	r.mu.Unlock()
+	if old == nil {
+		r.learn(ctx, id)
+		return
+	}
+	select {
+	case <-old.done:
+	case <-ctx.Done():
+		return
+	}
+	where, err := r.client.lookup(ctx, id)
+	if err != nil || old.err == nil && where.Container.Created.Equal(old.where.Container.Created) {
+		return
+	}
+	r.mu.Lock()
+	if r.entries[id] == old {
+		r.remove(old)
+	}
+	r.mu.Unlock()
+	if e, mine := r.enter(id); mine {
+		r.answer(e, where, nil)
 	}
 }

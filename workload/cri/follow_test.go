@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -61,6 +62,23 @@ func TestFollowKnowsWhatRanBeforeAndWhatIsGoneAtOnce(t *testing.T) {
 	}
 	if n := fake.Asked("ContainerStatus"); n != 2 {
 		t.Errorf("want two questions, got %d", n)
+	}
+}
+
+// TestFollowKnowsALaterContainerOfTheSameID has an id used again.
+func TestFollowKnowsALaterContainerOfTheSameID(t *testing.T) {
+	t.Parallel()
+	fake := critest.Start(t, web())
+	r := open(t, fake.Socket)
+	follow(t, r)
+	until(t, func() bool { return fake.Asked("PodSandboxStatus") == 1 && fake.Asked("GetContainerEvents") == 1 })
+	fake.Remove(id)
+	later := web()
+	later.Name, later.PodName, later.Created = "later", "later-1", later.Created+int64(time.Minute)
+	fake.Add(later)
+	until(t, func() bool { return r.Resolve(t.Context(), in(id)).Container.Name == "later" })
+	if got := r.Resolve(t.Context(), in(id)); got.Pod.Name != "later-1" {
+		t.Errorf("a mixture of two containers: %+v", got)
 	}
 }
 

@@ -40,8 +40,31 @@ type Config struct {
 	Node    string // name of this machine; "" means $NODE_NAME, else the host name
 	Cluster string // name of the cluster; "" when unknown
 
+	// Others are asked, in this order, about containers that were not made
+	// through CRI, or that its runtimes do not know.
+	Others []Source
+
+	// Pods adds what the container runtime does not know of pods and of the
+	// cluster; nil leaves it out.
+	Pods Describer
+
 	Now  func() time.Time // nil means time.Now
 	Proc string           // where the proc file system is; "" means /proc
+}
+
+// Source knows containers that CRI does not: those of Docker, of Podman, of
+// containerd's other clients. Its error wraps workload.ErrNotServed when it has
+// nothing to do with containers of that kind, workload.ErrUnknown when it could
+// be asked and does not know this one; any other says that it could not be asked.
+// It answers within a bounded time.
+type Source interface {
+	Find(ctx context.Context, c cgroup.Container) (workload.Workload, error)
+}
+
+// Describer adds to what is known of a workload. It answers within a bounded
+// time, and does not change the maps and slices of its argument.
+type Describer interface {
+	Describe(ctx context.Context, w workload.Workload) workload.Workload
 }
 
 // Resolver says where a process ran. It remembers containers beyond their end,
@@ -56,6 +79,7 @@ type Resolver struct {
 	entries map[string]*entry // by container id
 	recent  *list.List        // of *entry, the one asked for last in front
 	last    error             // what became of the latest question to the runtimes
+	misses  map[string]uint64 // processes whose workload stayed unknown, by reason
 }
 
 // entry is what is known, or being asked, about one container. Its fields are
@@ -93,6 +117,7 @@ func NewResolver(config Config) *Resolver {
 		client:  newClient(config.Socket, config.Timeout, config.Now),
 		entries: make(map[string]*entry),
 		recent:  list.New(),
+		misses:  make(map[string]uint64),
 	}
 }
 
@@ -120,12 +145,14 @@ func (r *Resolver) Resolve(ctx context.Context, p capture.Process) workload.Work
 	if c.ID == "" {
 		w := workload.Workload{Node: r.config.Node, Cluster: r.config.Cluster}
 		if unread != nil {
+			r.miss("cgroup not read")
 			w.Unresolved = map[string]string{"container.id": unread.Error()}
 		}
-		return w
+		return r.describe(ctx, w)
 	}
-	w, err := r.find(ctx, c.ID)
+	w, err := r.find(ctx, c)
 	if err != nil {
+		r.miss(missOf(err))
 		w = unknown(c, err)
 	}
 	w.Node, w.Cluster = r.config.Node, r.config.Cluster
@@ -135,7 +162,39 @@ func (r *Resolver) Resolve(ctx context.Context, p capture.Process) workload.Work
 	if w.Pod.UID == "" {
 		w.Pod.UID = c.PodUID
 	}
-	return w
+	return r.describe(ctx, w)
+}
+
+func (r *Resolver) describe(ctx context.Context, w workload.Workload) workload.Workload {
+	if r.config.Pods == nil {
+		return w
+	}
+	return r.config.Pods.Describe(ctx, w)
+}
+
+// Misses counts the processes whose container stayed unknown, by reason.
+func (r *Resolver) Misses() map[string]uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.misses)
+}
+
+func (r *Resolver) miss(why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.misses[why]++
+}
+
+// missOf is the reason in few words, of which there are few.
+func missOf(err error) string {
+	switch {
+	case errors.Is(err, errUnreachable):
+		return "container runtime unreachable"
+	case errors.Is(err, workload.ErrUnknown):
+		return "container unknown to its runtime"
+	default:
+		return "container runtime not waited for"
+	}
 }
 
 // unknown is a container of which nobody knows more than its cgroup says.
@@ -156,12 +215,12 @@ func unknown(c cgroup.Container, err error) workload.Workload {
 }
 
 // find returns what is known of a container, asking when nothing is.
-func (r *Resolver) find(ctx context.Context, id string) (workload.Workload, error) {
-	e, mine := r.enter(id)
+func (r *Resolver) find(ctx context.Context, c cgroup.Container) (workload.Workload, error) {
+	e, mine := r.enter(c.ID)
 	if mine {
 		// The answer is for everybody who waits, so it does not end with the
 		// context of whoever happened to come first.
-		where, err := r.client.lookup(context.WithoutCancel(ctx), id)
+		where, err := r.lookup(context.WithoutCancel(ctx), c)
 		r.answer(e, where, err)
 	}
 	select {
@@ -172,6 +231,36 @@ func (r *Resolver) find(ctx context.Context, id string) (workload.Workload, erro
 	case <-ctx.Done():
 		return workload.Workload{}, fmt.Errorf("the container runtime was not waited for: %v", context.Cause(ctx))
 	}
+}
+
+// lookup asks those who may know a container: the runtimes that speak CRI, unless
+// its cgroup says that it is another's, and then the others.
+func (r *Resolver) lookup(ctx context.Context, c cgroup.Container) (workload.Workload, error) {
+	var failed error
+	other := c.PodUID == "" && (c.Runtime == "docker" || c.Runtime == "podman")
+	if !other || len(r.config.Others) == 0 {
+		w, err := r.client.lookup(ctx, c.ID)
+		if err == nil {
+			return w, nil
+		}
+		failed = err
+	}
+	for _, source := range r.config.Others {
+		w, err := source.Find(ctx, c)
+		switch {
+		case err == nil:
+			return w, nil
+		case errors.Is(err, workload.ErrNotServed):
+		case failed == nil:
+			failed = err
+		default:
+			failed = fmt.Errorf("%w; %w", failed, err)
+		}
+	}
+	if failed == nil {
+		return workload.Workload{}, fmt.Errorf("%w: nothing here knows containers of %s", errUnreachable, c.Runtime)
+	}
+	return workload.Workload{}, failed
 }
 
 // enter returns the entry of a container, and whether it is the caller who has

@@ -65,6 +65,7 @@ struct timespec64 {
 
 struct inode {
 	__u16 i_mode;
+	__u32 i_nlink;
 	struct super_block *i_sb;
 	unsigned long i_ino;
 	__s64 i_size;
@@ -108,7 +109,32 @@ struct path {
 struct file {
 	struct path f_path;
 	struct inode *f_inode;
+	__u32 f_mode;
 	__s64 f_pos;
+	void *private_data;
+};
+
+struct in6_addr {
+	__u8 bytes[16];
+};
+
+struct sock_common {
+	__be32 skc_daddr;
+	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
+	__u16 skc_num;
+	__u16 skc_family;
+	volatile unsigned char skc_state;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+};
+
+struct socket {
+	struct sock *sk;
 };
 
 struct fdtable {
@@ -163,6 +189,7 @@ struct nsproxy {
 
 struct kernfs_node {
 	const char *name;
+	__u64 id;
 };
 
 struct cgroup;
@@ -182,8 +209,18 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
+enum pid_type {
+	PIDTYPE_PGID = 2,
+	PIDTYPE_SID = 3,
+	PIDTYPE_MAX = 4,
+};
+
+struct tty_struct;
+
 struct signal_struct {
 	atomic_t live;
+	struct pid *pids[PIDTYPE_MAX];
+	struct tty_struct *tty;
 };
 
 struct task_struct {
@@ -213,7 +250,7 @@ enum cgroup_subsys_id {
 /* Contexts: these layouts are part of the kernel's interface to programs. */
 
 struct bpf_raw_tracepoint_args {
-	__u64 args[3];
+	__u64 args[5];
 };
 
 struct syscall_enter {

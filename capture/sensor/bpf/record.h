@@ -43,6 +43,11 @@ enum record_kind {
 	RECORD_EOF,  /* a read returned nothing */
 	RECORD_HAVE, /* a file that user space has the bytes of was read */
 	RECORD_EXIT, /* the process ended, or executed another binary */
+	/* Exec ring, of a process that is followed; program is the root's. */
+	RECORD_FORK,    /* offset is the child's number */
+	RECORD_CONNECT, /* the address given to connect */
+	RECORD_WRITE,   /* path of a file opened for writing */
+	RECORD_HELD,    /* what the process is held for has been sent */
 };
 
 enum record_flag {
@@ -53,6 +58,7 @@ enum record_flag {
 	FLAG_WRITERS = 16,   /* the file is open for writing somewhere */
 	FLAG_TRUNCATED = 32, /* bytes behind this record were left out: too many */
 	FLAG_V2 = 64,        /* a cgroup path of the unified hierarchy */
+	FLAG_HELD = 128,     /* the process is held, since the time of this record */
 };
 
 /* Why something was lost; the index into the map losses. */
@@ -64,6 +70,11 @@ enum loss {
 	LOSS_TASKS,     /* too many python processes at once */
 	LOSS_READS,     /* too many reads at once */
 	LOSS_UNKNOWN,   /* it read too much before its binary was looked at */
+	LOSS_FOLLOW,    /* a followed program did too much, or has too many processes */
+	LOSS_HOLDS,     /* not held: too many are */
+	LOSS_SIGNAL,    /* not held: the signal could not be sent */
+	LOSS_UNHEARD,   /* let go at once: a ring was full */
+	LOSS_JOBS,      /* not held: it runs at a terminal, or as a shell's job */
 	/* Texts compiled at run time. */
 	LOSS_COMPILED_RING,   /* their ring full */
 	LOSS_COMPILED_BUDGET, /* a program compiled too much in a second */
@@ -76,6 +87,14 @@ enum binary_class {
 	BINARY_UNKNOWN,
 	BINARY_PYTHON,
 	BINARY_OTHER,
+	BINARY_SHELL, /* a shell, or another program that runs what it reads */
+};
+
+/* What an execution may tell, whatever the binary is. */
+enum sign {
+	SIGN_UPPER = 1,  /* the binary lies in an overlay's upper layer */
+	SIGN_MEMORY = 2, /* the binary lies in memory alone: a memfd */
+	SIGN_SOCKET = 4, /* standard input is a connected socket */
 };
 
 /* What is wanted of a program; without an entry, everything is. */
@@ -135,6 +154,16 @@ struct parent {
 	char comm[16];
 };
 
+/* Both ends of a connected socket. IPv4 takes the first four bytes. */
+struct ends {
+	__u8 peer[16];
+	__u8 local[16];
+	__u16 family; /* AF_INET or AF_INET6 */
+	__u16 peer_port;
+	__u16 local_port;
+	__u16 pad;
+};
+
 struct exec_record {
 	struct record head; /* head.file is the binary */
 	__u64 start;        /* of the process, nanoseconds since boot */
@@ -148,6 +177,69 @@ struct exec_record {
 	__u32 pid_ns;
 	__u32 mnt_ns;
 	char comm[16];
+	struct program starter; /* followed, that this process was a part of before; zero: none */
+	struct program root;    /* that the process is followed for; zero: it is not */
+	struct ends ends;       /* of the standard input's socket */
+	enum sign signs;
+	__u32 pad;
+};
+
+/* Whether the programs of a cgroup are held until they are judged. */
+enum hold_policy {
+	HOLD_ASK, /* nobody has said: they are, and user space is to say */
+	HOLD_KEEP,
+	HOLD_LEAVE,
+};
+
+struct hold_switch {
+	__u32 on;
+	__u32 strangers; /* hold in containers that nothing is known of */
+	__u32 host;      /* hold outside of containers too */
+	__u32 jobs;      /* hold what runs at terminals too */
+};
+
+/* One hold of one process. since is the time of its record. */
+struct hold_key {
+	__u64 since;
+	__u32 tgid;
+	__u32 pad;
+};
+
+struct hold {
+	__u64 start; /* of the process, nanoseconds since boot */
+	__u64 cgroup;
+	__u32 stopped;   /* somebody else stopped it as well: it is theirs to let go */
+	__u32 continued; /* somebody let it go on */
+};
+
+/*
+ * The parent of a process that is held. Some that wait for a child stop
+ * themselves when it stops (su, runuser, nsenter, sudo), and nobody would have
+ * them go on.
+ */
+struct hold_parent {
+	__u64 start;
+	struct hold_key child;
+	__u32 stopped; /* it sent itself a signal that stops it */
+	__u32 pad;
+};
+
+/*
+ * Which file is a program's own script: one with this number, or whose name
+ * begins like one of the names. The second half is the kernel's own.
+ */
+#define TARGET_NAME 32
+#define TARGET_NAMES 2
+
+struct hold_target {
+	__u64 ino; /* 0: not known */
+	__u32 fd;  /* one more than the descriptor it is read from; 0: any */
+	__u32 pad;
+	char names[TARGET_NAMES][TARGET_NAME];
+	__u64 seen;  /* the file that was last read of those */
+	__s64 ctime; /* of it when it was held for */
+	__u64 head;  /* it was read from its beginning to here, */
+	__u64 tail;  /* and from here to its end */
 };
 
 #endif

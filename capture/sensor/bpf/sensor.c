@@ -14,6 +14,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include "record.h"
+#include "companion.h"
 
 /* The loader wants "GPL" here; the text's own licence is in the first line. */
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -79,13 +80,15 @@ struct scratch {
 	};
 	__u8 spill[NAME_MAX];
 	struct exec_record exec;
-	__u32 failed; /* pieces of this exec that did not fit the ring */
-	__u32 at;     /* of a walk: where the next name goes */
-	__u64 dentry; /* of a walk: what comes next, also a cgroup */
+	struct program root; /* that this exec's process is followed for */
+	__u32 failed;        /* pieces of this exec that did not fit the ring */
+	__u32 at;            /* of a walk: where the next name goes */
+	__u64 dentry;        /* of a walk: what comes next, also a cgroup */
 	__u64 mnt;
 	__u64 from; /* of a copy: address, what is left, offset */
 	__u64 left;
 	__u64 offset;
+	__u64 held;          /* since when the current process is held, 0: it is not */
 	struct tail no_tail; /* never written: zeros to begin a tail with */
 };
 
@@ -389,6 +392,8 @@ __noinline int append_cgroup(__u64 cgroup)
 	return s->at;
 }
 
+#include "follow.h"
+
 static __always_inline __s64 inode_ctime(struct inode *inode)
 {
 	struct inode___v66 *v66 = (void *)inode;
@@ -455,7 +460,7 @@ static __always_inline int hold(struct scratch *s, struct task *task, __u32 tgid
 	if (!t->len)
 		t->rec = s->rec;
 	at = t->len & (TAIL - 1);
-	len &= SMALL_READ * 2 - 1;
+	len = bounded(len) & (SMALL_READ * 2 - 1);
 	if (bpf_probe_read_user(&t->data[at], len, (const void *)buf)) {
 		count_loss(LOSS_FAULT);
 		task->lost |= 1 << LOSS_FAULT;
@@ -494,31 +499,41 @@ static __always_inline void send_exec_path(struct scratch *s, enum record_kind k
 	send_piece(append_path((__u64)dentry, (__u64)mnt, 0));
 }
 
-static __always_inline void send_cgroup(struct scratch *s, const struct program *p,
-                                        struct task_struct *task)
+/*
+ * The cgroup that tells where a process runs: that of the unified hierarchy or,
+ * on a machine that does not use it for that, the one of a controller.
+ */
+static __always_inline struct cgroup *cgroup_of(struct task_struct *task, int *v2)
 {
 	struct css_set *set = BPF_CORE_READ(task, cgroups);
 	struct cgroup *cg = BPF_CORE_READ(set, dfl_cgrp);
 	struct cgroup_subsys_state *css;
 	__u32 id;
 
-	start_record(&s->rec, RECORD_CGROUP, p, p->tgid);
-	if (cg && BPF_CORE_READ(cg, self.parent)) {
-		s->rec.flags = FLAG_V2;
-		send_piece(append_cgroup((__u64)cg));
-		return;
-	}
-	/* Not in the unified hierarchy: a hybrid machine. */
+	*v2 = cg && BPF_CORE_READ(cg, self.parent);
+	if (*v2)
+		return cg;
 	if (bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
 		id = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
 	else if (bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
 		id = bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id);
 	else
-		return;
+		return 0;
 	bpf_probe_read_kernel(&css, sizeof(css),
 	                      (void *)__builtin_preserve_access_index(&set->subsys) +
 	                          id * sizeof(css));
-	cg = css ? BPF_CORE_READ(css, cgroup) : 0;
+	return css ? BPF_CORE_READ(css, cgroup) : 0;
+}
+
+static __always_inline void send_cgroup(struct scratch *s, const struct program *p,
+                                        struct task_struct *task)
+{
+	int v2;
+	struct cgroup *cg = cgroup_of(task, &v2);
+
+	start_record(&s->rec, RECORD_CGROUP, p, p->tgid);
+	if (v2)
+		s->rec.flags = FLAG_V2;
 	if (cg)
 		send_piece(append_cgroup((__u64)cg));
 }
@@ -574,9 +589,12 @@ static __always_inline void send_parents(struct scratch *s, const struct program
 	}
 }
 
+#include "hold.h"
+
 static __always_inline void send_exec(struct scratch *s, const struct program *p,
                                       struct task_struct *task, struct file *exe,
-                                      const struct file_key *key, enum binary_class binary)
+                                      const struct file_key *key, enum binary_class binary,
+                                      const struct program *starter)
 {
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	__u64 ids = bpf_get_current_uid_gid();
@@ -621,16 +639,27 @@ static __always_inline void send_exec(struct scratch *s, const struct program *p
 	e->pid_ns = BPF_CORE_READ(ns, ns.inum);
 	e->reaper = BPF_CORE_READ(ns, child_reaper, start_boottime);
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
+	fill_companion(e, exe, starter);
+	e->root = s->root;
+	s->held = 0;
+	if ((binary == BINARY_PYTHON || binary == BINARY_UNKNOWN) && held_at_exec(task) &&
+	    stop_here(p->exec))
+		e->head.flags = FLAG_HELD;
 	/* The pieces woke nobody, so a plain output would not either: it only
 	 * does when the reader has read everything before. */
-	if (bpf_ringbuf_output(&exec_ring, e, sizeof(*e), BPF_RB_FORCE_WAKEUP))
+	if (bpf_ringbuf_output(&exec_ring, e, sizeof(*e), BPF_RB_FORCE_WAKEUP)) {
 		count_loss(LOSS_EXEC_RING);
+		go_on_here();
+	}
+	s->held = 0;
 }
 
 /*
  * Runs in the process that executed a binary, when its new memory is ready. A
- * binary that is known not to be a Python costs one look-up. Drops an exec when
- * the exec ring is full; the process is followed all the same.
+ * binary that is known to be neither a Python nor a shell costs one look-up; a
+ * shell is not followed, and told only when a followed program started it or a
+ * connection is its standard input. Drops an exec when the exec ring is full; the
+ * process is followed all the same.
  */
 SEC("raw_tp/sched_process_exec")
 int on_exec(struct bpf_raw_tracepoint_args *ctx)
@@ -638,6 +667,8 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
+	struct program starter = {};
+	struct follow *follow = followed_now();
 	struct file_key key = {};
 	struct task *old, mark = {};
 	struct scratch *s;
@@ -646,19 +677,28 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	fill_key(&key, BPF_CORE_READ(exe, f_inode));
 	class = bpf_map_lookup_elem(&binaries, &key);
 	old = bpf_map_lookup_elem(&tasks, &tgid);
-	if (old)
+	if (old) {
+		starter = old->program;
 		end_task(old, tgid);
-	if (class && *class == BINARY_OTHER)
+	}
+	if (class && *class == BINARY_OTHER && !follow)
 		return 0;
 	mark.program.exec = bpf_ktime_get_boot_ns();
 	mark.program.tgid = tgid;
 	mark.unknown = !class;
-	if (bpf_map_update_elem(&tasks, &tgid, &mark, BPF_ANY))
+	if (class && *class != BINARY_PYTHON) {
+		if (!old && !follow && !stdin_socket())
+			return 0;
+	} else if (bpf_map_update_elem(&tasks, &tgid, &mark, BPF_ANY)) {
 		count_loss(LOSS_TASKS);
+	}
 	s = scratch_of_cpu();
 	if (!s)
 		return 0;
-	send_exec(s, &mark.program, task, exe, &key, class ? *class : BINARY_UNKNOWN);
+	__builtin_memset(&s->root, 0, sizeof(s->root));
+	if (follow)
+		s->root = follow->root;
+	send_exec(s, &mark.program, task, exe, &key, class ? *class : BINARY_UNKNOWN, &starter);
 	return 0;
 }
 
@@ -670,9 +710,13 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32, child_tgid;
 	struct task *t = bpf_map_lookup_elem(&tasks, &tgid), mark = {};
 
-	if (!t)
+	if (!t && !following)
 		return 0;
 	child_tgid = BPF_CORE_READ(child, tgid);
+	if (child_tgid != tgid)
+		follow_fork(child_tgid);
+	if (!t)
+		return 0;
 	if (child_tgid == tgid || mode_of(&t->program) == MODE_IGNORE)
 		return 0;
 	mark.program = t->program;
@@ -690,20 +734,15 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct task *t = bpf_map_lookup_elem(&tasks, &tgid);
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 
-	if (t && BPF_CORE_READ(task, signal, live.counter) == 0)
+	if (!t && !following)
+		return 0;
+	if (BPF_CORE_READ(task, signal, live.counter))
+		return 0;
+	if (t)
 		end_task(t, tgid);
+	if (following)
+		bpf_map_delete_elem(&followed, &tgid);
 	return 0;
-}
-
-static __always_inline struct file *file_of(__u32 fd)
-{
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file *file = 0;
-
-	if (fd < BPF_CORE_READ(table, max_fds))
-		bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(table, fd) + fd);
-	return file;
 }
 
 /* Whether a file is named like a module: .py, .pyc, .pyw in any case. */
@@ -887,6 +926,7 @@ static __always_inline int leave_read(__s64 ret)
 		s->rec.flags |= FLAG_STREAM;
 		offset = r->bytes;
 	}
+	held_at_read(s, t, file, state, p.buf, offset, ret);
 	if (state != FILE_NEW && r->mentioned)
 		return 0;
 	if (first) {
@@ -940,13 +980,17 @@ int on_pread(struct syscall_enter *ctx)
 SEC("tracepoint/syscalls/sys_exit_read")
 int on_read_done(struct syscall_exit *ctx)
 {
-	return leave_read(ctx->ret);
+	leave_read(ctx->ret);
+	end_hold();
+	return 0;
 }
 
 SEC("tracepoint/syscalls/sys_exit_pread64")
 int on_pread_done(struct syscall_exit *ctx)
 {
-	return leave_read(ctx->ret);
+	leave_read(ctx->ret);
+	end_hold();
+	return 0;
 }
 
 #include "compile.h"

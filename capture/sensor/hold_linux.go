@@ -1,0 +1,344 @@
+//go:build amd64 || arm64
+
+package sensor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"kingsnake/capture"
+)
+
+const (
+	defaultWait = 500 * time.Millisecond
+	sweepEvery  = 20 * time.Millisecond
+)
+
+// holder lets go of what the kernel half has stopped, or ends it. It is safe for
+// concurrent use.
+type holder struct {
+	config   Hold
+	clock    clock
+	count    func(reason string)
+	switches *ebpf.Map
+	policies *ebpf.Map
+	targets  *ebpf.Map
+
+	mu      sync.Mutex // so that one hold is ended once; guards what follows
+	holds   *ebpf.Map
+	parents *ebpf.Map
+	on      bool // it is to be
+	guarded bool
+
+	pinned string        // path of the pinned map; "" when it is not
+	stop   chan struct{} // closed when the sensor is
+	work   sync.WaitGroup
+}
+
+// newHolder returns a holder whose holding is switched off.
+func newHolder(config Hold, k *kernel, clock clock, count func(string)) (*holder, error) {
+	if config.Wait <= 0 {
+		config.Wait = defaultWait
+	}
+	if _, err := checkCapability(unix.CAP_KILL); err != nil {
+		return nil, fmt.Errorf("%w: nothing can be held without CAP_KILL: it could not be let go", ErrNotSupported)
+	}
+	o := &k.objects
+	return &holder{
+		config: config, clock: clock, count: count, stop: make(chan struct{}),
+		switches: o.HoldSwitches, policies: o.HoldPolicies, targets: o.HoldTargets, holds: o.Holds, parents: o.HoldParents,
+	}, nil
+}
+
+// turn switches the holding on or off. It is only on while there is a guard, if
+// there is to be one.
+func (h *holder) turn(on bool) error {
+	if h == nil {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.on = on
+	return h.switchLocked()
+}
+
+func (h *holder) switchLocked() error {
+	s := probeHoldSwitch{Strangers: bit(!h.config.known), Host: bit(h.config.Host), Jobs: bit(h.config.Jobs)}
+	s.On = bit(h.on && (h.guarded || h.config.Guard == nil))
+	if err := h.switches.Put(uint32(0), s); err != nil {
+		return fmt.Errorf("switch the holding: %w", err)
+	}
+	return nil
+}
+
+func bit(b bool) uint32 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// end ends a hold with a signal: SIGCONT or SIGKILL. It reports false when the
+// hold has ended before, by whomever, or the process has.
+func (h *holder) end(key probeHoldKey, signal unix.Signal) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.endLocked(key, signal)
+}
+
+func (h *holder) endLocked(key probeHoldKey, signal unix.Signal) bool {
+	var hold probeHold
+	if h.holds.Lookup(key, &hold) != nil {
+		return false
+	}
+	var err error
+	if hold.Stopped == 0 || signal != unix.SIGCONT { // what somebody else stopped is theirs to let go
+		err = signalSame(processKey{key.Tgid, hold.Start}, signal)
+	}
+	if err != nil && !gone(err) {
+		h.count(lostSignal)
+		return false // It is tried again.
+	}
+	// Only after the signal: nothing may be stopped that is not in the map.
+	_ = h.holds.Delete(key)
+	if hold.Continued != 0 {
+		h.count(lostOther)
+	}
+	return err == nil && hold.Continued == 0
+}
+
+// gone reports whether a signal found no process to go to.
+func gone(err error) bool {
+	return errors.Is(err, unix.ESRCH) || errors.Is(err, os.ErrNotExist) || errors.Is(err, errOther)
+}
+
+// signalSame sends a signal to a process, and to no other that has its number
+// now.
+func signalSame(key processKey, signal unix.Signal) error {
+	fd, err := unix.PidfdOpen(int(key.pid), 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	start, err := startTicks(fmt.Sprintf("/proc/%d", key.pid))
+	if err != nil {
+		return err
+	}
+	if start != key.start/tick {
+		return errOther
+	}
+	return unix.PidfdSendSignal(fd, signal, nil, 0)
+}
+
+// sweep lets everything go that is held for longer than wait, and returns how
+// many that were and how many remain.
+func (h *holder) sweep(wait time.Duration) (ended, left int) {
+	now := sinceBoot()
+	var key probeHoldKey
+	var hold probeHold
+	var late []probeHoldKey
+	for each := h.holds.Iterate(); each.Next(&key, &hold); left++ {
+		if key.Since+uint64(wait) <= now {
+			late = append(late, key)
+		}
+	}
+	for _, key := range late {
+		if h.end(key, unix.SIGCONT) {
+			ended++
+		}
+	}
+	h.sweepParents(now)
+	return ended, left - ended
+}
+
+// parentWait is for how long after the beginning of a hold a parent that stops
+// itself is taken to do so because of it.
+const parentWait = 250 * time.Millisecond
+
+// sweepParents has parents go on that stopped themselves because a child of
+// theirs was held, and is no more.
+func (h *holder) sweepParents(now uint64) {
+	if h.parents == nil {
+		return
+	}
+	var pid uint32
+	var parent probeHoldParent
+	var hold probeHold
+	var over []uint32
+	for each := h.parents.Iterate(); each.Next(&pid, &parent); {
+		switch {
+		case h.holds.Lookup(parent.Child, &hold) == nil:
+		case parent.Stopped != 0:
+			if err := signalSame(processKey{pid, parent.Start}, unix.SIGCONT); err != nil && !gone(err) {
+				h.count(lostSignal)
+				continue // It is tried again.
+			}
+			over = append(over, pid)
+		case parent.Child.Since+uint64(parentWait) < now:
+			over = append(over, pid)
+		}
+	}
+	for _, pid := range over {
+		_ = h.parents.Delete(pid) // one that is in there too long does no harm
+	}
+}
+
+// run lets go what has waited too long, until the holder is closed.
+func (h *holder) run() {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-h.stop:
+			return
+		case <-tick.C:
+			ended, _ := h.sweep(h.config.Wait)
+			for range ended {
+				h.count(lostWait)
+			}
+		}
+	}
+}
+
+// startHolding prepares the holding; Run switches it on.
+func (s *Sensor) startHolding(config Hold) error {
+	h, err := newHolder(config, s.kernel, s.tracker.clock, s.count)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(s.kernel.attachHold(), h.pin()); err != nil {
+		return err
+	}
+	s.holder, s.tracker.holder = h, h
+	h.work.Go(h.run)
+	if config.Guard == nil {
+		return nil
+	}
+	alive, err := h.startGuard()
+	if err != nil {
+		return err
+	}
+	h.work.Go(func() { h.keepGuard(alive) })
+	return nil
+}
+
+// stopHolding lets everything go, and the guard end.
+func (s *Sensor) stopHolding() error {
+	h := s.holder
+	if h == nil {
+		return nil
+	}
+	err := h.turn(false)
+	h.sweep(0)
+	close(h.stop)
+	h.work.Wait()
+	return errors.Join(err, h.unpin())
+}
+
+// key names the hold that a script came with.
+func (h *holder) key(s capture.Script) probeHoldKey {
+	return probeHoldKey{Since: uint64(s.Held.Sub(h.clock.boot)), Tgid: uint32(s.Process.PID)}
+}
+
+// Release lets the process of a script go on, if the script says that it is
+// held. It reports false when the process was let go before, or is gone.
+func (s *Sensor) Release(script capture.Script) bool {
+	return s.endHold(script, unix.SIGCONT)
+}
+
+// Kill ends the process of a script that is held. It reports false when
+// something of the script may have run: when the process is held no longer, and
+// then nothing is done, or when another process has let it go on meanwhile.
+func (s *Sensor) Kill(script capture.Script) bool {
+	return s.endHold(script, unix.SIGKILL)
+}
+
+func (s *Sensor) endHold(script capture.Script, signal unix.Signal) bool {
+	return s.holder != nil && !script.Held.IsZero() && s.holder.end(s.holder.key(script), signal)
+}
+
+// Leave lets the process of a script go on, and has nothing held any more that
+// is executed in the same cgroup. It is for a script that is held.
+func (s *Sensor) Leave(script capture.Script) {
+	if s.holder == nil || script.Held.IsZero() {
+		return
+	}
+	h, key := s.holder, s.holder.key(script)
+	var hold probeHold
+	if h.holds.Lookup(key, &hold) == nil {
+		// A lesson that is not given costs the next process a moment.
+		_ = h.policies.Put(hold.Cgroup, probeHoldPolicyHOLD_LEAVE)
+	}
+	h.end(key, unix.SIGCONT)
+}
+
+// holding is the hold of the process whose record is being handled; the zero
+// value when that is not held.
+type holding struct {
+	program probeProgram
+	key     probeHoldKey
+}
+
+// beginHold notes that the process of a record is held.
+func (t *tracker) beginHold(e *event) {
+	if t.holder != nil {
+		t.holding = holding{e.Program, probeHoldKey{Since: e.Time, Tgid: e.Tgid}}
+	}
+}
+
+// passHold returns since when the process is held whose own script is
+// delivered. From then on it is for the receiver of the script to end it.
+func (t *tracker) passHold(p *program) time.Time {
+	if t.holder == nil {
+		return time.Time{}
+	}
+	aimed := t.holder.targets.Delete(p.id) == nil
+	if t.holding.program != p.id {
+		if aimed {
+			t.count(lostUnheld)
+		}
+		return time.Time{}
+	}
+	p.passed = t.holding.key.Since
+	return t.clock.wall(p.passed)
+}
+
+// endHold lets a process go with the last record of a hold, if its script was
+// not delivered meanwhile: then what it was held for was not its script, or it
+// was only held because it was executed.
+func (t *tracker) endHold(e *event) {
+	key := t.holding.key
+	t.holding = holding{}
+	if t.holder == nil || e.Kind != probeRecordKindRECORD_EXEC && e.Kind != probeRecordKindRECORD_HELD {
+		return
+	}
+	p, ok := t.programs.get(e.Program)
+	if !ok {
+		p, ok = t.gone.get(e.Program)
+	}
+	if ok && p.passed == key.Since {
+		return
+	}
+	if ok && e.Kind == probeRecordKindRECORD_EXEC {
+		t.holder.aim(p)
+	}
+	t.holder.end(key, unix.SIGCONT)
+}
+
+// aim tells the kernel half which file is the script of a program.
+func (h *holder) aim(p *program) {
+	if p.exec == nil || p.done {
+		return
+	}
+	want, ok := target(p.exec)
+	if ok {
+		// Without it the script runs unheld, which is counted when it is read.
+		_ = h.targets.Put(p.id, want)
+	}
+}

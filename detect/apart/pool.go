@@ -1,0 +1,221 @@
+package apart
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"kingsnake/normalize"
+)
+
+// Config says how the processes are run.
+type Config struct {
+	Command []string // what starts a process that calls Serve
+	Env     []string // its whole environment
+	Workers int      // how many run at once, at most; 0 means 1
+
+	// Timeout bounds one script. Zero means ten seconds, a hundred times what the
+	// worst known script takes.
+	Timeout time.Duration
+}
+
+// Why a script was not normalized: the text of an Error's Reason, and how it is
+// counted.
+const (
+	Crashed  = "crash"    // the process ended
+	TimedOut = "timeout"  // it took too long and was killed
+	Refused  = "answer"   // it answered what no normalizer answers
+	NoStart  = "no start" // it could not be started
+)
+
+// Error says why a script was not normalized.
+type Error struct {
+	Reason string // one of the constants
+	Detail string // what the process said last, for the log; hostile
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("the normalizer failed (%s): %s", e.Reason, e.Detail)
+}
+
+// Pool is a set of processes. It is safe for concurrent use.
+type Pool struct {
+	cfg   Config
+	slots chan *process // one for each that may run; nil where none does
+
+	mu      sync.Mutex
+	running map[*process]bool
+	ended   time.Duration // processor time of those that have ended
+}
+
+// New returns a pool whose first process runs already. The error says why it
+// cannot.
+func New(cfg Config) (*Pool, error) {
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = 10 * time.Second
+	}
+	n := max(cfg.Workers, 1)
+	p := &Pool{cfg: cfg, slots: make(chan *process, n), running: map[*process]bool{}}
+	for range n - 1 {
+		p.slots <- nil
+	}
+	first, err := p.start()
+	if err != nil {
+		return nil, fmt.Errorf("start a process to normalize scripts in: %w", err)
+	}
+	p.slots <- first
+	if _, err := p.Normalize([]byte("print()\n")); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+// Normalize is [normalize.Normalize] in another process. It waits for one that
+// is free. The error is an *Error; the next script has a new process.
+func (p *Pool) Normalize(script []byte) (normalize.Text, error) {
+	w := <-p.slots
+	text, w, err := p.use(w, script)
+	p.slots <- w
+	return text, err
+}
+
+// use has w, or a new process when it is nil, normalize a script. It returns
+// the process to use next time.
+func (p *Pool) use(w *process, script []byte) (normalize.Text, *process, error) {
+	if w == nil {
+		var err error
+		if w, err = p.start(); err != nil {
+			return normalize.Text{}, nil, &Error{NoStart, err.Error()}
+		}
+	}
+	late := time.AfterFunc(p.cfg.Timeout, w.cancel)
+	answer, err := w.ask(script)
+	if !late.Stop() && err != nil {
+		p.end(w)
+		return normalize.Text{}, nil, &Error{TimedOut, fmt.Sprintf("no answer within %v", p.cfg.Timeout)}
+	}
+	if err != nil {
+		return normalize.Text{}, nil, &Error{Crashed, strings.TrimSpace(err.Error() + "\n" + p.end(w))}
+	}
+	text, err := normalize.Decode(answer, script)
+	if err != nil {
+		p.end(w)
+		return normalize.Text{}, nil, &Error{Refused, err.Error()}
+	}
+	return text, w, nil
+}
+
+// CPU is the processor time that the processes have used.
+func (p *Pool) CPU() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	sum := p.ended
+	for w := range p.running {
+		sum += w.cpu()
+	}
+	return sum
+}
+
+// Close ends all processes. No Normalize may run, or begin afterwards.
+func (p *Pool) Close() error {
+	for range cap(p.slots) {
+		if w := <-p.slots; w != nil {
+			p.end(w)
+		}
+	}
+	return nil
+}
+
+// process is one that normalizes.
+type process struct {
+	command *exec.Cmd
+	in      io.WriteCloser
+	out     io.Reader
+	cancel  context.CancelFunc
+	said    beginning
+}
+
+func (p *Pool) start() (*process, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	c := exec.CommandContext(ctx, p.cfg.Command[0], p.cfg.Command[1:]...)
+	w := &process{cancel: cancel}
+	c.Env, c.Dir, c.Stderr = p.cfg.Env, "/", &w.said
+	c.WaitDelay = time.Second
+	var err error
+	if w.in, err = c.StdinPipe(); err == nil {
+		w.out, err = c.StdoutPipe()
+	}
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	w.command = c
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.running[w] = true
+	return w, nil
+}
+
+// ask sends one script and reads the answer.
+func (w *process) ask(script []byte) ([]byte, error) {
+	head := binary.LittleEndian.AppendUint32(nil, uint32(len(script)))
+	if len(script) <= 4096 {
+		// One write for the two: most scripts are small.
+		head, script = append(head, script...), nil
+	}
+	if _, err := w.in.Write(head); err != nil {
+		return nil, err
+	}
+	if len(script) > 0 {
+		if _, err := w.in.Write(script); err != nil {
+			return nil, err
+		}
+	}
+	return readFrame(w.out, maxAnswer)
+}
+
+// end kills a process, and returns how it ended and what it said.
+func (p *Pool) end(w *process) string {
+	_ = w.in.Close()
+	w.cancel()
+	err := w.command.Wait()
+	p.mu.Lock()
+	delete(p.running, w)
+	p.ended += w.command.ProcessState.UserTime() + w.command.ProcessState.SystemTime()
+	p.mu.Unlock()
+	if err == nil {
+		return w.said.String()
+	}
+	return err.Error() + "\n" + w.said.String()
+}
+
+// beginning keeps the first bytes of what is written to it: of a crash that is what
+// matters.
+type beginning struct {
+	mu   sync.Mutex
+	kept []byte
+}
+
+const maxSaid = 2048
+
+func (t *beginning) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.kept = append(t.kept, b[:min(len(b), maxSaid-len(t.kept))]...)
+	return len(b), nil
+}
+
+func (t *beginning) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.kept)
+}
