@@ -154,7 +154,8 @@ func hookKeyOf(file probeFileKey) hookKey { return hookKey{file.Ino, file.Ctime,
 // to the buffer it was decoded from.
 type compiledEvent struct {
 	probeCompiled
-	data []byte
+	data    []byte
+	running *executed // the process, if it was there before the sensor and is new
 }
 
 // decode reads one record into e.
@@ -202,12 +203,22 @@ func (t *tracker) handleCompiled(e *compiledEvent) {
 	}
 }
 
+// isNewcomer reports whether a record is about a process that was running before
+// the sensor, and that nothing is known of.
+func (t *tracker) isNewcomer(e *compiledEvent) bool {
+	_, ok := t.gone.get(e.Program)
+	return !ok && e.Flags&probeCompiledFlagCOMPILED_RUNNING != 0
+}
+
 // programOf returns the program of a record, nil if it is of no interest. One
 // that was running before the sensor is made up from what /proc knows.
 func (t *tracker) programOf(e *compiledEvent) *program {
 	p, ok := t.gone.get(e.Program)
 	if !ok && e.Flags&probeCompiledFlagCOMPILED_RUNNING != 0 {
-		p = &program{id: e.Program, exec: t.observe(int(e.Tgid)), certain: true, done: true}
+		if e.running == nil {
+			return nil
+		}
+		p = &program{id: e.Program, exec: e.running, certain: true, done: true}
 		t.gone.put(e.Program, p) // where no end is expected
 		return p
 	}

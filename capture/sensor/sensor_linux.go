@@ -231,6 +231,12 @@ func (s *Sensor) handleCompiled(raw []byte) error {
 		return err
 	}
 	s.mu.Lock()
+	newcomer := s.tracker.isNewcomer(&e)
+	s.mu.Unlock()
+	if newcomer {
+		e.running = s.tracker.observe(int(e.Tgid)) // which may take its time
+	}
+	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tracker.handleCompiled(&e)
 	return nil

@@ -12,7 +12,8 @@
 #ifndef KINGSNAKE_COMPILE_H
 #define KINGSNAKE_COMPILE_H
 
-/* The most bytes of a short text, as most are: it takes less of the ring. */
+/* The most bytes of texts that take less of the ring than a whole record. */
+#define TINY 256
 #define SHORT 4096
 
 /* What one program may have copied in a second. */
@@ -39,11 +40,6 @@ struct compiled {
 
 /* Texts are hashed in blocks; the last one is filled up with zeros. */
 #define BLOCK 64
-
-struct short_text {
-	struct compiled head;
-	__u8 data[SHORT + BLOCK];
-};
 
 struct long_text {
 	struct compiled head;
@@ -238,35 +234,37 @@ static __always_inline int is_new(const struct compiled *c, __u64 hash, __u64 le
 	return 1;
 }
 
-/* Sends a text of at most SHORT bytes. Returns whether the text is longer. */
-static __always_inline int send_short(struct compiled *c, __u64 from, __u64 left)
+/* Sends a text of at most room bytes. Returns whether the text is longer. */
+static __always_inline int send_short(const struct compiled *c, __u64 from, __u64 left,
+                                      const __u32 room)
 {
-	struct short_text *text;
+	struct compiled *head;
 	int last = 0;
+	__u8 *data;
 	long n;
 
-	if (left > SHORT)
+	if (left > room)
 		return 1;
-	text = bpf_ringbuf_reserve(&compile_ring, sizeof(*text), 0);
-	if (!text) {
+	head = bpf_ringbuf_reserve(&compile_ring, sizeof(*head) + room + BLOCK, 0);
+	if (!head) {
 		count_compile_loss(LOSS_COMPILED_RING);
 		return 0;
 	}
-	n = copy_part(text->data, SHORT, from, left, &last);
+	data = (__u8 *)(head + 1);
+	n = copy_part(data, room, from, left, &last);
 	if (n < 0)
 		count_compile_loss(LOSS_COMPILED_FAULT);
 	if (n <= 0 || !last) {
-		bpf_ringbuf_discard(text, 0);
+		bpf_ringbuf_discard(head, 0);
 		return n > 0;
 	}
-	text->head = *c;
-	text->head.len = n;
-	text->head.flags |= COMPILED_LAST;
-	if (!is_new(c, hash_text(&text->head, text->data, SHORT), n)) {
-		bpf_ringbuf_discard(text, 0);
-		return 0;
-	}
-	bpf_ringbuf_submit(text, 0);
+	*head = *c;
+	head->len = n;
+	head->flags |= COMPILED_LAST;
+	if (is_new(c, hash_text(head, data, room), n))
+		bpf_ringbuf_submit(head, 0);
+	else
+		bpf_ringbuf_discard(head, 0);
 	return 0;
 }
 
@@ -347,7 +345,12 @@ static __always_inline void send_compiled(__u64 from, __u64 left, __u32 flags)
 	struct compiled c;
 
 	start_compiled(&c, flags);
-	if (send_short(&c, from, left))
+	/* Nothing of one that is over its budget takes room in the ring. */
+	if (!spend(&c, 0, 0)) {
+		count_compile_loss(LOSS_COMPILED_BUDGET);
+		return;
+	}
+	if (send_short(&c, from, left, TINY) && send_short(&c, from, left, SHORT))
 		send_long(&c, from, left);
 }
 
