@@ -1,6 +1,6 @@
 # Every target is a few lines; longer work lives in .ci/. "make" alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run build release test check generate bench fuzz e2e model evaluation known
+.PHONY: help run build release test check generate bench fuzz e2e kernels model evaluation known
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ fuzz: ## run every fuzz target for a while (TIME=30s each, PKG=./normalize narro
 e2e: ## the tests with a real kernel, real containers and a real browser only
 	@.ci/setup test
 	@.ci/test -only alone
+
+kernels: ## the sensor's tests in virtual machines with Debian's kernels (ARGS="-run Kernels/5.10", or "-tests REGEXP", or -long)
+	@.ci/setup test
+	@KINGSNAKE_E2E=1 go test -count=1 -timeout=60m -v ./deploy/kernels $(ARGS)
 
 model: ## train the embedded model anew on CORPUS=folder, and write its card
 	@.ci/model $(CORPUS)

@@ -50,6 +50,7 @@ var rules = []rule{
 	{pattern: "capture/...", may: []string{"capture/..."}, never: all(kube, sql, network), shuns: running, why: "capture knows nothing of containers, and is the only user of the eBPF library"},
 	{pattern: "workload/cgroup", may: []string{"workload"}, never: all(ebpf, kube, sql, network, running), why: "a pure reading of a path"},
 	{pattern: "workload/...", may: []string{"capture", "workload/..."}, never: all(ebpf, kube, sql, running), why: "asks the container runtime, never a shell"},
+	{pattern: "normalize/peak", never: std, why: "measures memory for tests"},
 	{pattern: "normalize/...", may: []string{"capture", "normalize/..."}, never: all(ebpf, kube, sql, network, running), shuns: all(files, clock), why: "hostile text in, layers out: no files, no network, no chance"},
 	{pattern: "classify/eval/report", may: []string{"classify", "classify/eval"}, never: all(ebpf, kube, sql, network, running), shuns: all(files, clock), why: "a page is a pure function of a report"},
 	{pattern: "classify/...", may: []string{"capture", "normalize", "classify/..."}, never: all(ebpf, kube, sql, network, running), why: "a verdict is a pure function of the text and the model"},
@@ -82,7 +83,7 @@ var homes = []struct {
 	library string
 	in      []string
 }{
-	{"github.com/cilium/ebpf/...", []string{"capture/sensor/..."}},
+	{"github.com/cilium/ebpf/...", []string{"capture/sensor/...", "deploy/sensorbench"}},
 	{"k8s.io/cri-api/...", []string{"workload/cri/...", "deploy/node"}},
 	{"google.golang.org/grpc/...", []string{"workload/cri/...", "deploy/node"}},
 	{"cloud.google.com/go/securitycenter/...", []string{"finding/scc"}},

@@ -10,7 +10,9 @@
 // # What is read
 //
 // Each layer's tokens are read once, following what names stand for through
-// imports, simple assignments and the results of calls. That gives features:
+// imports, simple assignments and the results of calls. What stands further
+// down is known: imports and such assignments are read ahead, so that nothing
+// is lost by the order that statements stand in. That gives features:
 // sequences of up to three tokens with names abstracted, calls and what is
 // passed to them, words in strings and names; behaviors, which are things a
 // script can be seen to do, listed in one table; and the shape of the code.

@@ -132,6 +132,9 @@ func (f *Features) ScriptMarks(to []uint32) []uint32 {
 	return t.marks(f, to)
 }
 
+// hashHidden names the marks of behaviors that are seen in a hidden layer.
+var hashHidden = hashBytes("hidden")
+
 // tally counts what several blocks have together.
 type tally struct {
 	does, hidden behaviorSet

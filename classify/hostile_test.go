@@ -4,14 +4,12 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
-	"runtime/debug"
-	"runtime/metrics"
 	"strings"
 	"testing"
 	"time"
 
 	"kingsnake/normalize"
+	"kingsnake/normalize/peak"
 )
 
 // hostiles are scripts of about n bytes that aim at the bounds of a verdict,
@@ -94,7 +92,7 @@ func TestHostileScriptsNeedLittleMemory(t *testing.T) {
 		src := []byte(h.make(size))
 		src = src[:min(len(src), size)]
 		began := time.Now()
-		n := peak(func() {
+		n := peak.Of(func() {
 			if v := m.Judge(normalize.Normalize(src)); v.Label != Malicious {
 				t.Errorf("%s: %s, want reasons to be given", h.name, v.Label)
 			}
@@ -104,32 +102,4 @@ func TestHostileScriptsNeedLittleMemory(t *testing.T) {
 		}
 		t.Logf("%s: %d bytes in %v", h.name, n, time.Since(began))
 	}
-}
-
-// peak runs f and gives about how much more memory was in use at any time
-// meanwhile.
-func peak(f func()) int64 {
-	defer debug.SetGCPercent(debug.SetGCPercent(5))
-	runtime.GC()
-	inUse := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	metrics.Read(inUse)
-	before := inUse[0].Value.Uint64()
-	stop, top := make(chan struct{}), make(chan uint64)
-	go func() {
-		most := before
-		for {
-			select {
-			case <-stop:
-				top <- most
-				return
-			default:
-			}
-			metrics.Read(inUse)
-			most = max(most, inUse[0].Value.Uint64())
-			time.Sleep(200 * time.Microsecond)
-		}
-	}()
-	f()
-	close(stop)
-	return int64(<-top) - int64(before)
 }

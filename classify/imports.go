@@ -2,6 +2,7 @@ package classify
 
 import (
 	"bytes"
+	"slices"
 
 	"kingsnake/normalize"
 )
@@ -14,9 +15,9 @@ func (w *walker) keyword(i int) int {
 		w.token(h, i)
 		w.statement = false
 		if h == hashImport {
-			return w.imports(i + 1)
+			return w.imports(i+1, true)
 		}
-		return w.importsFrom(i + 1)
+		return w.importsFrom(i+1, true)
 	}
 	w.statement, w.afterDef = false, 0
 	switch string(word) {
@@ -35,9 +36,11 @@ func (w *walker) keyword(i int) int {
 
 // module reads a dotted name and returns its symbol, its first part and what
 // follows it.
-func (w *walker) module(i int) (s symbol, first uint64, next int) {
+func (w *walker) module(i int, note bool) (s symbol, first uint64, next int) {
 	for w.isOp(i, '.') || w.is(i, "...") { // relative
-		w.token(hashPoint, i)
+		if note {
+			w.token(hashPoint, i)
+		}
 		i++
 	}
 	for w.kind(i) == normalize.Name {
@@ -47,7 +50,9 @@ func (w *walker) module(i int) (s symbol, first uint64, next int) {
 		} else {
 			s = s.attr(h)
 		}
-		w.token(uint64(s), i)
+		if note {
+			w.token(uint64(s), i)
+		}
 		if !w.isOp(i+1, '.') || w.kind(i+2) != normalize.Name {
 			return s, first, i + 1
 		}
@@ -65,13 +70,15 @@ func (w *walker) importsModule(s symbol, first uint64, i int) {
 	}
 }
 
-func (w *walker) imports(i int) int {
+func (w *walker) imports(i int, note bool) int {
 	for range 256 {
-		s, first, next := w.module(i)
+		s, first, next := w.module(i, note)
 		if s == 0 {
 			return max(next, i)
 		}
-		w.importsModule(s, first, i)
+		if note {
+			w.importsModule(s, first, i)
+		}
 		i = next
 		if w.is(i, "as") && w.kind(i+1) == normalize.Name {
 			w.bind(hashBytes(w.bytes(i+1)), s)
@@ -87,22 +94,27 @@ func (w *walker) imports(i int) int {
 	return i
 }
 
-func (w *walker) importsFrom(i int) int {
-	s, first, next := w.module(i)
+func (w *walker) importsFrom(i int, note bool) int {
+	s, first, next := w.module(i, note)
 	if !w.is(next, "import") {
 		return max(next, i)
 	}
-	w.importsModule(s, first, i)
+	if note {
+		w.importsModule(s, first, i)
+	}
 	i = next + 1
 	if w.isOp(i, '*') {
-		if s != 0 && len(w.stars) < 8 {
+		if s != 0 && len(w.stars) < 8 && !slices.Contains(w.stars, s) {
 			w.stars = append(w.stars, s)
 		}
-		w.token(hashStar, i)
+		if note {
+			w.token(hashStar, i)
+		}
 		return i + 1
 	}
 	if w.isOp(i, '(') {
-		i++
+		for i++; w.kind(i) == normalize.Comment; i++ {
+		}
 	}
 	for range 1024 {
 		if w.kind(i) != normalize.Name {
@@ -110,8 +122,10 @@ func (w *walker) importsFrom(i int) int {
 		}
 		h := hashBytes(w.bytes(i))
 		full := s.attr(h)
-		w.token(uint64(full), i)
-		w.x.feature(groupCalls, join(uint64(full), 11), w.place(i))
+		if note {
+			w.token(uint64(full), i)
+			w.x.feature(groupCalls, join(uint64(full), 11), w.place(i))
+		}
 		if w.is(i+1, "as") && w.kind(i+2) == normalize.Name {
 			h = hashBytes(w.bytes(i + 2))
 			i += 2
@@ -177,7 +191,7 @@ func (w *walker) result(f *frame) value {
 		return nothing
 	case symImport, symImportModule, symImport.call():
 		if len(f.text) > 0 {
-			return value{dotted(f.text), noBehavior, true}
+			return value{sym: dotted(f.text), behavior: noBehavior, imported: true}
 		}
 	case symGetattr:
 		if len(f.text) > 0 && f.first.sym != 0 {

@@ -134,7 +134,7 @@ func (s *shape) marks(to []uint32) []uint32 {
 	add(hashOddNames, part(2*s.oddNames, s.names))
 	add(hashCommented, min(part(2*s.comments, s.size), 2))
 	if s.hidden > 0 {
-		add(hashHidden, 1)
+		add(hashGaps, 1)
 	}
 	return to
 }
@@ -152,7 +152,7 @@ var (
 	hashTexts       = hashBytes("texts")
 	hashOddNames    = hashBytes("odd names")
 	hashCommented   = hashBytes("commented")
-	hashHidden      = hashBytes("hidden")
+	hashGaps        = hashBytes("gaps")
 )
 
 // maxPeeled bounds the layers whose peeling is marked.

@@ -135,6 +135,9 @@ func newLexicon() *lexicon {
 		l.byID[b.id] = i
 		for _, name := range b.names {
 			symbols[uint64(parseSymbol(name))] = i
+			if strings.Contains(name, "<-") { // what a function gives is passed on, mostly
+				symbols[uint64(parseSymbol(name+"()"))] = i
+			}
 		}
 		for _, text := range b.texts {
 			patterns = append(patterns, pattern{text, i})

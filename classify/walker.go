@@ -53,6 +53,7 @@ type walker struct {
 	statement    bool   // at the start of one
 
 	constants []normalize.Constant // texts put together that are still to come
+	inner     []uint64             // room for the names that functions bind
 }
 
 const (
@@ -66,10 +67,11 @@ var walkers = sync.Pool{New: func() any { return &walker{env: map[uint64]value{}
 func (w *walker) layer(x *extraction, l *normalize.Layer, index int, base int32) {
 	clear(w.env)
 	*w.ever = hashSet{}
-	*w = walker{env: w.env, ever: w.ever, stars: w.stars[:0], frames: w.frames[:0], constants: w.constants[:0], x: x, layerIndex: index,
+	*w = walker{env: w.env, ever: w.ever, stars: w.stars[:0], frames: w.frames[:0], constants: w.constants[:0], inner: w.inner[:0], x: x, layerIndex: index,
 		src: l.Text, toks: l.Tokens, base: base, last: nothing, statement: true}
 	w.constants = append(w.constants[:0], l.Constants...)
 	slices.SortFunc(w.constants, func(a, b normalize.Constant) int { return cmp.Compare(a.Span.End, b.Span.End) })
+	w.readAhead()
 	w.walk()
 	if index > 0 && len(l.Text) <= 4096 { // not all that is hidden is Python
 		w.pieces(l.Text, w.base, stringSym)
@@ -240,11 +242,7 @@ func (w *walker) chain(i int, v value, raw uint64, first int) int {
 		raw = join(raw, attr)
 		w.token(join(attr, 1), i)
 		w.ownName(word, attr, i)
-		if known, ok := w.known(raw); ok {
-			v = known
-			continue
-		}
-		v = w.member(v, attr)
+		v = w.attribute(v, raw, attr)
 	}
 	if w.isOp(i+1, '(') {
 		w.last = v
@@ -255,6 +253,15 @@ func (w *walker) chain(i int, v value, raw uint64, first int) int {
 		w.frames = append(w.frames, frame{value: v, call: true, place: w.place(i), first: nothing, keep: nothing})
 	}
 	return i + 1
+}
+
+// attribute is the attribute of v with the hash attr; raw is the dotted name as
+// written.
+func (w *walker) attribute(v value, raw, attr uint64) value {
+	if known, ok := w.known(raw); ok {
+		return known
+	}
+	return w.member(v, attr)
 }
 
 // member is the attribute of v whose name has the hash attr.

@@ -253,15 +253,19 @@ func sentence(f finding.Finding) evidence {
 		add(" by ", cmp.Or(by.Path, kindPhrase(by.Kind)))
 		e = append(e, piece{Text: ","})
 	}
+	ran := " ran"
+	if f.Action.What == finding.Killed {
+		ran = " was killed before it ran"
+	}
 	switch w := f.Workload; {
 	case w.PodName != "":
-		add(" ran in pod ", w.PodNamespace+"/"+w.PodName)
+		add(ran+" in pod ", w.PodNamespace+"/"+w.PodName)
 		add(", container ", cmp.Or(w.ContainerName, short(w.ContainerID)))
 	case !w.Host():
-		add(" ran in container ", cmp.Or(w.ContainerName, short(w.ContainerID)))
+		add(ran+" in container ", cmp.Or(w.ContainerName, short(w.ContainerID)))
 		add(" on ", w.Node)
 	default:
-		add(" ran on the host ", w.Node)
+		add(ran+" on the host ", w.Node)
 	}
 	if f.Script.Kind == finding.Program {
 		if len(f.Verdict.Reasons) > 0 {
@@ -275,6 +279,23 @@ func sentence(f finding.Finding) evidence {
 		add(". The weightiest reason: ", strings.TrimSuffix(f.Verdict.Reasons[0].Text, "."))
 	}
 	return append(e, piece{Text: "."})
+}
+
+// actionOf says what the sensor did at once.
+func actionOf(a finding.Action) fact {
+	held := "after the process was held for " + a.Held.Round(100*time.Microsecond).String()
+	f := fact{Label: "Action"}
+	switch a.What {
+	case finding.Killed:
+		f.Value, f.Note = show("Killed before anything of the script ran"), show(held)
+	case finding.Released:
+		f.Value, f.Note = show("Released: it was not called malicious"), show(held)
+	case finding.TooLate:
+		f.Value, f.Note = show("None in time: the process went on, or ended, before the verdict"), show("it had been held for its verdict")
+	default:
+		f.Value = show(a.What) // of a newer sensor
+	}
+	return f
 }
 
 // short is the beginning of a container id, as runtimes print it, or of a hash.
@@ -332,7 +353,11 @@ func detected(f finding.Finding) (inSight, rest []fact) {
 	if p.Cwd != "" {
 		rest = append(rest, fact{Label: "Working directory", Value: show(p.Cwd)})
 	}
-	return append([]fact{binary, script, args, whole}, inSight...), append(rest, userOf(p))
+	inSight = append([]fact{binary, script, args, whole}, inSight...)
+	if f.Action.What != "" {
+		inSight = append(inSight, actionOf(f.Action))
+	}
+	return inSight, append(rest, userOf(p))
 }
 
 // argViews shows each argument. The script itself, as an argument of -c, is not

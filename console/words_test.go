@@ -1,8 +1,11 @@
 package console
 
 import (
+	"strings"
 	"testing"
 	"time"
+
+	"kingsnake/finding"
 )
 
 func TestNumbersAndTimesInWords(t *testing.T) {
@@ -28,5 +31,30 @@ func TestNumbersAndTimesInWords(t *testing.T) {
 	}
 	if m := at(time.Time{}, time.Now()); m != (moment{}) {
 		t.Errorf("the zero time is %+v", m)
+	}
+}
+
+func TestAnActionInWords(t *testing.T) {
+	t.Parallel()
+	words := func(e evidence) (all string) {
+		for _, p := range e {
+			all += p.Text
+		}
+		return all
+	}
+	for what, want := range map[string][2]string{
+		finding.Killed:   {"Killed before anything of the script ran; after the process was held for 3.2ms", " was killed before it ran on the host "},
+		finding.Released: {"Released: it was not called malicious; after the process was held for 3.2ms", " ran on the host "},
+		finding.TooLate:  {"None in time: the process went on, or ended, before the verdict; it had been held for its verdict", " ran on the host "},
+	} {
+		f := finding.Finding{Script: finding.Script{Kind: "c"}, Action: finding.Action{What: what, Held: 3200 * time.Microsecond}}
+		inSight, _ := detected(f)
+		last := inSight[len(inSight)-1]
+		if got := words(last.Value) + "; " + words(last.Note); last.Label != "Action" || got != want[0] {
+			t.Errorf("%s: %s %q, want %q", what, last.Label, got, want[0])
+		}
+		if got := words(sentence(f)); !strings.Contains(got, want[1]) {
+			t.Errorf("%s: %q, want %q in it", what, got, want[1])
+		}
 	}
 }

@@ -51,7 +51,7 @@ func (p *Pipeline) handleExecution(ctx context.Context, x capture.Execution) {
 		bin = p.Binary(x.Process)
 	}
 	for _, c := range companions {
-		f := ReportExecution(x, w, c, bin, p.Sensor)
+		f := p.hide(ReportExecution(x, w, c, bin, p.Sensor))
 		p.follow(f, x.Process)
 		p.report(ctx, f)
 	}

@@ -16,6 +16,7 @@ package detect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -241,7 +242,12 @@ func (p *Pipeline) normalize(s capture.Script) normalize.Text {
 	if err == nil {
 		return text
 	}
-	p.counts.lose("not normalized")
+	why := "not normalized"
+	var of interface{ Counted() string }
+	if errors.As(err, &of) {
+		why += ": " + of.Counted()
+	}
+	p.counts.lose(why)
 	p.Log.Error("judge a script by its plain text alone", "sha256", s.Digest.String(), "error", err)
 	return normalize.Plain(s.Text, "the script was not taken apart: "+err.Error())
 }
@@ -262,6 +268,10 @@ func (p *Pipeline) hide(f finding.Finding) finding.Finding {
 		f.Process.Parents = slices.Clone(f.Process.Parents)
 		for i := range f.Process.Parents {
 			f.Process.Parents[i].Args = hide(f.Process.Parents[i].Args, 1)
+		}
+		f.Timeline = slices.Clone(f.Timeline)
+		for i := range f.Timeline {
+			f.Timeline[i].Args = hide(f.Timeline[i].Args, 1)
 		}
 	}
 	if p.HideEnv {

@@ -280,13 +280,18 @@ func TestObserveSeesEveryScript(t *testing.T) {
 	}
 }
 
+// tooSlow is an error that says what it is to be counted by.
+type tooSlow struct{ error }
+
+func (tooSlow) Counted() string { return "timeout" }
+
 func TestAScriptThatCannotBeTakenApartIsJudgedAsItStands(t *testing.T) {
 	t.Parallel()
 	var sink shelf
 	p := pipeline(scripts{script(1, capture.File, "evil"), script(2, capture.File, "fine")}, &words{}, &sink)
 	p.Normalize = func(src []byte) (normalize.Text, error) {
 		if bytes.Contains(src, []byte("evil")) {
-			return normalize.Text{}, errors.New("the process crashed")
+			return normalize.Text{}, tooSlow{errors.New("it took too long")}
 		}
 		return normalize.Normalize(src), nil
 	}
@@ -294,7 +299,7 @@ func TestAScriptThatCannotBeTakenApartIsJudgedAsItStands(t *testing.T) {
 		t.Fatal(err)
 	}
 	judged, found, lost := p.Counts()
-	if diff := cmp.Diff(map[string]uint64{"not normalized": 1}, lost); diff != "" || judged != 2 || found != 1 {
+	if diff := cmp.Diff(map[string]uint64{"not normalized: timeout": 1}, lost); diff != "" || judged != 2 || found != 1 {
 		t.Errorf("judged %d, found %d, lost (-want +got):\n%s", judged, found, diff)
 	}
 }

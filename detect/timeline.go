@@ -133,7 +133,7 @@ func (p *Pipeline) update(ctx context.Context, now time.Time) {
 	}
 	t.mu.Unlock()
 	for _, f := range grown {
-		p.put(ctx, f)
+		p.put(ctx, p.hide(f))
 	}
 }
 

@@ -70,18 +70,20 @@ type Sample struct {
 
 // Bounds on Sensor.Past.
 const (
-	SampleEvery = 30 * time.Second
-	SampleSpan  = 10 * time.Minute // that Past reaches back
+	SampleEvery = time.Minute
+	SampleSpan  = 6 * time.Minute // that Past reaches back
 	maxSamples  = 2 * int(SampleSpan/SampleEvery)
-	maxSampled  = 64 // reasons for losses in a sample, the largest
+	maxSampled  = 64  // losses in a sample, the largest
+	maxReason   = 200 // bytes of one in it; no sensor of ours has longer ones
 )
 
 // Sample returns what s has counted.
 func (s SensorStatus) Sample() Sample {
 	lost := Losses{}
-	sorted := s.Lost.Sorted()
-	for _, why := range sorted[:min(len(sorted), maxSampled)] {
-		lost[why] = s.Lost[why]
+	for _, why := range s.Lost.Sorted() {
+		if len(lost) < maxSampled && len(why.Stage)+len(why.Reason) <= maxReason {
+			lost[why] = s.Lost[why]
+		}
 	}
 	return Sample{Uptime: s.Running(), Seen: s.Seen, Scripts: s.Scripts, Findings: s.Findings, Lost: lost}
 }

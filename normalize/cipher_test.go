@@ -69,6 +69,31 @@ func TestATableThatIsCutIsFinished(t *testing.T) {
 	}
 }
 
+// TestACharacterIsDecipheredOnce has texts that would take more steps than
+// there are if each of their characters were deciphered. The last line has some
+// that the others do not have.
+func TestACharacterIsDecipheredOnce(t *testing.T) {
+	t.Parallel()
+	want := append(bytes.Clone(long), "QUITE = 4711\n"...)
+	hidden, numbers := bytes.Clone(want), &strings.Builder{}
+	for i, c := range want {
+		if hidden[i] = c ^ 1; c == '\n' {
+			hidden[i] = '~'
+		}
+		fmt.Fprintf(numbers, "%d,", int(c)*3+7)
+	}
+	for _, test := range []struct{ name, src string }{
+		{"of a text", fmt.Sprintf("exec(''.join(['\\n' if c == '~' else chr(ord(c) ^ 1) for c in %q]))\n", hidden)},
+		{"of bytes", fmt.Sprintf("exec(bytes([10 if c == 126 else c ^ 1 for c in %s]))\n", bytesLiteral(hidden))},
+		{"of numbers, twice", fmt.Sprintf("exec(''.join(chr(c) for c in [(n - 7) // 3 for n in [%s]]))\n", numbers)},
+	} {
+		text := Normalize([]byte(test.src))
+		if len(text.Layers) < 2 || !bytes.Equal(text.Layers[1].Text, want) {
+			t.Errorf("%s: %d layers, want the whole text in the first; notes %q", test.name, len(text.Layers), text.Notes)
+		}
+	}
+}
+
 func TestACipherThatChangesIsNotFinished(t *testing.T) {
 	t.Parallel()
 	begun, in := []byte("a text of some length that was begun"), bytes.Repeat([]byte("abcdefghij"), 20)

@@ -65,10 +65,16 @@ func (p *peeler) gathered(g *gather, start int32) value {
 // read.
 func (p *peeler) comprehension(element int, before readState) value {
 	clauses := p.i
-	iterable := p.readClause()
+	random, levels := p.u.random, p.levels
+	p.levels = 0
+	iterable, in := p.readClause()
+	first, reads := onceRead{iterable, p.i}, p.levels
+	same := p.u.random == random
+	p.levels |= levels
 	for p.isWord("for") || p.isWord("if") || p.isWord("in") || p.isAsyncFor() {
 		if p.isWord("for") {
-			p.drop(p.readClause())
+			more, _ := p.readClause()
+			p.drop(more)
 			continue
 		}
 		p.advance()
@@ -90,6 +96,10 @@ func (p *peeler) comprehension(element int, before readState) value {
 	p.begin, p.again = element, true
 	p.i = element
 	p.u.random, p.levels = before.random, before.levels // it was read, and not evaluated
+	if same {                                           // but for what the first loop is over
+		g.once = map[int]onceRead{in: first}
+		p.levels |= reads
+	}
 	ok := p.calls <= maxCalls && p.clause(&g, clauses, element)
 	p.popFrame(f)
 	p.calls--
@@ -109,16 +119,18 @@ func (p *peeler) comprehension(element int, before readState) value {
 	return v
 }
 
-// readClause reads "for targets in iterable" and gives the iterable.
-func (p *peeler) readClause() value {
+// readClause reads "for targets in iterable" and gives the iterable, and the
+// token that it stands behind.
+func (p *peeler) readClause() (iterable value, in int) {
 	p.advance()
 	for !p.closed() && !p.isWord("in") {
 		p.advance()
 	}
+	in = p.i
 	if p.isWord("in") {
 		p.advance()
 	}
-	return p.binary(1)
+	return p.binary(1), in
 }
 
 // clause evaluates the clauses from token at on, and adds what they give. It
@@ -157,7 +169,11 @@ func (p *peeler) clause(g *gather, at, element int) bool {
 		g.cut.clause = next
 	}
 	name := p.soleTarget(targets, end)
-	for k := range elements.n {
+	m := p.memoOf(g, next, elements)
+	for k := 0; k < elements.n; k++ {
+		if k, ok = p.recall(g, m, k); !ok || k == elements.n {
+			return ok
+		}
 		if !p.step() || p.u.left() < maxMade/16 {
 			if next == g.cut.clause {
 				g.cut.of, g.cut.read = elements, k
@@ -171,9 +187,11 @@ func (p *peeler) clause(g *gather, at, element int) bool {
 		} else {
 			p.unpack(targets, end, v)
 		}
+		had := len(g.ints)
 		if !p.clause(g, next, element) {
 			return false
 		}
+		m.note(g, k, had)
 	}
 	return true
 }

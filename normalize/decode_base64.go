@@ -13,6 +13,14 @@ func decodeBase64(in []byte, _ []int64, limit int) ([]byte, bool) {
 	out := make([]byte, 0, min(len(in)/4*3+3, limit+3))
 	var bits uint32
 	n, padding := 0, 0
+	for len(in) >= 4 && len(out) < limit { // as long as nothing else stands between digits
+		a, b, c, d := base64Digits[in[0]], base64Digits[in[1]], base64Digits[in[2]], base64Digits[in[3]]
+		if a|b|c|d > 63 {
+			break
+		}
+		out = append(out, a<<2|b>>4, b<<4|c>>2, c<<6|d)
+		in = in[4:]
+	}
 	for _, c := range in {
 		if c == '=' {
 			padding++

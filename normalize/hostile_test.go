@@ -6,11 +6,10 @@ import (
 	"encoding/base64"
 	"fmt"
 	"runtime"
-	"runtime/debug"
-	"runtime/metrics"
 	"strings"
 	"testing"
-	"time"
+
+	"kingsnake/normalize/peak"
 )
 
 // hostile is a script of about n bytes that aims at one bound.
@@ -175,34 +174,6 @@ func bomb() string {
 	return base64.StdEncoding.EncodeToString(b.Bytes())
 }
 
-// peak runs f and gives about how much more memory was in use at any time
-// meanwhile.
-func peak(f func()) int64 {
-	defer debug.SetGCPercent(debug.SetGCPercent(5))
-	runtime.GC()
-	inUse := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	metrics.Read(inUse)
-	before := inUse[0].Value.Uint64()
-	stop, top := make(chan struct{}), make(chan uint64)
-	go func() {
-		most := before
-		for {
-			select {
-			case <-stop:
-				top <- most
-				return
-			default:
-			}
-			metrics.Read(inUse)
-			most = max(most, inUse[0].Value.Uint64())
-			time.Sleep(200 * time.Microsecond)
-		}
-	}()
-	f()
-	close(stop)
-	return int64(<-top) - int64(before)
-}
-
 // TestHostileScriptsNeedLittleMemory must not run beside other tests either.
 func TestHostileScriptsNeedLittleMemory(t *testing.T) {
 	if testing.Short() {
@@ -213,7 +184,7 @@ func TestHostileScriptsNeedLittleMemory(t *testing.T) {
 	for _, h := range hostiles {
 		src := []byte(h.make(size))
 		src = src[:min(len(src), size)]
-		if n := peak(func() { Normalize(src) }); n > bound {
+		if n := peak.Of(func() { Normalize(src) }); n > bound {
 			t.Errorf("%s: %d bytes were in use, want at most %d", h.name, n, bound)
 		} else {
 			t.Logf("%s: %d bytes", h.name, n)

@@ -12,6 +12,8 @@ func TestRandom(t *testing.T) {
 		{"a negative number, far on", "random.seed(-7)\nr = [random.randrange(1000) for _ in range(700)][-3:]", "347,566,427"},
 		{"bytes", "random.seed(3)\nr = list(random.randbytes(7))", "253,63,235,60,80,183,151"},
 		{"a list that is shuffled", "random.seed(1)\nr = list(range(8))\nrandom.shuffle(r)", "3,6,1,5,7,0,4,2"},
+		{"in a list over one that is drawn as well", "random.seed(4)\nr = [n * 10 + random.randint(0, 9) for n in [random.randint(0, 9) for _ in range(3)]]", "36,47,12"},
+		{"for what is always the same", "random.seed(4)\nr = [ord(c) ^ random.randint(0, 255) for c in 'a' * 700][-3:]", "250,51,192"},
 		{"no seed", "r = [random.randint(0, 255) for _ in range(3)]", ""},
 		{"in a function that is not called", "random.seed(1)\ndef f():\n    x = random.random(), random.getrandbits(8)\nr = [random.getrandbits(8)]", "34"},
 	} {

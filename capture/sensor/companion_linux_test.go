@@ -19,7 +19,7 @@ import (
 // wanted, and returns all of them.
 func (r *recorder) told(t *testing.T, tag string, wanted func(capture.Execution) bool) []capture.Execution {
 	t.Helper()
-	timeout := time.After(5 * time.Second)
+	timeout := time.After(patience)
 	for {
 		r.mu.Lock()
 		var mine []capture.Execution

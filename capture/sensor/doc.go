@@ -59,6 +59,14 @@
 // are syntax trees put together by hand, and what a program compiles beyond 512
 // texts or 16 MiB a second, which is counted.
 //
+// # Holding
+//
+// With [Config.Hold] a process is stopped when its script has been read, until
+// the receiver of the script says what becomes of it ([Sensor.Release],
+// [Sensor.Kill], [Sensor.Leave]); the Held field of the script tells. Whatever
+// happens to the receiver, the sensor or its process, nothing stays stopped for
+// long: see [Hold]. docs/adr/0016 has the races and their limits.
+//
 // # Kernels and rights
 //
 // Linux 5.10 or later with BTF (/sys/kernel/btf/vmlinux), on amd64 and arm64.

@@ -108,3 +108,9 @@ func (s *Sensor) Hang(hang bool) {
 		s.holder.mu.Unlock()
 	}
 }
+
+// Holding reports whether processes are held at all.
+func (s *Sensor) Holding() bool {
+	var now probeHoldSwitch
+	return s.holder.switches.Lookup(uint32(0), &now) == nil && now.On != 0
+}

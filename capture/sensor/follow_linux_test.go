@@ -24,7 +24,7 @@ import (
 // all that was.
 func (r *recorder) acts(t *testing.T, root int, wanted func(capture.Activity) bool) []capture.Activity {
 	t.Helper()
-	timeout := time.After(5 * time.Second)
+	timeout := time.After(patience)
 	for {
 		r.mu.Lock()
 		var mine []capture.Activity

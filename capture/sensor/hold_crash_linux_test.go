@@ -257,6 +257,7 @@ func TestASensorThatDoesNotAnswerIsHelpedByItsGuard(t *testing.T) {
 	if err := r.sensor.HoldIn(c.Dir); err != nil {
 		t.Fatal(err)
 	}
+	until(t, "it holds", r.sensor.Holding)
 	r.sensor.Hang(true) // nobody but the guard looks at the time
 	defer r.sensor.Hang(false)
 	if err := cmd.Run(); err != nil {

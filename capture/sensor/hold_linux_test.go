@@ -40,6 +40,7 @@ func holding(t *testing.T, h sensor.Hold, judge func(*sensor.Sensor, capture.Scr
 	if err := r.sensor.HoldIn(c.Dir); err != nil {
 		t.Fatal(err)
 	}
+	until(t, "it holds", r.sensor.Holding)
 	return r, c
 }
 

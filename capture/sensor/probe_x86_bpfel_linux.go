@@ -126,6 +126,12 @@ type probeHoldKey struct {
 	Pad   uint32
 }
 
+type probeHoldName struct {
+	_    structs.HostLayout
+	Text [4]uint64
+	Mask [4]uint64
+}
+
 type probeHoldParent struct {
 	_       structs.HostLayout
 	Start   uint64
@@ -155,7 +161,7 @@ type probeHoldTarget struct {
 	Ino   uint64
 	Fd    uint32
 	Pad   uint32
-	Names [2][32]int8
+	Names [2]probeHoldName
 	Seen  uint64
 	Ctime int64
 	Head  uint64
@@ -298,6 +304,7 @@ type probeScratch struct {
 	Left   uint64
 	Offset uint64
 	Held   uint64
+	Name   [4]uint64
 	NoTail probeTail
 }
 

@@ -25,6 +25,10 @@ import (
 
 const python = "/usr/bin/python3"
 
+// patience is how long a test waits for what must come: long, because it may run
+// on a processor in software.
+const patience = time.Minute
+
 // recorder runs a sensor for one test and keeps what it delivers.
 type recorder struct {
 	t      *testing.T
@@ -160,7 +164,7 @@ func (r *recorder) wait(t *testing.T, n int, tag string) (mine []capture.Script)
 // in words what is not there.
 func (r *recorder) waitUntil(t *testing.T, tag string, enough func([]capture.Script) bool, missing func() string) []capture.Script {
 	t.Helper()
-	timeout := time.After(5 * time.Second)
+	timeout := time.After(patience)
 	for {
 		r.mu.Lock()
 		var mine []capture.Script

@@ -5,6 +5,7 @@ package sensor
 import (
 	"path"
 	"strings"
+	"unsafe"
 
 	"kingsnake/capture"
 )
@@ -39,9 +40,19 @@ func target(x *executed) (probeHoldTarget, bool) {
 		return want, false
 	}
 	for i, name := range names {
-		for j := range min(len(name), len(want.Names[i])-1) {
-			want.Names[i][j] = int8(name[j])
-		}
+		want.Names[i] = holdName(name)
 	}
 	return want, true
+}
+
+// holdName is the beginning of a file's name, as the kernel half compares it. A
+// name that is longer than the kernel's last byte is cut.
+func holdName(name string) (n probeHoldName) {
+	size := int(unsafe.Sizeof(n.Text))
+	text := unsafe.Slice((*byte)(unsafe.Pointer(&n.Text)), size)
+	mask := unsafe.Slice((*byte)(unsafe.Pointer(&n.Mask)), size)
+	for i := range copy(text[:size-1], name) {
+		mask[i] = 0xff
+	}
+	return n
 }

@@ -24,8 +24,8 @@ func TestAttacksAmongHonestCodeAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b strings.Builder
-	for _, row := range own { // most are look-alikes of attacks: not those
-		if !row.Malicious && row.Kind == "file" && logit(row.Text) < -6 {
+	for _, row := range own { // most are look-alikes of attacks, which together would look like one: not those
+		if !row.Malicious && row.Kind == "file" && logit(row.Text) < -6.5 {
 			b.WriteString(row.Text + "\n")
 		}
 	}

@@ -76,6 +76,12 @@ type hub struct {
 // openHub opens everything the server half needs and starts to listen. Requests
 // are answered once Run runs.
 func openHub(env Env, cfg hubConfig) (_ *hub, err error) {
+	if cfg.health.Silent < 2*heartbeat {
+		return nil, usageError("--silent-after %s: want at least %s, for a sensor sends a heartbeat every %s", cfg.health.Silent, 2*heartbeat, heartbeat)
+	}
+	if cfg.health.Loss <= 0 || cfg.health.Loss > 1 {
+		return nil, usageError("--lossy-above %g: want a share above 0 and up to 1", cfg.health.Loss)
+	}
 	cfg.limits = store.Limits{Age: time.Duration(cfg.keepDays) * 24 * time.Hour, Findings: cfg.keepFindings, Bytes: cfg.keepMegabytes << 20}
 	h := &hub{cfg: cfg, now: env.Now, log: slog.New(slog.NewTextHandler(env.Stderr, nil))}
 	defer func() {

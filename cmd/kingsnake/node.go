@@ -65,8 +65,8 @@ type node struct {
 	apart    *apart.Pool // nil when scripts are taken apart in this process
 	started  time.Time
 	now      func() time.Time
-	tally    lossTally
 	beats    atomic.Uint64
+	cut      atomic.Uint64 // scripts judged in part, being too long
 
 	mu    sync.Mutex
 	known finding.Sensor // its heartbeats so far, as a server would know them
@@ -127,7 +127,9 @@ func (n *node) cpu() time.Duration {
 // observe is told of every judged script.
 func (n *node) observe(r detect.Result) {
 	n.models.Observe(r.Script, r.Verdict)
-	n.tally.observe(r)
+	if r.Script.Truncated {
+		n.cut.Add(1)
+	}
 	if n.cfg.observe != nil {
 		n.cfg.observe(r)
 	}
@@ -199,7 +201,8 @@ func (n *node) Status() finding.SensorStatus {
 	if h := n.pipeline.Habits; h != nil && h.Forgot() > 0 {
 		st.Lost.Add(finding.StageDetect, map[string]uint64{"image forgotten, learned anew": h.Forgot()})
 	}
-	n.tally.addTo(st.Lost)
+	st.Lost.Add(finding.StageWorkload, n.resolver.Misses())
+	st.Lost.Add(finding.StageCapture, map[string]uint64{"script longer than is kept": n.cut.Load()})
 	if n.client != nil {
 		st.QueuedOut = n.client.Queued()
 		st.Lost.Add(finding.StagePush, n.client.Dropped())

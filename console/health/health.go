@@ -176,7 +176,7 @@ func New(c Config) *Monitor {
 
 // Run looks at the sensors until ctx ends.
 func (m *Monitor) Run(ctx context.Context) {
-	tick := time.NewTicker(lookEvery)
+	tick := time.NewTicker(min(lookEvery, m.Limits.Silent/6))
 	defer tick.Stop()
 	for {
 		if err := m.Look(ctx); err != nil && ctx.Err() == nil {

@@ -295,3 +295,23 @@ func TestOf(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkLook(b *testing.B) {
+	st := mem.New()
+	now := start
+	for i := range 10_000 {
+		s := finding.SensorStatus{Name: fmt.Sprintf("node-%05d", i), Started: start, Watching: strings.Repeat("w", 120)}
+		for beat := range 20 {
+			s.Beat, s.Uptime, s.Lost = uint64(beat), time.Duration(beat)*30*time.Second, finding.Losses{{Stage: finding.StageCapture, Reason: "data ring full"}: uint64(beat)}
+			if err := st.PutSensor(b.Context(), s, now); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	m := health.New(health.Config{Store: st, Now: func() time.Time { return now }})
+	for b.Loop() {
+		if err := m.Look(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -23,10 +23,6 @@ type Kernel struct {
 	Modules []string // paths of modules, in the order they are to be loaded
 }
 
-// mirrors have Debian's security suites; the second has those that are no
-// longer supported.
-var mirrors = []string{"http://deb.debian.org/debian-security", "http://archive.debian.org/debian-security"}
-
 // keyring belongs to the package debian-archive-keyring.
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -180,11 +176,33 @@ func (a apt) run(ctx context.Context, dir, name string, args ...string) (string,
 	return string(out), nil
 }
 
+// mirrors returns where this machine's own apt gets Debian's security suites.
+func mirrors(ctx context.Context) ([]string, error) {
+	out, err := exec.CommandContext(ctx, "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages").Output()
+	if err != nil {
+		return nil, fmt.Errorf("ask apt-get for its mirrors: %w", err)
+	}
+	var found []string
+	for uri := range strings.FieldsSeq(string(out)) {
+		if strings.HasSuffix(strings.TrimSuffix(uri, "/"), "/debian-security") && !slices.Contains(found, uri) {
+			found = append(found, uri)
+		}
+	}
+	if len(found) == 0 {
+		return nil, errors.New("apt-get has no mirror of debian-security among its sources")
+	}
+	return found, nil
+}
+
 // update reads the suite's index from the first mirror that has it. A suite that
 // is no longer supported is not signed anew, so its date does not count.
 func (a apt) update(ctx context.Context, suite string) error {
+	sites, err := mirrors(ctx)
+	if err != nil {
+		return err
+	}
 	var errs []error
-	for _, mirror := range mirrors {
+	for _, mirror := range sites {
 		source := fmt.Sprintf("deb [signed-by=%s check-valid-until=no] %s %s-security main\n", keyring, mirror, suite)
 		if err := os.WriteFile(filepath.Join(a.dir, "sources.list"), []byte(source), 0o644); err != nil {
 			return err

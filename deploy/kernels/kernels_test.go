@@ -31,6 +31,10 @@ var matrix = []struct {
 	{"6.12", "trixie", []string{"v2"}},
 }
 
+// tooMuch are the tests that need more speed than a processor in software has:
+// they lose data, as they should, when the reader is much slower than the writer.
+const tooMuch = "^(TestATextThatIsTooLongIsCutAndSaysSo|TestManyAtOnceAreAllCapturedExactly)$"
+
 // TestKernels runs the suites on every kernel, one machine at a time. Each test
 // in a machine is a test here.
 func TestKernels(t *testing.T) {
@@ -52,7 +56,7 @@ func TestKernels(t *testing.T) {
 				t.Fatalf("want %s, Debian's %s has %s", m.series, m.suite, k.Release)
 			}
 			fetched := time.Since(start)
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 			defer cancel()
 			machine, err := Run(ctx, k, root, plan(m.passes))
 			keep(t, m.series, machine)
@@ -86,7 +90,7 @@ func plan(layouts []string) []Pass {
 		for _, folder := range suites {
 			p := Pass{Layout: layout, Folder: folder, Arguments: []string{"-test.run=" + run}}
 			if !*long {
-				p.Arguments = append(p.Arguments, "-test.short")
+				p.Arguments = append(p.Arguments, "-test.short", "-test.skip="+tooMuch)
 			}
 			passes = append(passes, p)
 		}

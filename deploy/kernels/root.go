@@ -27,7 +27,7 @@ const python = "/usr/bin/python3"
 // machine are busybox's.
 var tools = []string{
 	"/bin/sh", "/bin/bash", "/bin/cat", "/bin/cp", "/bin/ln", "/bin/mkdir", "/bin/mkfifo", "/bin/mount", "/bin/rm", "/bin/sleep", "/bin/true",
-	"/usr/bin/env", "/usr/bin/unshare", "/usr/sbin/chroot",
+	"/usr/bin/env", "/usr/bin/perl", "/usr/bin/unshare", "/usr/sbin/chroot",
 }
 
 // Suite is a test binary, and the folder it is run in.

@@ -40,16 +40,24 @@ type Error struct {
 	Detail string // what the process said last, for the log; hostile
 }
 
+// Counted is what e is counted by: its Reason.
+func (e *Error) Counted() string { return e.Reason }
+
 func (e *Error) Error() string {
 	return fmt.Sprintf("the normalizer failed (%s): %s", e.Reason, e.Detail)
 }
 
+// rest is how long a process has nothing to do before it is ended, if it is not
+// the last.
+const rest = 10 * time.Second
+
 // Pool is a set of processes. It is safe for concurrent use.
 type Pool struct {
-	cfg   Config
-	slots chan *process // one for each that may run; nil where none does
+	cfg  Config
+	free chan struct{} // holds a token for each process that may be used
 
 	mu      sync.Mutex
+	resting []*process // the one used last comes last
 	running map[*process]bool
 	ended   time.Duration // processor time of those that have ended
 }
@@ -61,17 +69,12 @@ func New(cfg Config) (*Pool, error) {
 		cfg.Timeout = 10 * time.Second
 	}
 	n := max(cfg.Workers, 1)
-	p := &Pool{cfg: cfg, slots: make(chan *process, n), running: map[*process]bool{}}
-	for range n - 1 {
-		p.slots <- nil
+	p := &Pool{cfg: cfg, free: make(chan struct{}, n), running: map[*process]bool{}}
+	for range n {
+		p.free <- struct{}{}
 	}
-	first, err := p.start()
-	if err != nil {
-		return nil, fmt.Errorf("start a process to normalize scripts in: %w", err)
-	}
-	p.slots <- first
 	if _, err := p.Normalize([]byte("print()\n")); err != nil {
-		return nil, errors.Join(err, p.Close())
+		return nil, fmt.Errorf("start a process to normalize scripts in: %w", errors.Join(err, p.Close()))
 	}
 	return p, nil
 }
@@ -79,10 +82,51 @@ func New(cfg Config) (*Pool, error) {
 // Normalize is [normalize.Normalize] in another process. It waits for one that
 // is free. The error is an *Error; the next script has a new process.
 func (p *Pool) Normalize(script []byte) (normalize.Text, error) {
-	w := <-p.slots
-	text, w, err := p.use(w, script)
-	p.slots <- w
+	<-p.free
+	defer func() { p.free <- struct{}{} }()
+	text, w, err := p.use(p.take(), script)
+	if w != nil {
+		p.put(w)
+	}
 	return text, err
+}
+
+// take returns a process that rests, or nil when none does.
+func (p *Pool) take() *process {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.resting)
+	if n == 0 {
+		return nil
+	}
+	w := p.resting[n-1]
+	p.resting = p.resting[:n-1]
+	return w
+}
+
+// put has a process rest.
+func (p *Pool) put(w *process) {
+	w.used = time.Now()
+	p.mu.Lock()
+	p.resting = append(p.resting, w)
+	more := len(p.resting) > 1
+	p.mu.Unlock()
+	if more {
+		time.AfterFunc(rest, p.shrink)
+	}
+}
+
+// shrink ends what has rested for long, but for the last.
+func (p *Pool) shrink() {
+	p.mu.Lock()
+	var old []*process
+	for len(p.resting) > 1 && time.Since(p.resting[0].used) >= rest {
+		old, p.resting = append(old, p.resting[0]), p.resting[1:]
+	}
+	p.mu.Unlock()
+	for _, w := range old {
+		p.end(w)
+	}
 }
 
 // use has w, or a new process when it is nil, normalize a script. It returns
@@ -124,10 +168,8 @@ func (p *Pool) CPU() time.Duration {
 
 // Close ends all processes. No Normalize may run, or begin afterwards.
 func (p *Pool) Close() error {
-	for range cap(p.slots) {
-		if w := <-p.slots; w != nil {
-			p.end(w)
-		}
+	for w := p.take(); w != nil; w = p.take() {
+		p.end(w)
 	}
 	return nil
 }
@@ -139,6 +181,7 @@ type process struct {
 	out     io.Reader
 	cancel  context.CancelFunc
 	said    beginning
+	used    time.Time
 }
 
 func (p *Pool) start() (*process, error) {

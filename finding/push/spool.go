@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -102,7 +103,9 @@ func openSpool(dir string, maxBytes int64) (s *spool, left []item, damaged int, 
 		return nil, nil, 0, errors.Join(fmt.Errorf("read the spool: %w", err), unlock())
 	}
 	for _, name := range names {
-		fmt.Sscanf(name, "%d", &s.last)
+		if s.last, err = strconv.ParseUint(strings.TrimSuffix(name, suffixSpool), 10, 64); err != nil {
+			return nil, nil, 0, errors.Join(fmt.Errorf("read the spool: %w", err), s.close())
+		}
 		found, bad, err := s.load(filepath.Join(dir, name))
 		if err != nil {
 			return nil, nil, 0, errors.Join(fmt.Errorf("read the spool: %w", err), s.close())

@@ -210,35 +210,26 @@ static __always_inline int held_at_exec(struct task_struct *task)
 	return 1;
 }
 
-/* Whether a file is named as the script is: by how its name begins. */
+/* Whether the name in the scratch buffer begins like this one. */
+static __always_inline int begins_like(const struct scratch *s, const struct hold_name *n)
+{
+	__u64 differs = 0;
+	int i;
+
+#pragma clang loop unroll(full)
+	for (i = 0; i < TARGET_NAME; i++)
+		differs |= (s->name[i] & n->mask[i]) ^ n->text[i];
+	return n->mask[0] && !differs;
+}
+
+/* Whether a file is named as the script is. */
 static __always_inline int is_named(const struct hold_target *want, struct file *file,
                                     struct scratch *s)
 {
-	int i, j, n;
-
-	n = bpf_probe_read_kernel_str(s->spill, TARGET_NAME,
-	                              BPF_CORE_READ(file, f_path.dentry, d_name.name));
-	if (n <= 0)
+	if (bpf_probe_read_kernel_str(s->name, sizeof(s->name),
+	                              BPF_CORE_READ(file, f_path.dentry, d_name.name)) <= 0)
 		return 0;
-#pragma clang loop unroll(disable)
-	for (i = 0; i < TARGET_NAMES; i++) {
-		int same = want->names[i][0] != 0;
-
-#pragma clang loop unroll(disable)
-		for (j = 0; j < TARGET_NAME - 1; j++) {
-			char c = want->names[i][j];
-
-			if (!c)
-				break;
-			if (c != s->spill[j]) {
-				same = 0;
-				break;
-			}
-		}
-		if (same)
-			return 1;
-	}
-	return 0;
+	return begins_like(s, &want->names[0]) || begins_like(s, &want->names[1]);
 }
 
 /* Whether what a read returned ends like a zip archive without a comment. */

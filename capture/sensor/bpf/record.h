@@ -228,14 +228,19 @@ struct hold_parent {
  * Which file is a program's own script: one with this number, or whose name
  * begins like one of the names. The second half is the kernel's own.
  */
-#define TARGET_NAME 32
+#define TARGET_NAME 4 /* words of 8 bytes */
 #define TARGET_NAMES 2
+
+struct hold_name {
+	__u64 text[TARGET_NAME];
+	__u64 mask[TARGET_NAME]; /* of the bytes that count; none: no name */
+};
 
 struct hold_target {
 	__u64 ino; /* 0: not known */
 	__u32 fd;  /* one more than the descriptor it is read from; 0: any */
 	__u32 pad;
-	char names[TARGET_NAMES][TARGET_NAME];
+	struct hold_name names[TARGET_NAMES];
 	__u64 seen;  /* the file that was last read of those */
 	__s64 ctime; /* of it when it was held for */
 	__u64 head;  /* it was read from its beginning to here, */

@@ -88,7 +88,8 @@ struct scratch {
 	__u64 from; /* of a copy: address, what is left, offset */
 	__u64 left;
 	__u64 offset;
-	__u64 held;          /* since when the current process is held, 0: it is not */
+	__u64 held; /* since when the current process is held, 0: it is not */
+	__u64 name[TARGET_NAME];
 	struct tail no_tail; /* never written: zeros to begin a tail with */
 };
 

@@ -84,149 +84,170 @@ func (s *script) assigned(from, to int) bool {
 
 func reaching() []Transform {
 	return []Transform{
-		{Name: "reach: import as", Says: "modules are imported under other names", Apply: byScript(func(s *script, r *rand.Rand) ([]byte, bool) {
-			imports, uses := s.uses()
-			var e edits
-			alias := map[string]string{}
-			for _, in := range imports {
-				var lines []string
-				for _, m := range in.modules {
-					v := variable(r)
-					if alias[m] == "" {
-						alias[m] = v
-					}
-					if !s.onlyIn(m, uses) {
-						lines = append(lines, "import "+m)
-					}
-					lines = append(lines, "import "+m+" as "+alias[m])
-				}
-				e.replace(s.span(in.line.first, in.line.end), strings.Join(lines, "; "))
-			}
-			s.replaceUses(&e, uses, func(u use) string {
-				if alias[u.module] == "" {
-					return ""
-				}
-				return alias[u.module] + "." + u.attribute
-			})
-			return e.apply(s.src)
-		})},
-		{Name: "reach: from import as", Says: "functions are imported under other names", Apply: byScript(func(s *script, r *rand.Rand) ([]byte, bool) {
-			imports, uses := s.uses()
-			wanted := map[string][]string{}
-			alias := map[string]string{}
-			for _, u := range uses {
-				if key := u.module + "." + u.attribute; alias[key] == "" && u.fixed() {
-					alias[key] = variable(r) + "_" + pick(r, "fn", "cb", "op")
-					wanted[u.module] = append(wanted[u.module], u.attribute)
-				}
-			}
-			var e edits
-			done := map[string]bool{}
-			for _, in := range imports {
-				lines := []string{s.text(in.line.first, in.line.end)}
-				for _, m := range in.modules {
-					for _, a := range wanted[m] {
-						lines = append(lines, "from "+m+" import "+a+" as "+alias[m+"."+a])
-					}
-					done[m] = true
-				}
-				e.replace(s.span(in.line.first, in.line.end), strings.Join(lines, "; "))
-			}
-			s.replaceUses(&e, uses, func(u use) string {
-				if !done[u.module] {
-					return ""
-				}
-				return alias[u.module+"."+u.attribute]
-			})
-			return e.apply(s.src)
-		})},
-		{Name: "reach: getattr", Says: "attributes of modules are reached by getattr and a name in pieces", Apply: byScript(func(s *script, r *rand.Rand) ([]byte, bool) {
-			_, uses := s.uses()
-			var e edits
-			s.replaceUses(&e, uses, func(u use) string { return "getattr(" + u.module + ", " + pieces(u.attribute, s.py2, r) + ")" })
-			return e.apply(s.src)
-		})},
-		{Name: "reach: __import__", Says: "modules are imported by __import__ or importlib and a name in pieces", Apply: byScript(func(s *script, r *rand.Rand) ([]byte, bool) {
-			imports, _ := s.uses()
-			var e edits
-			for _, in := range imports {
-				var lines []string
-				for _, m := range in.modules {
-					root, _, sub := strings.Cut(m, ".")
-					if !sub && !s.py2 && r.IntN(3) == 0 {
-						lines = append(lines, root+" = __import__('importlib').import_module("+pieces(m, s.py2, r)+")")
-						continue
-					}
-					lines = append(lines, root+" = __import__("+pieces(m, s.py2, r)+")")
-				}
-				e.replace(s.span(in.line.first, in.line.end), strings.Join(lines, "; "))
-			}
-			return e.apply(s.src)
-		})},
-		{Name: "reach: inline __import__", Says: "every use of a module imports it anew, and reaches in by getattr", Apply: byScript(func(s *script, r *rand.Rand) ([]byte, bool) {
-			_, uses := s.uses()
-			var e edits
-			s.replaceUses(&e, uses, func(u use) string {
-				if strings.Contains(u.module, ".") {
-					return ""
-				}
-				return "getattr(__import__(" + pieces(u.module, s.py2, r) + "), " + pieces(u.attribute, s.py2, r) + ")"
-			})
-			return e.apply(s.src)
-		})},
-		{Name: "reach: globals and vars", Says: "modules are reached by globals()[…], their attributes by __dict__ or vars", Apply: byScript(func(s *script, r *rand.Rand) ([]byte, bool) {
-			imports, uses := s.uses()
-			global := map[string]bool{}
-			for _, in := range imports {
-				for _, m := range in.modules {
-					global[m] = global[m] || in.line.indent == ""
-				}
-			}
-			var e edits
-			s.replaceUses(&e, uses, func(u use) string {
-				if strings.Contains(u.module, ".") || !global[u.module] {
-					return ""
-				}
-				module := "globals()[" + pieces(u.module, s.py2, r) + "]"
-				switch r.IntN(3) {
-				case 0:
-					return module + "." + u.attribute
-				case 1:
-					return "getattr(" + module + ", " + pieces(u.attribute, s.py2, r) + ")"
-				}
-				return module + "." + "__getattribute__(" + pieces(u.attribute, s.py2, r) + ")"
-			})
-			return e.apply(s.src)
-		})},
-		{Name: "reach: builtins", Says: "functions of Python itself are reached through the module of builtins", Apply: byScript(func(s *script, r *rand.Rand) ([]byte, bool) {
-			b := s.bind()
-			module := "builtins"
-			if s.py2 {
-				module = "__builtin__"
-			}
-			v := variable(r)
-			var e edits
-			for i := range s.tokens {
-				word := s.word(i)
-				if !s.name(i) || !reachable[word] || b.own[word] || s.is(i-1, ".") || !s.is(i+1, "(") || s.is(i-1, "@") || s.is(i-1, "def") || s.py2 && word == "exec" {
-					continue
-				}
-				switch r.IntN(3) {
-				case 0:
-					e.replace(s.span(i, i+1), v+"."+word)
-				case 1:
-					e.replace(s.span(i, i+1), "getattr("+v+", "+pieces(word, s.py2, r)+")")
-				case 2:
-					e.replace(s.span(i, i+1), "vars("+v+")["+pieces(word, s.py2, r)+"]")
-				}
-			}
-			if len(e.list) == 0 {
-				return nil, false
-			}
-			e.insert(s.head, "import "+module+" as "+v+"\n")
-			return e.apply(s.src)
-		})},
+		{Name: "reach: import as", Says: "modules are imported under other names", Apply: byScript((*script).importAs)},
+		{Name: "reach: from import as", Says: "functions are imported under other names", Apply: byScript((*script).fromImportAs)},
+		{Name: "reach: getattr", Says: "attributes of modules are reached by getattr and a name in pieces", Apply: byScript((*script).byGetattr)},
+		{Name: "reach: __import__", Says: "modules are imported by __import__ or importlib and a name in pieces", Apply: byScript((*script).byImport)},
+		{Name: "reach: inline __import__", Says: "every use of a module imports it anew, and reaches in by getattr", Apply: byScript((*script).importInline)},
+		{Name: "reach: globals and vars", Says: "modules are reached by globals()[…], their attributes by __dict__ or vars", Apply: byScript((*script).byGlobals)},
+		{Name: "reach: builtins", Says: "functions of Python itself are reached through the module of builtins", Apply: byScript((*script).byBuiltins)},
 	}
+}
+
+// importAs imports modules under other names.
+func (s *script) importAs(r *rand.Rand) ([]byte, bool) {
+	imports, uses := s.uses()
+	var e edits
+	alias := map[string]string{}
+	for _, in := range imports {
+		var lines []string
+		for _, m := range in.modules {
+			v := variable(r)
+			if alias[m] == "" {
+				alias[m] = v
+			}
+			if !s.onlyIn(m, uses) {
+				lines = append(lines, "import "+m)
+			}
+			lines = append(lines, "import "+m+" as "+alias[m])
+		}
+		e.replace(s.span(in.line.first, in.line.end), strings.Join(lines, "; "))
+	}
+	s.replaceUses(&e, uses, func(u use) string {
+		if alias[u.module] == "" {
+			return ""
+		}
+		return alias[u.module] + "." + u.attribute
+	})
+	return e.apply(s.src)
+}
+
+// fromImportAs imports functions under other names.
+func (s *script) fromImportAs(r *rand.Rand) ([]byte, bool) {
+	imports, uses := s.uses()
+	wanted := map[string][]string{}
+	alias := map[string]string{}
+	for _, u := range uses {
+		if key := u.module + "." + u.attribute; alias[key] == "" && u.fixed() {
+			alias[key] = variable(r) + "_" + pick(r, "fn", "cb", "op")
+			wanted[u.module] = append(wanted[u.module], u.attribute)
+		}
+	}
+	var e edits
+	done := map[string]bool{}
+	for _, in := range imports {
+		lines := []string{s.text(in.line.first, in.line.end)}
+		for _, m := range in.modules {
+			for _, a := range wanted[m] {
+				lines = append(lines, "from "+m+" import "+a+" as "+alias[m+"."+a])
+			}
+			done[m] = true
+		}
+		e.replace(s.span(in.line.first, in.line.end), strings.Join(lines, "; "))
+	}
+	s.replaceUses(&e, uses, func(u use) string {
+		if !done[u.module] {
+			return ""
+		}
+		return alias[u.module+"."+u.attribute]
+	})
+	return e.apply(s.src)
+}
+
+// byGetattr reaches the attributes of modules by getattr.
+func (s *script) byGetattr(r *rand.Rand) ([]byte, bool) {
+	_, uses := s.uses()
+	var e edits
+	s.replaceUses(&e, uses, func(u use) string { return "getattr(" + u.module + ", " + pieces(u.attribute, s.py2, r) + ")" })
+	return e.apply(s.src)
+}
+
+// byImport imports modules by calls.
+func (s *script) byImport(r *rand.Rand) ([]byte, bool) {
+	imports, _ := s.uses()
+	var e edits
+	for _, in := range imports {
+		var lines []string
+		for _, m := range in.modules {
+			root, _, sub := strings.Cut(m, ".")
+			if !sub && !s.py2 && r.IntN(3) == 0 {
+				lines = append(lines, root+" = __import__('importlib').import_module("+pieces(m, s.py2, r)+")")
+				continue
+			}
+			lines = append(lines, root+" = __import__("+pieces(m, s.py2, r)+")")
+		}
+		e.replace(s.span(in.line.first, in.line.end), strings.Join(lines, "; "))
+	}
+	return e.apply(s.src)
+}
+
+// importInline imports a module anew wherever it is used.
+func (s *script) importInline(r *rand.Rand) ([]byte, bool) {
+	_, uses := s.uses()
+	var e edits
+	s.replaceUses(&e, uses, func(u use) string {
+		if strings.Contains(u.module, ".") {
+			return ""
+		}
+		return "getattr(__import__(" + pieces(u.module, s.py2, r) + "), " + pieces(u.attribute, s.py2, r) + ")"
+	})
+	return e.apply(s.src)
+}
+
+// byGlobals reaches modules by what globals gives.
+func (s *script) byGlobals(r *rand.Rand) ([]byte, bool) {
+	imports, uses := s.uses()
+	global := map[string]bool{}
+	for _, in := range imports {
+		for _, m := range in.modules {
+			global[m] = global[m] || in.line.indent == ""
+		}
+	}
+	var e edits
+	s.replaceUses(&e, uses, func(u use) string {
+		if strings.Contains(u.module, ".") || !global[u.module] {
+			return ""
+		}
+		module := "globals()[" + pieces(u.module, s.py2, r) + "]"
+		switch r.IntN(3) {
+		case 0:
+			return module + "." + u.attribute
+		case 1:
+			return "getattr(" + module + ", " + pieces(u.attribute, s.py2, r) + ")"
+		}
+		return module + "." + "__getattribute__(" + pieces(u.attribute, s.py2, r) + ")"
+	})
+	return e.apply(s.src)
+}
+
+// byBuiltins reaches the functions of Python itself through their module.
+func (s *script) byBuiltins(r *rand.Rand) ([]byte, bool) {
+	b := s.bind()
+	module := "builtins"
+	if s.py2 {
+		module = "__builtin__"
+	}
+	v := variable(r)
+	var e edits
+	for i := range s.tokens {
+		word := s.word(i)
+		if !s.name(i) || !reachable[word] || b.own[word] || s.is(i-1, ".") || !s.is(i+1, "(") || s.is(i-1, "@") || s.is(i-1, "def") || s.py2 && word == "exec" {
+			continue
+		}
+		switch r.IntN(3) {
+		case 0:
+			e.replace(s.span(i, i+1), v+"."+word)
+		case 1:
+			e.replace(s.span(i, i+1), "getattr("+v+", "+pieces(word, s.py2, r)+")")
+		case 2:
+			e.replace(s.span(i, i+1), "vars("+v+")["+pieces(word, s.py2, r)+"]")
+		}
+	}
+	if len(e.list) == 0 {
+		return nil, false
+	}
+	e.insert(s.head, "import "+module+" as "+v+"\n")
+	return e.apply(s.src)
 }
 
 // onlyIn reports whether every mention of a module's root stands in a use of
