@@ -53,6 +53,7 @@ type summaryPage struct {
 	Layers    []layerView
 	Layer     *codeView // the layer shown beside the script; nil for none
 	LayerOf   string    // says which layer that is
+	Compiled  []link    // findings of texts that this script compiled at run time
 	Limits    []string  // what is cut, lost or replaced, in words
 	Download  string
 	Allow     allowView
@@ -146,7 +147,34 @@ func (c *console) finding(w http.ResponseWriter, r *http.Request) {
 	}
 	layer, _ := strconv.Atoi(r.URL.Query().Get("layer"))
 	all := r.URL.Query().Get("lines") == "all"
-	c.render(w, r, http.StatusOK, "finding", c.summary(r, f, rules, layer, all))
+	page := c.summary(r, f, rules, layer, all)
+	if page.Compiled, err = c.compiled(r, f); err != nil {
+		c.failed(w, r, "list what the script compiled", err)
+		return
+	}
+	c.render(w, r, http.StatusOK, "finding", page)
+}
+
+// maxCompiled is how many of the newest findings of compiled texts are looked
+// through for those of one script.
+const maxCompiled = 200
+
+// compiled lists the findings of texts that f's script compiled while it ran.
+func (c *console) compiled(r *http.Request, f finding.Finding) ([]link, error) {
+	if f.Script.Kind == "compiled" {
+		return nil, nil // that is known of the script that was started alone
+	}
+	found, err := c.Store.List(r.Context(), store.Query{Kind: "compiled", Node: f.Workload.Node, Limit: maxCompiled})
+	if err != nil {
+		return nil, err
+	}
+	var out []link
+	for _, text := range found.Findings {
+		if s := text.Script; s.Parent == f.Script.SHA256 {
+			out = append(out, link{Text: plain(text.Verdict.Label) + " text of " + size(s.Size), URL: "/findings/" + url.PathEscape(text.Name)})
+		}
+	}
+	return out, nil
 }
 
 func (c *console) summary(r *http.Request, f finding.Finding, rules []store.AllowRule, layer int, all bool) summaryPage {
@@ -219,6 +247,10 @@ func sentence(f finding.Finding) evidence {
 	}
 	if f.Script.Path != "" {
 		add(", ", f.Script.Path)
+		e = append(e, piece{Text: ","})
+	}
+	if by := f.Script.CompiledBy; by.SHA256 != "" {
+		add(" by ", cmp.Or(by.Path, kindPhrase(by.Kind)))
 		e = append(e, piece{Text: ","})
 	}
 	ran := " ran"
@@ -310,13 +342,18 @@ func detected(f finding.Finding) (inSight, rest []fact) {
 		rest = append(rest, fact{Label: "Contents SHA-256", Value: show(s.ContentsSHA256),
 			Note: show("of the text kept here, after cutting and replacing secrets")})
 	}
-	if s.Parent != "" {
+	if by := s.CompiledBy; by.SHA256 != "" {
+		inSight = append(inSight, fact{Label: "Compiled by", Value: show(cmp.Or(by.Path, kindPhrase(by.Kind))), URL: findingsURL("sha256", by.SHA256),
+			Note: show("the script that was started, SHA-256 " + by.SHA256 + ", " + size(by.Size))})
+	} else if s.Parent != "" && s.Kind == "compiled" {
+		rest = append(rest, fact{Label: "Compiled by", Value: show(s.Parent), URL: findingsURL("sha256", s.Parent)})
+	} else if s.Parent != "" {
 		rest = append(rest, fact{Label: "Imported by", Value: show(s.Parent), URL: findingsURL("sha256", s.Parent)})
 	}
 	if p.Cwd != "" {
 		rest = append(rest, fact{Label: "Working directory", Value: show(p.Cwd)})
 	}
-	inSight = []fact{binary, script, args, whole}
+	inSight = append([]fact{binary, script, args, whole}, inSight...)
 	if f.Action.What != "" {
 		inSight = append(inSight, actionOf(f.Action))
 	}

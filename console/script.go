@@ -160,6 +160,9 @@ func layerLabel(f finding.Finding, layer int) string {
 		return ""
 	}
 	l := f.Script.Layers[layer-1]
+	if l.Transform == finding.CompilerLayer {
+		return title(plain(l.Transform))
+	}
 	from := "the script"
 	if l.Parent > 0 {
 		from = fmt.Sprintf("layer %d", l.Parent)

@@ -62,6 +62,9 @@ type Result struct {
 	Text     normalize.Text
 	Verdict  classify.Verdict
 	Action   finding.Action // what was done at once; zero: nothing
+
+	CompiledBy *capture.Script // of a text compiled at run time: the script that did, if it was seen
+	Whole      capture.Digest  // of a script that was judged with what it compiled: of all of that; else zero
 }
 
 // Pipeline joins the stages. Set the fields before Run and leave them alone
@@ -100,6 +103,7 @@ type Pipeline struct {
 
 	counts     counts
 	seen       verdicts
+	lineages   lineages
 	timelines  timelines
 	executions chan capture.Execution // made by Run, like
 	activities chan capture.Activity
@@ -140,7 +144,10 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			p.handleExecution(work, x)
 		}
 	})
-	err := p.Source.Run(ctx, func(s capture.Script) { p.accept(s, held, queue) })
+	err := p.Source.Run(ctx, func(s capture.Script) {
+		p.lineages.note(s)
+		p.accept(s, held, queue)
+	})
 	close(queue.scripts)
 	close(p.executions)
 	close(held.scripts)
@@ -179,14 +186,23 @@ func (p *Pipeline) handle(ctx context.Context, s capture.Script) {
 	}
 	p.Habits.started(s, w)
 	text, verdict := p.judge(s)
-	action := p.act(&s, verdict)
-	result := Result{s, w, text, verdict, action}
+	result := Result{Script: s, Workload: w, Text: text, Verdict: verdict, Action: p.act(&s, verdict)}
+	if by, ok := p.lineages.of(s); ok {
+		result.CompiledBy = &by
+	}
 	p.counts.judged()
 	if p.Observe != nil {
 		p.Observe(result)
 	}
-	if verdict.Label == classify.Benign || p.Sink == nil {
+	if p.Sink == nil {
 		return
+	}
+	if verdict.Label == classify.Benign {
+		whole, worse := p.whole(result)
+		if !worse {
+			return
+		}
+		result = whole
 	}
 	var bin binary.File
 	if p.Binary != nil {

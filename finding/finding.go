@@ -185,7 +185,12 @@ type Script struct {
 	Redacted  int    `json:"redacted,omitempty"`  // secrets replaced in Contents
 	Lost      string `json:"lost,omitempty"`      // why captured bytes are missing
 
-	Parent string `json:"parent,omitempty"` // digest of the script that imported it
+	Parent string `json:"parent,omitempty"` // digest of the script that imported or compiled it
+
+	// CompiledBy is the script that compiled this text while it ran; zero for
+	// another kind of script, and when that script was not seen. Its text is
+	// the last of Layers, if there is room.
+	CompiledBy Compiler `json:"compiled_by,omitzero"`
 
 	Origin Origin `json:"origin"`
 
@@ -206,7 +211,19 @@ type Origin struct {
 	Changed time.Time `json:"changed,omitzero"` // the file's last change
 }
 
-// Layer is a text peeled out of a script.
+// Compiler is a script that compiled another text while it ran: the one that
+// was started.
+type Compiler struct {
+	Kind   string `json:"kind"` // a capture.Kind
+	Path   string `json:"path,omitempty"`
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"`
+}
+
+// CompilerLayer is the Transform of the layer that is the text of CompiledBy.
+const CompilerLayer = "the script that compiled it"
+
+// Layer is a text peeled out of a script, or compiled by it at run time.
 type Layer struct {
 	Transform string `json:"transform"` // "base64", "zlib", …
 	Parent    int    `json:"parent"`    // 0 is the script itself

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
@@ -41,7 +42,7 @@ func Check() []Capability {
 	add("tracefs", "mount -t tracefs tracefs /sys/kernel/tracing", checkTracefs)
 	add("raw tracepoints", "run as root, or grant CAP_BPF and CAP_PERFMON", checkRawTracepoint)
 	add("system call tracepoints", "use a kernel built with CONFIG_FTRACE_SYSCALLS=y, and grant CAP_PERFMON", checkSyscallTracepoint)
-	add(uprobes, "grant CAP_SYS_ADMIN; only text compiled at run time needs it, which is not captured yet", checkUprobe)
+	add(uprobes, "grant CAP_BPF and CAP_PERFMON on Linux 6.6 or later, CAP_SYS_ADMIN before; without them "+withoutProbes, checkUprobe)
 	return out
 }
 
@@ -152,9 +153,9 @@ func checkTracefs() (string, error) {
 }
 
 // nothing is a program that does nothing.
-func nothing(kind ebpf.ProgramType) (*ebpf.Program, error) {
+func nothing(kind ebpf.ProgramType, attach ebpf.AttachType) (*ebpf.Program, error) {
 	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Type: kind, License: "Dual BSD/GPL",
+		Type: kind, AttachType: attach, License: "Dual BSD/GPL",
 		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()},
 	})
 	if err != nil {
@@ -164,7 +165,7 @@ func nothing(kind ebpf.ProgramType) (*ebpf.Program, error) {
 }
 
 func checkRawTracepoint() (string, error) {
-	p, err := nothing(ebpf.RawTracepoint)
+	p, err := nothing(ebpf.RawTracepoint, ebpf.AttachNone)
 	if err != nil {
 		return "", err
 	}
@@ -177,7 +178,7 @@ func checkRawTracepoint() (string, error) {
 }
 
 func checkSyscallTracepoint() (string, error) {
-	p, err := nothing(ebpf.TracePoint)
+	p, err := nothing(ebpf.TracePoint, ebpf.AttachNone)
 	if err != nil {
 		return "", err
 	}
@@ -189,8 +190,16 @@ func checkSyscallTracepoint() (string, error) {
 	return "work", l.Close()
 }
 
+// withoutProbes says what is lost without user probes.
+const withoutProbes = "text compiled at run time (exec, eval, compile, marshal) is not captured; everything else is"
+
 func checkUprobe() (string, error) {
-	p, err := nothing(ebpf.Kprobe)
+	kind, word := ebpf.AttachNone, "work, one by one"
+	multi := features.HaveBPFLinkUprobeMulti() == nil
+	if multi {
+		kind, word = ebpf.AttachTraceUprobeMulti, "work, many at once"
+	}
+	p, err := nothing(ebpf.Kprobe, kind)
 	if err != nil {
 		return "", err
 	}
@@ -201,20 +210,19 @@ func checkUprobe() (string, error) {
 		return "", fmt.Errorf("read own binary: %w", err)
 	}
 	defer func() { _ = f.Close() }() // only read
-	var offset uint64
-	for _, segment := range f.Progs {
-		if segment.Type == elf.PT_LOAD && f.Entry >= segment.Vaddr && f.Entry < segment.Vaddr+segment.Filesz {
-			offset = f.Entry - segment.Vaddr + segment.Off
-		}
+	// The first instruction of a process: it is not run again.
+	entry, ok := entryAt(f, f.Entry)
+	if !ok {
+		return "", errors.New("own binary has no entry")
 	}
 	binary, err := link.OpenExecutable(self)
 	if err != nil {
 		return "", fmt.Errorf("open own binary: %w", err)
 	}
-	// The first instruction of a process: it is not run again.
-	l, err := binary.Uprobe("entry", p, &link.UprobeOptions{Address: offset})
+	h := hooks{probeFeatures: probeFeatures{multi: multi}}
+	links, err := h.attachDoor(binary, p, []entryPoint{entry})
 	if err != nil {
 		return "", fmt.Errorf("attach to own binary: %w", err)
 	}
-	return "work", l.Close()
+	return word, closeLinks(links)
 }

@@ -3,7 +3,7 @@
 //
 // # How capture works
 //
-// Small eBPF programs (in the folder bpf) run in the kernel at five places.
+// Small eBPF programs (in the folder bpf) run in the kernel at these places.
 //
 //   - When a binary is executed, its arguments, environment, paths, cgroup,
 //     namespaces and ancestors are copied out, before the process does anything.
@@ -13,6 +13,13 @@
 //     a script that deletes itself, a pipe and a memfd are all the same.
 //   - When an interpreter forks, its child is followed too; when a process ends,
 //     what is left of it is delivered.
+//
+// Where the kernel allows user probes, interpreters are attached to as well, at
+// a handful of functions that are called once a text: what exec, eval, compile,
+// ast.parse and marshal.loads are handed is copied out, after whatever hid it
+// was undone, and delivered with kind [capture.Compiled] and the digest of the
+// program's own script as its Parent. Each distinct text of a program comes
+// once. Without user probes everything else works: see [Sensor.Degraded].
 //
 // In user space a program's arguments are parsed as CPython parses them, and
 // reads are put together by offset. A script is delivered as soon as it is
@@ -55,8 +62,11 @@
 // What it does not see: interpreters that were started before it; files that
 // are mapped or read by other system calls than read and pread64 (CPython uses
 // no other for source); 32-bit interpreters on a 64-bit kernel; static
-// interpreters without any symbol; modules imported from archives after the
-// script has begun; text compiled at run time.
+// interpreters without any symbol; bytecode imported from archives after the
+// script has begun. Texts compiled at run time are missed until an interpreter
+// that was never seen before is attached to, which takes some milliseconds; so
+// are syntax trees put together by hand, and what a program compiles beyond 512
+// texts or 16 MiB a second, which is counted.
 //
 // # Holding
 //
@@ -71,7 +81,7 @@
 // Linux 5.10 or later with BTF (/sys/kernel/btf/vmlinux), on amd64 and arm64.
 // Root is enough; otherwise CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE (to look at
 // binaries and ancestors through /proc) and, where tracefs is not mounted,
-// CAP_SYS_ADMIN. No kprobe, fentry or LSM hook is used, so lockdown in
+// CAP_SYS_ADMIN, as for user probes before Linux 6.6. No kprobe, fentry or LSM hook is used, so lockdown in
 // integrity mode does not matter. It must run in the machine's first pid
 // namespace. [Check] says what is missing, in plain words.
 //

@@ -57,7 +57,7 @@ const chunk = uint32(len(probeScratch{}.Data))
 
 // copyOut copies the bytes of a C structure, whose layout T has. raw must be
 // long enough.
-func copyOut[T probeRecord | probeExecRecord | probeParent](to *T, raw []byte) {
+func copyOut[T probeRecord | probeExecRecord | probeParent | probeCompiled](to *T, raw []byte) {
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(to)), unsafe.Sizeof(*to)), raw)
 }
 

@@ -137,6 +137,7 @@ func (t *tracker) handleExec(e *event) {
 		}
 		return
 	}
+	t.seeBinary(e, kind)
 	p := t.program(e)
 	if p == nil || p.exec != nil {
 		return

@@ -20,6 +20,7 @@ type kernel struct {
 	objects probeObjects
 	links   []interface{ Close() error }
 	opens   bool // whether the programs that see what is opened are attached
+	probes  probeFeatures
 }
 
 // openKernel loads the programs and attaches them, the data programs first,
@@ -43,8 +44,16 @@ func openKernel(config Config) (*kernel, error) {
 		}
 	}
 	k := new(kernel)
+	if k.probes, err = prepareCompiled(spec); err != nil {
+		return nil, fmt.Errorf("prepare programs: %w", err)
+	}
 	if err := spec.LoadAndAssign(&k.objects, nil); err != nil {
-		return nil, fmt.Errorf("load programs: %w", err)
+		// All else works without the programs for compiled texts.
+		leaveOutCompiled(spec)
+		k.probes.none = true
+		if spec.LoadAndAssign(&k.objects, nil) != nil {
+			return nil, fmt.Errorf("load programs: %w", err)
+		}
 	}
 	if err := k.attach(); err != nil {
 		return nil, errors.Join(err, k.Close())

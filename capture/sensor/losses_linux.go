@@ -21,6 +21,11 @@ const (
 	lostSignal     = "hold: process could not be let go"
 	lostOther      = "hold: let go by another process"
 	lostGuard      = "hold: guard ended"
+
+	lostAttach        = "compiled: interpreter not attached to"
+	lostHooks         = "compiled: too many interpreters"
+	lostCompiledEarly = "compiled: text in part"
+	lostCompiledMany  = "compiled: too many texts"
 )
 
 // lossNames names what the kernel half counts.
@@ -39,6 +44,10 @@ var lossNames = [probeLossLOSS_MAX]string{
 	probeLossLOSS_SIGNAL:    "hold: process could not be stopped",
 	probeLossLOSS_UNHEARD:   "hold: let go, a ring was full",
 	probeLossLOSS_JOBS:      "hold: not at a terminal",
+
+	probeLossLOSS_COMPILED_RING:   "compiled: ring full",
+	probeLossLOSS_COMPILED_BUDGET: "compiled: too much in a second",
+	probeLossLOSS_COMPILED_FAULT:  "compiled: memory unreadable",
 }
 
 // lossReason names the first of the losses in a record's bits.

@@ -22,6 +22,40 @@ const (
 	probeBinaryClassBINARY_SHELL   probeBinaryClass = 3
 )
 
+type probeCall struct {
+	_    structs.HostLayout
+	Head probeCompiled
+	From uint64
+	Left uint64
+}
+
+type probeCompiled struct {
+	_       structs.HostLayout
+	Program probeProgram
+	Time    uint64
+	Offset  uint64
+	Tgid    uint32
+	Tid     uint32
+	Len     uint32
+	Flags   probeCompiledFlag
+}
+
+type probeCompiledFlag uint32
+
+const (
+	probeCompiledFlagCOMPILED_LAST    probeCompiledFlag = 1
+	probeCompiledFlagCOMPILED_CUT     probeCompiledFlag = 2
+	probeCompiledFlagCOMPILED_MARSHAL probeCompiledFlag = 4
+	probeCompiledFlagCOMPILED_RUNNING probeCompiledFlag = 8
+)
+
+type probeCompiledKey struct {
+	_       structs.HostLayout
+	Program probeProgram
+	Hash    uint64
+	Len     uint64
+}
+
 type probeEnds struct {
 	_         structs.HostLayout
 	Peer      [16]uint8
@@ -138,21 +172,24 @@ type probeHoldTarget struct {
 type probeLoss uint32
 
 const (
-	probeLossLOSS_EXEC_RING probeLoss = 0
-	probeLossLOSS_DATA_RING probeLoss = 1
-	probeLossLOSS_FAULT     probeLoss = 2
-	probeLossLOSS_BUDGET    probeLoss = 3
-	probeLossLOSS_TASKS     probeLoss = 4
-	probeLossLOSS_READS     probeLoss = 5
-	probeLossLOSS_UNKNOWN   probeLoss = 6
-	probeLossLOSS_LONG      probeLoss = 7
-	probeLossLOSS_UNSEEN    probeLoss = 8
-	probeLossLOSS_FOLLOW    probeLoss = 9
-	probeLossLOSS_HOLDS     probeLoss = 10
-	probeLossLOSS_SIGNAL    probeLoss = 11
-	probeLossLOSS_UNHEARD   probeLoss = 12
-	probeLossLOSS_JOBS      probeLoss = 13
-	probeLossLOSS_MAX       probeLoss = 14
+	probeLossLOSS_EXEC_RING       probeLoss = 0
+	probeLossLOSS_DATA_RING       probeLoss = 1
+	probeLossLOSS_FAULT           probeLoss = 2
+	probeLossLOSS_BUDGET          probeLoss = 3
+	probeLossLOSS_TASKS           probeLoss = 4
+	probeLossLOSS_READS           probeLoss = 5
+	probeLossLOSS_UNKNOWN         probeLoss = 6
+	probeLossLOSS_LONG            probeLoss = 7
+	probeLossLOSS_UNSEEN          probeLoss = 8
+	probeLossLOSS_FOLLOW          probeLoss = 9
+	probeLossLOSS_HOLDS           probeLoss = 10
+	probeLossLOSS_SIGNAL          probeLoss = 11
+	probeLossLOSS_UNHEARD         probeLoss = 12
+	probeLossLOSS_JOBS            probeLoss = 13
+	probeLossLOSS_COMPILED_RING   probeLoss = 14
+	probeLossLOSS_COMPILED_BUDGET probeLoss = 15
+	probeLossLOSS_COMPILED_FAULT  probeLoss = 16
+	probeLossLOSS_MAX             probeLoss = 17
 )
 
 type probeOpenFile struct {
@@ -290,6 +327,14 @@ const (
 	probeSignSIGN_SOCKET probeSign = 4
 )
 
+type probeSpent struct {
+	_      structs.HostLayout
+	Second uint64
+	Bytes  uint64
+	Texts  uint32
+	Pad    uint32
+}
+
 type probeTail struct {
 	_     structs.HostLayout
 	Rec   probeRecord
@@ -315,38 +360,49 @@ type probeTask struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	probeMapBinaries     = "binaries"
-	probeMapDataRing     = "data_ring"
-	probeMapExecRing     = "exec_ring"
-	probeMapFollowed     = "followed"
-	probeMapHeldLast     = "held_last"
-	probeMapHoldParents  = "hold_parents"
-	probeMapHoldPolicies = "hold_policies"
-	probeMapHoldSwitches = "hold_switches"
-	probeMapHoldTargets  = "hold_targets"
-	probeMapHolds        = "holds"
-	probeMapKnown        = "known"
-	probeMapLosses       = "losses"
-	probeMapModes        = "modes"
-	probeMapReadings     = "readings"
-	probeMapReads        = "reads"
-	probeMapScratches    = "scratches"
-	probeMapSent         = "sent"
-	probeMapTails        = "tails"
-	probeMapTasks        = "tasks"
-	probeProgOnConnect   = "on_connect"
-	probeProgOnExec      = "on_exec"
-	probeProgOnExit      = "on_exit"
-	probeProgOnFork      = "on_fork"
-	probeProgOnOpen      = "on_open"
-	probeProgOnOpenDone  = "on_open_done"
-	probeProgOnOpenat    = "on_openat"
-	probeProgOnPread     = "on_pread"
-	probeProgOnPreadDone = "on_pread_done"
-	probeProgOnRead      = "on_read"
-	probeProgOnReadDone  = "on_read_done"
-	probeProgOnSignal    = "on_signal"
-	probeVarFollowing    = "following"
+	probeMapBinaries         = "binaries"
+	probeMapCalls            = "calls"
+	probeMapCompileRing      = "compile_ring"
+	probeMapCompiledBefore   = "compiled_before"
+	probeMapDataRing         = "data_ring"
+	probeMapExecRing         = "exec_ring"
+	probeMapFollowed         = "followed"
+	probeMapHeldLast         = "held_last"
+	probeMapHoldParents      = "hold_parents"
+	probeMapHoldPolicies     = "hold_policies"
+	probeMapHoldSwitches     = "hold_switches"
+	probeMapHoldTargets      = "hold_targets"
+	probeMapHolds            = "holds"
+	probeMapKnown            = "known"
+	probeMapLosses           = "losses"
+	probeMapModes            = "modes"
+	probeMapReadings         = "readings"
+	probeMapReads            = "reads"
+	probeMapScratches        = "scratches"
+	probeMapSent             = "sent"
+	probeMapSpending         = "spending"
+	probeMapTails            = "tails"
+	probeMapTasks            = "tasks"
+	probeProgOnConnect       = "on_connect"
+	probeProgOnExec          = "on_exec"
+	probeProgOnExit          = "on_exit"
+	probeProgOnFork          = "on_fork"
+	probeProgOnMarshal       = "on_marshal"
+	probeProgOnMarshalArray  = "on_marshal_array"
+	probeProgOnMarshalMemory = "on_marshal_memory"
+	probeProgOnMarshalTuple  = "on_marshal_tuple"
+	probeProgOnOpen          = "on_open"
+	probeProgOnOpenDone      = "on_open_done"
+	probeProgOnOpenat        = "on_openat"
+	probeProgOnPread         = "on_pread"
+	probeProgOnPreadDone     = "on_pread_done"
+	probeProgOnRead          = "on_read"
+	probeProgOnReadDone      = "on_read_done"
+	probeProgOnSignal        = "on_signal"
+	probeProgOnSource        = "on_source"
+	probeVarFollowing        = "following"
+	probeVarHashFactor       = "hash_factor"
+	probeVarHashSeed         = "hash_seed"
 )
 
 // loadProbe returns the embedded CollectionSpec for probe.
@@ -391,50 +447,61 @@ type probeSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type probeProgramSpecs struct {
-	OnConnect   *ebpf.ProgramSpec `ebpf:"on_connect"`
-	OnExec      *ebpf.ProgramSpec `ebpf:"on_exec"`
-	OnExit      *ebpf.ProgramSpec `ebpf:"on_exit"`
-	OnFork      *ebpf.ProgramSpec `ebpf:"on_fork"`
-	OnOpen      *ebpf.ProgramSpec `ebpf:"on_open"`
-	OnOpenDone  *ebpf.ProgramSpec `ebpf:"on_open_done"`
-	OnOpenat    *ebpf.ProgramSpec `ebpf:"on_openat"`
-	OnPread     *ebpf.ProgramSpec `ebpf:"on_pread"`
-	OnPreadDone *ebpf.ProgramSpec `ebpf:"on_pread_done"`
-	OnRead      *ebpf.ProgramSpec `ebpf:"on_read"`
-	OnReadDone  *ebpf.ProgramSpec `ebpf:"on_read_done"`
-	OnSignal    *ebpf.ProgramSpec `ebpf:"on_signal"`
+	OnConnect       *ebpf.ProgramSpec `ebpf:"on_connect"`
+	OnExec          *ebpf.ProgramSpec `ebpf:"on_exec"`
+	OnExit          *ebpf.ProgramSpec `ebpf:"on_exit"`
+	OnFork          *ebpf.ProgramSpec `ebpf:"on_fork"`
+	OnMarshal       *ebpf.ProgramSpec `ebpf:"on_marshal"`
+	OnMarshalArray  *ebpf.ProgramSpec `ebpf:"on_marshal_array"`
+	OnMarshalMemory *ebpf.ProgramSpec `ebpf:"on_marshal_memory"`
+	OnMarshalTuple  *ebpf.ProgramSpec `ebpf:"on_marshal_tuple"`
+	OnOpen          *ebpf.ProgramSpec `ebpf:"on_open"`
+	OnOpenDone      *ebpf.ProgramSpec `ebpf:"on_open_done"`
+	OnOpenat        *ebpf.ProgramSpec `ebpf:"on_openat"`
+	OnPread         *ebpf.ProgramSpec `ebpf:"on_pread"`
+	OnPreadDone     *ebpf.ProgramSpec `ebpf:"on_pread_done"`
+	OnRead          *ebpf.ProgramSpec `ebpf:"on_read"`
+	OnReadDone      *ebpf.ProgramSpec `ebpf:"on_read_done"`
+	OnSignal        *ebpf.ProgramSpec `ebpf:"on_signal"`
+	OnSource        *ebpf.ProgramSpec `ebpf:"on_source"`
 }
 
 // probeMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type probeMapSpecs struct {
-	Binaries     *ebpf.MapSpec `ebpf:"binaries"`
-	DataRing     *ebpf.MapSpec `ebpf:"data_ring"`
-	ExecRing     *ebpf.MapSpec `ebpf:"exec_ring"`
-	Followed     *ebpf.MapSpec `ebpf:"followed"`
-	HeldLast     *ebpf.MapSpec `ebpf:"held_last"`
-	HoldParents  *ebpf.MapSpec `ebpf:"hold_parents"`
-	HoldPolicies *ebpf.MapSpec `ebpf:"hold_policies"`
-	HoldSwitches *ebpf.MapSpec `ebpf:"hold_switches"`
-	HoldTargets  *ebpf.MapSpec `ebpf:"hold_targets"`
-	Holds        *ebpf.MapSpec `ebpf:"holds"`
-	Known        *ebpf.MapSpec `ebpf:"known"`
-	Losses       *ebpf.MapSpec `ebpf:"losses"`
-	Modes        *ebpf.MapSpec `ebpf:"modes"`
-	Readings     *ebpf.MapSpec `ebpf:"readings"`
-	Reads        *ebpf.MapSpec `ebpf:"reads"`
-	Scratches    *ebpf.MapSpec `ebpf:"scratches"`
-	Sent         *ebpf.MapSpec `ebpf:"sent"`
-	Tails        *ebpf.MapSpec `ebpf:"tails"`
-	Tasks        *ebpf.MapSpec `ebpf:"tasks"`
+	Binaries       *ebpf.MapSpec `ebpf:"binaries"`
+	Calls          *ebpf.MapSpec `ebpf:"calls"`
+	CompileRing    *ebpf.MapSpec `ebpf:"compile_ring"`
+	CompiledBefore *ebpf.MapSpec `ebpf:"compiled_before"`
+	DataRing       *ebpf.MapSpec `ebpf:"data_ring"`
+	ExecRing       *ebpf.MapSpec `ebpf:"exec_ring"`
+	Followed       *ebpf.MapSpec `ebpf:"followed"`
+	HeldLast       *ebpf.MapSpec `ebpf:"held_last"`
+	HoldParents    *ebpf.MapSpec `ebpf:"hold_parents"`
+	HoldPolicies   *ebpf.MapSpec `ebpf:"hold_policies"`
+	HoldSwitches   *ebpf.MapSpec `ebpf:"hold_switches"`
+	HoldTargets    *ebpf.MapSpec `ebpf:"hold_targets"`
+	Holds          *ebpf.MapSpec `ebpf:"holds"`
+	Known          *ebpf.MapSpec `ebpf:"known"`
+	Losses         *ebpf.MapSpec `ebpf:"losses"`
+	Modes          *ebpf.MapSpec `ebpf:"modes"`
+	Readings       *ebpf.MapSpec `ebpf:"readings"`
+	Reads          *ebpf.MapSpec `ebpf:"reads"`
+	Scratches      *ebpf.MapSpec `ebpf:"scratches"`
+	Sent           *ebpf.MapSpec `ebpf:"sent"`
+	Spending       *ebpf.MapSpec `ebpf:"spending"`
+	Tails          *ebpf.MapSpec `ebpf:"tails"`
+	Tasks          *ebpf.MapSpec `ebpf:"tasks"`
 }
 
 // probeVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type probeVariableSpecs struct {
-	Following *ebpf.VariableSpec `ebpf:"following"`
+	Following  *ebpf.VariableSpec `ebpf:"following"`
+	HashFactor *ebpf.VariableSpec `ebpf:"hash_factor"`
+	HashSeed   *ebpf.VariableSpec `ebpf:"hash_seed"`
 }
 
 // probeObjects contains all objects after they have been loaded into the kernel.
@@ -457,30 +524,37 @@ func (o *probeObjects) Close() error {
 //
 // It can be passed to loadProbeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type probeMaps struct {
-	Binaries     *ebpf.Map `ebpf:"binaries"`
-	DataRing     *ebpf.Map `ebpf:"data_ring"`
-	ExecRing     *ebpf.Map `ebpf:"exec_ring"`
-	Followed     *ebpf.Map `ebpf:"followed"`
-	HeldLast     *ebpf.Map `ebpf:"held_last"`
-	HoldParents  *ebpf.Map `ebpf:"hold_parents"`
-	HoldPolicies *ebpf.Map `ebpf:"hold_policies"`
-	HoldSwitches *ebpf.Map `ebpf:"hold_switches"`
-	HoldTargets  *ebpf.Map `ebpf:"hold_targets"`
-	Holds        *ebpf.Map `ebpf:"holds"`
-	Known        *ebpf.Map `ebpf:"known"`
-	Losses       *ebpf.Map `ebpf:"losses"`
-	Modes        *ebpf.Map `ebpf:"modes"`
-	Readings     *ebpf.Map `ebpf:"readings"`
-	Reads        *ebpf.Map `ebpf:"reads"`
-	Scratches    *ebpf.Map `ebpf:"scratches"`
-	Sent         *ebpf.Map `ebpf:"sent"`
-	Tails        *ebpf.Map `ebpf:"tails"`
-	Tasks        *ebpf.Map `ebpf:"tasks"`
+	Binaries       *ebpf.Map `ebpf:"binaries"`
+	Calls          *ebpf.Map `ebpf:"calls"`
+	CompileRing    *ebpf.Map `ebpf:"compile_ring"`
+	CompiledBefore *ebpf.Map `ebpf:"compiled_before"`
+	DataRing       *ebpf.Map `ebpf:"data_ring"`
+	ExecRing       *ebpf.Map `ebpf:"exec_ring"`
+	Followed       *ebpf.Map `ebpf:"followed"`
+	HeldLast       *ebpf.Map `ebpf:"held_last"`
+	HoldParents    *ebpf.Map `ebpf:"hold_parents"`
+	HoldPolicies   *ebpf.Map `ebpf:"hold_policies"`
+	HoldSwitches   *ebpf.Map `ebpf:"hold_switches"`
+	HoldTargets    *ebpf.Map `ebpf:"hold_targets"`
+	Holds          *ebpf.Map `ebpf:"holds"`
+	Known          *ebpf.Map `ebpf:"known"`
+	Losses         *ebpf.Map `ebpf:"losses"`
+	Modes          *ebpf.Map `ebpf:"modes"`
+	Readings       *ebpf.Map `ebpf:"readings"`
+	Reads          *ebpf.Map `ebpf:"reads"`
+	Scratches      *ebpf.Map `ebpf:"scratches"`
+	Sent           *ebpf.Map `ebpf:"sent"`
+	Spending       *ebpf.Map `ebpf:"spending"`
+	Tails          *ebpf.Map `ebpf:"tails"`
+	Tasks          *ebpf.Map `ebpf:"tasks"`
 }
 
 func (m *probeMaps) Close() error {
 	return _ProbeClose(
 		m.Binaries,
+		m.Calls,
+		m.CompileRing,
+		m.CompiledBefore,
 		m.DataRing,
 		m.ExecRing,
 		m.Followed,
@@ -497,6 +571,7 @@ func (m *probeMaps) Close() error {
 		m.Reads,
 		m.Scratches,
 		m.Sent,
+		m.Spending,
 		m.Tails,
 		m.Tasks,
 	)
@@ -506,25 +581,32 @@ func (m *probeMaps) Close() error {
 //
 // It can be passed to loadProbeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type probeVariables struct {
-	Following *ebpf.Variable `ebpf:"following"`
+	Following  *ebpf.Variable `ebpf:"following"`
+	HashFactor *ebpf.Variable `ebpf:"hash_factor"`
+	HashSeed   *ebpf.Variable `ebpf:"hash_seed"`
 }
 
 // probePrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to loadProbeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type probePrograms struct {
-	OnConnect   *ebpf.Program `ebpf:"on_connect"`
-	OnExec      *ebpf.Program `ebpf:"on_exec"`
-	OnExit      *ebpf.Program `ebpf:"on_exit"`
-	OnFork      *ebpf.Program `ebpf:"on_fork"`
-	OnOpen      *ebpf.Program `ebpf:"on_open"`
-	OnOpenDone  *ebpf.Program `ebpf:"on_open_done"`
-	OnOpenat    *ebpf.Program `ebpf:"on_openat"`
-	OnPread     *ebpf.Program `ebpf:"on_pread"`
-	OnPreadDone *ebpf.Program `ebpf:"on_pread_done"`
-	OnRead      *ebpf.Program `ebpf:"on_read"`
-	OnReadDone  *ebpf.Program `ebpf:"on_read_done"`
-	OnSignal    *ebpf.Program `ebpf:"on_signal"`
+	OnConnect       *ebpf.Program `ebpf:"on_connect"`
+	OnExec          *ebpf.Program `ebpf:"on_exec"`
+	OnExit          *ebpf.Program `ebpf:"on_exit"`
+	OnFork          *ebpf.Program `ebpf:"on_fork"`
+	OnMarshal       *ebpf.Program `ebpf:"on_marshal"`
+	OnMarshalArray  *ebpf.Program `ebpf:"on_marshal_array"`
+	OnMarshalMemory *ebpf.Program `ebpf:"on_marshal_memory"`
+	OnMarshalTuple  *ebpf.Program `ebpf:"on_marshal_tuple"`
+	OnOpen          *ebpf.Program `ebpf:"on_open"`
+	OnOpenDone      *ebpf.Program `ebpf:"on_open_done"`
+	OnOpenat        *ebpf.Program `ebpf:"on_openat"`
+	OnPread         *ebpf.Program `ebpf:"on_pread"`
+	OnPreadDone     *ebpf.Program `ebpf:"on_pread_done"`
+	OnRead          *ebpf.Program `ebpf:"on_read"`
+	OnReadDone      *ebpf.Program `ebpf:"on_read_done"`
+	OnSignal        *ebpf.Program `ebpf:"on_signal"`
+	OnSource        *ebpf.Program `ebpf:"on_source"`
 }
 
 func (p *probePrograms) Close() error {
@@ -533,6 +615,10 @@ func (p *probePrograms) Close() error {
 		p.OnExec,
 		p.OnExit,
 		p.OnFork,
+		p.OnMarshal,
+		p.OnMarshalArray,
+		p.OnMarshalMemory,
+		p.OnMarshalTuple,
 		p.OnOpen,
 		p.OnOpenDone,
 		p.OnOpenat,
@@ -541,6 +627,7 @@ func (p *probePrograms) Close() error {
 		p.OnRead,
 		p.OnReadDone,
 		p.OnSignal,
+		p.OnSource,
 	)
 }
 

@@ -416,11 +416,11 @@ func startTicks(dir string) (uint64, error) {
 	return strconv.ParseUint(fields[startField], 10, 64)
 }
 
-// adopt makes up for an exec record that was lost with what /proc still knows.
-func (t *tracker) adopt(p *program) {
-	pid := int(p.id.Tgid)
+// observe makes up an exec that was not seen with what /proc still knows. Its
+// command's kind is "" when the arguments could not be read.
+func (t *tracker) observe(pid int) *executed {
 	dir := fmt.Sprintf("/proc/%d", pid)
-	x := &executed{lost: lostExec, kind: notLookedAt}
+	x := &executed{kind: notLookedAt}
 	x.process = capture.Process{PID: pid, Exe: t.looker.link(pid, "exe"), Cwd: t.looker.link(pid, "cwd")}
 	args, err := look(t.looker, func() ([]string, error) {
 		f, err := os.Open(dir + "/cmdline")
@@ -431,26 +431,33 @@ func (t *tracker) adopt(p *program) {
 		line, err := io.ReadAll(io.LimitReader(f, maxArgs))
 		return splitStrings(line, false), err
 	})
+	if err != nil || len(args) == 0 {
+		return x
+	}
+	x.process.Args = args
+	x.command = parseCommand(args)
+	if start, err := startTicks(dir); err == nil {
+		x.start = start * tick
+		x.process.Start = t.clock.wall(x.start)
+	}
+	return x
+}
+
+// adopt makes up for an exec record that was lost.
+func (t *tracker) adopt(p *program) {
+	x := t.observe(int(p.id.Tgid))
+	x.lost = lostExec
 	p.exec = x
-	if err == nil && len(args) > 0 {
-		x.process.Args = args
-		x.command = parseCommand(args)
-		x.kind = t.looker.classifyPath(pid, x.process.Exe)
-		if !x.kind.python() {
-			t.forget(p)
-			return
-		}
-		if start, err := startTicks(dir); err == nil {
-			x.start = start * tick
-			x.process.Start = t.clock.wall(x.start)
-		}
-	} else {
+	if len(x.process.Args) == 0 {
 		x.command = command{kind: capture.File}
 		for _, r := range p.readings {
 			if r.stream && r.fd == 0 {
 				x.command.kind = capture.Stdin
 			}
 		}
+	} else if x.kind = t.looker.classifyPath(x.process.PID, x.process.Exe); !x.kind.python() {
+		t.forget(p)
+		return
 	}
 	p.certain = p.certain || x.kind != notLookedAt
 	t.locate(p)

@@ -71,6 +71,9 @@ func (t *tracker) consider(p *program, r *reading) {
 	r.finished = true
 	t.learn(p, r)
 	library := t.inLibrary(p, r)
+	if library && strings.HasSuffix(r.path, ".py") {
+		t.library.put(capture.Sum(r.text.content(0)), struct{}{})
+	}
 	switch {
 	case library, p.done && !isModuleName(r.path):
 		t.drop(r)

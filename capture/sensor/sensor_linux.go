@@ -27,7 +27,8 @@ type Sensor struct {
 	follower *follower
 	exec     *ringbuf.Reader
 	data     *ringbuf.Reader
-	holder   *holder // nil when nothing is held
+	compiled *ringbuf.Reader // of texts compiled at run time
+	holder   *holder         // nil when nothing is held
 
 	mu      sync.Mutex // guards tracker, which both rings feed
 	tracker *tracker
@@ -60,10 +61,18 @@ func Open(config Config) (*Sensor, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open data ring: %w", err), s.exec.Close(), k.Close())
 	}
+	s.compiled, err = ringbuf.NewReader(k.objects.CompileRing)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open ring of compiled texts: %w", err), s.data.Close(), s.exec.Close(), k.Close())
+	}
 	s.tracker = newTracker(config, k, s.deliver, s.count)
 	s.tracker.seesOpens = k.opens
 	if s.follower, err = newFollower(k, s.tracker.clock); err != nil {
 		return nil, errors.Join(err, s.data.Close(), s.exec.Close(), k.Close())
+	}
+	if !k.probes.none {
+		s.tracker.hooks = newHooks(k, s.count)
+		s.tracker.hooks.scanPlaces()
 	}
 	if config.Hold == nil {
 		return s, nil
@@ -84,7 +93,7 @@ func (s *Sensor) Close() error {
 		s.final = s.kernel.losses()
 	}
 	s.stats.Unlock()
-	return errors.Join(s.stopHolding(), s.follower.close(), s.exec.Close(), s.data.Close(), s.kernel.Close())
+	return errors.Join(s.stopHolding(), s.follower.close(), s.exec.Close(), s.data.Close(), s.compiled.Close(), s.tracker.hooks.Close(), s.kernel.Close())
 }
 
 // Stats returns what was delivered and what was lost so far.
@@ -100,6 +109,20 @@ func (s *Sensor) Stats() capture.Stats {
 		lost[reason] += n
 	}
 	return capture.Stats{Seen: s.seen, Lost: lost}
+}
+
+// Degraded says in plain words what is not captured here that could be
+// elsewhere, and why; "" when nothing is left out.
+func (s *Sensor) Degraded() string {
+	if h := s.tracker.hooks; h != nil {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.refused == nil {
+			return ""
+		}
+		return withoutProbes + ": " + h.refused.Error()
+	}
+	return withoutProbes + ": the kernel refuses the programs"
 }
 
 func (s *Sensor) count(reason string) {
@@ -122,11 +145,14 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 		return err
 	}
 	var work sync.WaitGroup
-	errs := make(chan error, 3)
+	errs := make(chan error, 4)
 	stop := make(chan struct{})
-	work.Go(func() { errs <- s.read(s.exec, &s.received[0], stop) })
-	work.Go(func() { errs <- s.read(s.data, &s.received[1], stop) })
+	work.Go(func() { errs <- s.read(s.exec, s.handler(&s.received[0]), stop) })
+	work.Go(func() { errs <- s.read(s.data, s.handler(&s.received[1]), stop) })
+	work.Go(func() { errs <- s.read(s.compiled, s.handleCompiled, stop) })
 	work.Go(func() { s.sweep(stop) })
+	work.Go(func() { s.tracker.hooks.run(stop) })
+	work.Go(func() { s.tracker.hooks.scanProcesses(stop) })
 	go func() {
 		work.Wait()
 		s.mu.Lock()
@@ -140,7 +166,7 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 		_ = s.holder.turn(false) // Close does it again, and says why it failed
 		// The readers return when they have read what is there now.
 		s.stopAt.Store(time.Now().Add(lastDrain).UnixNano())
-		if err := errors.Join(s.exec.Flush(), s.data.Flush()); err != nil {
+		if err := errors.Join(s.exec.Flush(), s.data.Flush(), s.compiled.Flush()); err != nil {
 			errs <- fmt.Errorf("flush rings: %w", err)
 		}
 	}()
@@ -151,7 +177,7 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 		s.stats.Unlock()
 		handle(script)
 	}
-	return errors.Join(<-errs, <-errs)
+	return errors.Join(<-errs, <-errs, <-errs)
 }
 
 // readerNice is the priority of the threads that empty the rings. What they
@@ -167,11 +193,11 @@ func goFirst() {
 	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), readerNice)
 }
 
-// read feeds one ring's records to the tracker until the ring is flushed.
-func (s *Sensor) read(ring *ringbuf.Reader, received *atomic.Uint64, stop <-chan struct{}) error {
+// read feeds one ring's records to the tracker, through handle, until the ring is
+// flushed.
+func (s *Sensor) read(ring *ringbuf.Reader, handle func(raw []byte) error, stop <-chan struct{}) error {
 	goFirst()
 	var record ringbuf.Record
-	var e event
 	for {
 		err := ring.ReadInto(&record)
 		switch {
@@ -188,12 +214,23 @@ func (s *Sensor) read(ring *ringbuf.Reader, received *atomic.Uint64, stop <-chan
 		if stop := s.stopAt.Load(); stop != 0 && time.Now().UnixNano() > stop {
 			return nil
 		}
-		received.Add(1)
-		if e.decode(record.RawSample) != nil {
+		if handle(record.RawSample) != nil {
 			s.count(lostMalformed)
-			continue
+		}
+	}
+}
+
+// handler returns what counts and deals with the records of one ring of execs or
+// reads.
+func (s *Sensor) handler(received *atomic.Uint64) func(raw []byte) error {
+	var e event
+	return func(raw []byte) error {
+		received.Add(1)
+		if err := e.decode(raw); err != nil {
+			return err
 		}
 		s.mu.Lock()
+		defer s.mu.Unlock()
 		if e.Kind == probeRecordKindRECORD_EXEC {
 			if look := s.tracker.ask(&e); look != nil {
 				s.mu.Unlock()
@@ -202,14 +239,34 @@ func (s *Sensor) read(ring *ringbuf.Reader, received *atomic.Uint64, stop <-chan
 			}
 		}
 		s.tracker.handle(&e)
-		s.mu.Unlock()
+		return nil
 	}
+}
+
+// handleCompiled deals with a record of the ring of compiled texts.
+func (s *Sensor) handleCompiled(raw []byte) error {
+	var e compiledEvent
+	if err := e.decode(raw); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	newcomer := s.tracker.isNewcomer(&e)
+	s.mu.Unlock()
+	if newcomer {
+		e.running = s.tracker.observe(int(e.Tgid)) // which may take its time
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tracker.handleCompiled(&e)
+	return nil
 }
 
 // sweep ends, now and then, what waits for records that will not come.
 func (s *Sensor) sweep(stop <-chan struct{}) {
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
+	soon := time.NewTicker(ringLag / 2)
+	defer soon.Stop()
 	for {
 		select {
 		case <-stop:
@@ -219,6 +276,10 @@ func (s *Sensor) sweep(stop <-chan struct{}) {
 			s.tracker.sweep(time.Now())
 			s.mu.Unlock()
 			s.follower.sweep(time.Now())
+		case <-soon.C:
+			s.mu.Lock()
+			s.tracker.releaseCompiled(time.Now())
+			s.mu.Unlock()
 		}
 	}
 }

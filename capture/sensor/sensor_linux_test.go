@@ -55,7 +55,7 @@ func recordWith(t *testing.T, config sensor.Config, judge func(*sensor.Sensor, c
 	t.Helper()
 	r := &recorder{judge: judge, arrived: make(chan struct{}, 1)}
 	config.Executed, config.Acted = r.keepExecution, r.keepActivity
-	r.start(t, config, r.keep)
+	r.watch(t, config, r.keep)
 	return r
 }
 
@@ -63,11 +63,11 @@ func recordWith(t *testing.T, config sensor.Config, judge func(*sensor.Sensor, c
 func recordTo(t *testing.T, config sensor.Config, handle func(capture.Script)) *recorder {
 	t.Helper()
 	r := new(recorder)
-	r.start(t, config, handle)
+	r.watch(t, config, handle)
 	return r
 }
 
-func (r *recorder) start(t *testing.T, config sensor.Config, handle func(capture.Script)) {
+func (r *recorder) watch(t *testing.T, config sensor.Config, handle func(capture.Script)) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root: sudo go test ./capture/sensor/")
@@ -138,11 +138,18 @@ func (r *recorder) wake() {
 	}
 }
 
-// run runs a command and returns the n scripts that come of it. Each run is
-// told from the rest of the machine by a variable of its environment.
+// run runs a command and returns the n scripts that come of it, without those
+// compiled at run time. Each run is told from the rest of the machine by a
+// variable of its environment.
 func (r *recorder) run(t *testing.T, n int, cmd *exec.Cmd) []capture.Script {
 	t.Helper()
-	tag := "KINGSNAKE_TEST=" + t.Name()
+	return r.wait(t, n, r.start(t, cmd))
+}
+
+// start runs a command and returns the variable that tells its processes.
+func (r *recorder) start(t *testing.T, cmd *exec.Cmd) (tag string) {
+	t.Helper()
+	tag = "KINGSNAKE_TEST=" + t.Name()
 	if cmd.Env == nil {
 		cmd.Env = []string{"PATH=/usr/bin:/bin"}
 	}
@@ -152,11 +159,24 @@ func (r *recorder) run(t *testing.T, n int, cmd *exec.Cmd) []capture.Script {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd, err, out)
 	}
-	return r.wait(t, n, tag)
+	return tag
 }
 
-// wait waits for n scripts of processes that have a variable in their environment.
-func (r *recorder) wait(t *testing.T, n int, tag string) []capture.Script {
+// wait waits for n scripts of processes that have a variable in their
+// environment. Texts compiled at run time do not count: an interpreter compiles
+// some for itself.
+func (r *recorder) wait(t *testing.T, n int, tag string) (mine []capture.Script) {
+	t.Helper()
+	r.waitUntil(t, tag, func(got []capture.Script) bool {
+		mine = slices.DeleteFunc(got, func(s capture.Script) bool { return s.Kind == capture.Compiled })
+		return len(mine) >= n
+	}, func() string { return fmt.Sprintf("want %d scripts, got %d", n, len(mine)) })
+	return mine
+}
+
+// waitUntil waits for the scripts of such processes to be enough; missing says
+// in words what is not there.
+func (r *recorder) waitUntil(t *testing.T, tag string, enough func([]capture.Script) bool, missing func() string) []capture.Script {
 	t.Helper()
 	timeout := time.After(patience)
 	for {
@@ -168,13 +188,13 @@ func (r *recorder) wait(t *testing.T, n int, tag string) []capture.Script {
 			}
 		}
 		r.mu.Unlock()
-		if len(mine) >= n {
+		if enough(slices.Clone(mine)) {
 			return mine
 		}
 		select {
 		case <-r.arrived:
 		case <-timeout:
-			t.Fatalf("want %d scripts, got %d: %+v\nlost: %v", n, len(mine), describe(mine), r.sensor.Stats().Lost)
+			t.Fatalf("%s: %+v\nlost: %v", missing(), describe(mine), r.sensor.Stats().Lost)
 		}
 	}
 }
@@ -193,6 +213,7 @@ func (r *recorder) noLoss(t *testing.T) {
 	t.Helper()
 	lost := r.sensor.Stats().Lost
 	delete(lost, "unreadable binary")
+	delete(lost, "compiled: interpreter not attached to")
 	if diff := cmp.Diff(map[string]uint64{}, lost); diff != "" {
 		t.Errorf("lost (-want +got):\n%s", diff)
 	}

@@ -30,6 +30,9 @@ func (*Sensor) Follow(capture.Process) error { return unsupported() }
 // Stats returns the zero value.
 func (*Sensor) Stats() capture.Stats { return capture.Stats{} }
 
+// Degraded says nothing: all of it is left out here.
+func (*Sensor) Degraded() string { return "" }
+
 // Close does nothing.
 func (*Sensor) Close() error { return nil }
 

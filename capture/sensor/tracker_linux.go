@@ -43,7 +43,9 @@ type tracker struct {
 	pieces   int                          // bytes in pending
 	parents  *lru[processKey, ancestor]
 	folders  *lru[folder, struct{}] // where interpreters have their libraries
-	memory   int                    // bytes held in texts
+	compiledTexts
+	hooks  *hooks // nil: compiled texts are not captured
+	memory int    // bytes held in texts
 
 	seesOpens bool // whether the kernel half says what is opened
 	limit     int
@@ -71,6 +73,7 @@ func newTracker(config Config, k *kernel, deliver func(capture.Script), count fu
 	})
 	t.parents = newLRU[processKey, ancestor](maxPrograms, nil)
 	t.folders = newLRU[folder, struct{}](maxFolders, nil)
+	t.compiledTexts = t.newCompiledTexts()
 	return t
 }
 
@@ -91,6 +94,7 @@ type program struct {
 
 	readings map[readingKey]*reading
 	imports  map[capture.Digest]bool
+	compiled map[capture.Digest]bool
 	early    []*reading          // modules read before the script was whole
 	waiting  []capture.Execution // that it started before its script was known
 	lost     uint32              // bits of what was lost of its processes
@@ -222,6 +226,7 @@ func (t *tracker) handleRead(e *event) {
 			p.library = libraryFolder(r.path)
 			t.learnFolder(p)
 		}
+		t.seeLibrary(r)
 		if !p.certain && looksLikeLibrary(r.path) {
 			p.certain = true
 			t.decide(p)
@@ -445,6 +450,7 @@ func (t *tracker) sweep(now time.Time) {
 		t.tellWaiting(p)
 		return true
 	})
+	t.sweepCompiled(now)
 }
 
 // flush ends everything, because the sensor stops.
@@ -455,4 +461,5 @@ func (t *tracker) flush() {
 		t.release(p)
 		return true
 	})
+	t.flushCompiled()
 }

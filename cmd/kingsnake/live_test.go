@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -202,6 +203,44 @@ func TestSelftestFindsItsScriptEachWayItRuns(t *testing.T) {
 	check(start(t, "up", in.data))
 }
 
+// TestATextThatNoFileHoldsIsFound runs a script that gets what it runs through a
+// pipe, reversed: only the interpreter ever has the text.
+func TestATextThatNoFileHoldsIsFound(t *testing.T) {
+	needSensor(t)
+	in := start(t, "up", t.TempDir())
+	text, digest := harmless()
+	reversed := []byte(text)
+	slices.Reverse(reversed)
+	loader := []byte("import sys\nexec(sys.stdin.read()[::-1])\n")
+	path := filepath.Join(t.TempDir(), "loader.py")
+	if err := os.WriteFile(path, loader, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := exec.Command("python3", path)
+	run.Stdin = bytes.NewReader(reversed)
+	if out, err := run.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var page struct{ Findings []finding.Finding }
+	await(t, "the finding of the text is stored", func() bool {
+		if err := in.client.get(t.Context(), "/findings?sha256="+digest, &page); err != nil {
+			t.Fatal(err)
+		}
+		return len(page.Findings) > 0
+	})
+	var f finding.Finding
+	if err := in.client.get(t.Context(), "/findings/"+page.Findings[0].Name, &f); err != nil {
+		t.Fatal(err)
+	}
+	want := finding.Compiler{Kind: "file", Path: path, SHA256: capture.Sum(loader).String(), Size: int64(len(loader))}
+	if f.Script.Kind != "compiled" || f.Script.CompiledBy != want || f.Severity != finding.Critical {
+		t.Errorf("want a CRITICAL finding of a text compiled by %+v, got %s, %s, by %+v", want, f.Severity, f.Script.Kind, f.Script.CompiledBy)
+	}
+	if n := len(f.Script.Layers); n == 0 || !bytes.Equal(f.Script.Layers[n-1].Text, loader) {
+		t.Errorf("want the script that compiled it as the last of %d layers", n)
+	}
+}
+
 func TestKilledInstanceLosesNoAcknowledgedFindingAndRepeatsNone(t *testing.T) {
 	needSensor(t)
 	data := t.TempDir()
@@ -337,11 +376,13 @@ func TestTraceShowsEveryRunWithItsBytes(t *testing.T) {
 		t.Errorf("%d scripts were never shown: %v", len(want), lines.Err())
 	}
 	cmd.Process.Signal(os.Interrupt)
+	var rest sync.WaitGroup
+	rest.Go(func() { io.Copy(io.Discard, stdout) }) // other programs' lines would fill the pipe
 	last := ""
 	for words.Scan() {
 		last = words.Text()
 	}
-	io.Copy(io.Discard, stdout)
+	rest.Wait()
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("trace ended with %v", err)
 	}

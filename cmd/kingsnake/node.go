@@ -241,7 +241,7 @@ func (n *node) watching() string {
 	if n.cfg.host {
 		where = "on this machine, in containers and outside them"
 	}
-	return "every Python script " + where + ": files, -c, standard input, and modules imported from writable paths" + n.cfg.hold.words()
+	return "every Python script " + where + ": files, -c, standard input, modules imported from writable paths, and texts compiled at run time" + n.cfg.hold.words()
 }
 
 // degraded says in plain words what this node cannot do, or "".
@@ -257,6 +257,9 @@ func (n *node) degraded() string {
 		if why := n.client.Trouble(); why != "" {
 			not = append(not, why)
 		}
+	}
+	if why := n.sensor.Degraded(); why != "" {
+		not = append(not, why)
 	}
 	return strings.Join(not, "; ")
 }

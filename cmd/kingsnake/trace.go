@@ -90,7 +90,7 @@ type traceLine struct {
 	SHA256    string         `json:"sha256"` // of the bytes the interpreter read
 	Truncated bool           `json:"truncated"`
 	Lost      string         `json:"lost"`
-	Parent    string         `json:"parent"` // digest of the script that imported it
+	Parent    string         `json:"parent"` // digest of the script that imported or compiled it
 	PID       int            `json:"pid"`
 	PPID      int            `json:"ppid"`
 	UID       uint32         `json:"uid"`
@@ -150,7 +150,10 @@ func tableLine(r detect.Result) []byte {
 		}
 	}
 	what := s.Path
-	if what == "" {
+	switch {
+	case s.Kind == capture.Compiled:
+		what = string(s.Text[:min(len(s.Text), 400)])
+	case what == "":
 		what = strings.Join(s.Process.Args, " ")
 	}
 	marks := ""

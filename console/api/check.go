@@ -80,6 +80,14 @@ func checkScript(f finding.Finding, _ time.Time) error {
 	case s.Parent != "" && !isHex(s.Parent, 2*sha256.Size):
 		return fmt.Errorf("script.parent: want %d lower-case hexadecimal digits or nothing", 2*sha256.Size)
 	}
+	if by := s.CompiledBy; by != (finding.Compiler{}) {
+		if !slices.Contains(kinds, by.Kind) || !isHex(by.SHA256, 2*sha256.Size) || by.Size < 0 {
+			return fmt.Errorf("script.compiled_by: want a kind, a digest and a size that is not negative")
+		}
+		if err := bounded(maxKey, "script.compiled_by.path", by.Path); err != nil {
+			return err
+		}
+	}
 	for i, l := range s.Layers {
 		switch {
 		case len(l.Text) > finding.MaxLayerText:

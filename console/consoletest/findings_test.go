@@ -433,3 +433,33 @@ func TestAFindingThatIsGoneIsNotFound(t *testing.T) {
 		}
 	}
 }
+
+func TestACompiledTextAndItsScriptLeadToEachOther(t *testing.T) {
+	t.Parallel()
+	shell, compiled := consoletest.Shell(), consoletest.Compiled()
+	s := signedIn(t, append(consoletest.Many(20), shell, compiled))
+
+	doc := s.page(t, "/findings/"+compiled.Name)
+	for selector, want := range map[string]string{
+		".layers a":                "The script that compiled it",
+		"main":                     "Text compiled at run time by " + shell.Script.Path,
+		".facts dt, .facts th, dt": "Compiled by",
+	} {
+		if got := strings.Join(texts(doc, selector), "\n"); !strings.Contains(got, want) {
+			t.Errorf("%s: want %q in %q", selector, want, got)
+		}
+	}
+	doc = s.page(t, "/findings/"+compiled.Name+"?layer=1")
+	if got := strings.Join(texts(doc, ".texts"), "\n"); !strings.Contains(got, "192.0.2.1") {
+		t.Errorf("the script that compiled it is not shown beside: %q", got)
+	}
+
+	doc = s.page(t, "/findings/"+shell.Name)
+	var links []string
+	for _, a := range all(doc, "[data-compiled] a") {
+		links = append(links, attr(a, "href"))
+	}
+	if diff := cmp.Diff([]string{"/findings/" + compiled.Name}, links); diff != "" {
+		t.Errorf("links to what it compiled (-want +got):\n%s", diff)
+	}
+}

@@ -160,6 +160,21 @@ func Command() finding.Finding {
 	})
 }
 
+// Compiled is a text that the script of Shell compiled while it ran.
+func Compiled() finding.Finding {
+	shell := Shell()
+	text := "import subprocess\nsubprocess.call(['/bin/sh', '-c', 'id'])  # 192.0.2.9\n"
+	shell.Script = finding.Script{Kind: "compiled", Contents: []byte(text), Parent: shell.Script.SHA256,
+		CompiledBy: finding.Compiler{Kind: "file", Path: shell.Script.Path, SHA256: shell.Script.SHA256, Size: shell.Script.Size},
+		Origin:     finding.Origin{When: "memory", Why: "the text was compiled at run time; there is no file"},
+		Layers:     []finding.Layer{{Transform: finding.CompilerLayer, Text: []byte(shellScript), Size: len(shellScript)}},
+	}
+	shell.Verdict = finding.Verdict{Label: "malicious", Score: 0.9981, Reasons: []finding.Reason{
+		{Text: "It starts a shell.", Technique: "T1059.004", Weight: 2.4, Spans: []finding.Span{at(0, text, "subprocess.call")}}}}
+	shell.Indicators = finding.Indicators{}
+	return finish(shell)
+}
+
 // Program is a shell on a connection, in a pod: a finding without a script.
 func Program() finding.Finding {
 	shell := Shell()

@@ -135,6 +135,7 @@ func scriptProperties(p propertyMap, s finding.Script) {
 	p.number("Script_Redactions", float64(s.Redacted))
 	p.text("Script_Bytes_Lost", s.Lost)
 	p.text("Script_Parent_SHA256", s.Parent)
+	p.text("Script_Compiled_By", s.CompiledBy.Path)
 	p.text("Script_Origin", s.Origin.When)
 	p.text("Script_Origin_Reason", s.Origin.Why)
 	p.time("Script_Origin_Changed", s.Origin.Changed)

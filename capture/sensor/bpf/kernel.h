@@ -267,4 +267,23 @@ struct syscall_exit {
 	__s64 ret;
 };
 
+/* What a user probe finds: struct pt_regs, and where functions take arguments. */
+#if defined(__TARGET_ARCH_x86)
+struct registers {
+	__u64 r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di;
+	__u64 orig_ax, ip, cs, flags, sp, ss;
+};
+#define ARGUMENT_1(r) ((r)->di)
+#define ARGUMENT_2(r) ((r)->si)
+#define INSTRUCTION(r) ((r)->ip)
+#elif defined(__TARGET_ARCH_arm64)
+struct registers {
+	__u64 regs[31];
+	__u64 sp, pc, pstate;
+};
+#define ARGUMENT_1(r) ((r)->regs[0])
+#define ARGUMENT_2(r) ((r)->regs[1])
+#define INSTRUCTION(r) ((r)->pc)
+#endif
+
 #endif

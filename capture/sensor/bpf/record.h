@@ -88,6 +88,10 @@ enum loss {
 	LOSS_SIGNAL,    /* not held: the signal could not be sent */
 	LOSS_UNHEARD,   /* let go at once: a ring was full */
 	LOSS_JOBS,      /* not held: it runs at a terminal, or as a shell's job */
+	/* Texts compiled at run time. */
+	LOSS_COMPILED_RING,   /* their ring full */
+	LOSS_COMPILED_BUDGET, /* a program compiled too much in a second */
+	LOSS_COMPILED_FAULT,  /* the text could not be read */
 	LOSS_MAX,
 };
 

@@ -1074,3 +1074,5 @@ int on_pread_done(struct syscall_exit *ctx)
 	end_hold();
 	return 0;
 }
+
+#include "compile.h"

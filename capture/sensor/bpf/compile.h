@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What an interpreter compiles while it runs: exec, eval, compile, marshal.
+ *
+ * These programs are attached to cold functions of an interpreter's binary, the
+ * ones that are handed a whole text, when user space has found where they are.
+ *
+ * A user probe is preemptible: nothing here touches the scratch buffers, a text
+ * is copied straight into its place in the ring. No place is held across
+ * anything that may sleep, for the ring's reader waits for the oldest.
+ */
+#ifndef KINGSNAKE_COMPILE_H
+#define KINGSNAKE_COMPILE_H
+
+/* The most bytes of texts that take less of the ring than a whole record. */
+#define TINY 256
+#define SHORT 4096
+
+/* What one program may have copied in a second. */
+#define MAX_TEXTS_SECOND 512
+#define MAX_BYTES_SECOND (2 * MAX_TEXT)
+
+enum compiled_flag {
+	COMPILED_LAST = 1,    /* the text ends with this record */
+	COMPILED_CUT = 2,     /* and was longer */
+	COMPILED_MARSHAL = 4, /* it is no text, but what marshal wrote */
+	COMPILED_RUNNING = 8, /* the process was there before the sensor */
+};
+
+/* A record of the ring of compiled texts. len bytes of data follow. */
+struct compiled {
+	struct program program;
+	__u64 time;   /* of the call, since boot, in nanoseconds */
+	__u64 offset; /* of the data in the text */
+	__u32 tgid;
+	__u32 tid; /* with time, this tells calls apart */
+	__u32 len;
+	enum compiled_flag flags;
+};
+
+/* Texts are hashed in blocks; the last one is filled up with zeros. */
+#define BLOCK 64
+
+struct long_text {
+	struct compiled head;
+	__u8 data[CHUNK + BLOCK];
+};
+
+/* A text that a program has compiled before; hash is keyed. */
+struct compiled_key {
+	struct program program;
+	__u64 hash;
+	__u64 len;
+};
+
+/* A text that is being sent: what comes next. */
+struct call {
+	struct compiled head;
+	__u64 from;
+	__u64 left;
+};
+
+struct spent {
+	__u64 second;
+	__u64 bytes;
+	__u32 texts;
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} compile_ring SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct compiled_key);
+	__type(value, __u32);
+} compiled_before SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct program);
+	__type(value, struct spent);
+} spending SEC(".maps");
+
+/* By thread, for a call does not return before its text was sent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, struct call);
+} calls SEC(".maps");
+
+/*
+ * The key of the hash, drawn anew by each sensor: who does not know it cannot
+ * make a text that passes for another one.
+ */
+const volatile __u64 hash_seed = 1;
+const volatile __u64 hash_factor = 0x9e3779b97f4a7c15;
+
+static __always_inline void count_compile_loss(enum loss reason)
+{
+	__u64 *n = bpf_map_lookup_elem(&losses, &reason);
+
+	if (n)
+		__sync_fetch_and_add(n, 1);
+}
+
+/*
+ * Hashes the head.len bytes of a text, at most limit. The length is read again
+ * for each block: what the verifier does not follow is cheap to verify.
+ */
+static __always_inline __u64 hash_text(const struct compiled *head, __u8 *data, const __u32 limit)
+{
+	const volatile __u32 *len = &head->len;
+	__u64 h = hash_seed ^ *len;
+	__u32 at, end = *len;
+	int i;
+
+	if (end > limit)
+		return 0;
+	__builtin_memset(data + end, 0, BLOCK);
+#pragma clang loop unroll(disable)
+	for (at = 0; at < limit; at += BLOCK) {
+		if (at >= *len)
+			break;
+#pragma unroll
+		for (i = 0; i < BLOCK; i += 8) {
+			h = (h ^ *(__u64 *)(data + at + i)) * hash_factor;
+			h ^= h >> 29;
+		}
+	}
+	return h;
+}
+
+static __always_inline void start_compiled(struct compiled *c, __u32 flags)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	__u32 tgid = id >> 32;
+	struct task *t = bpf_map_lookup_elem(&tasks, &tgid);
+
+	c->time = bpf_ktime_get_boot_ns();
+	c->offset = 0;
+	c->tgid = tgid;
+	c->tid = id;
+	c->len = 0;
+	c->flags = flags;
+	if (t) {
+		c->program = t->program;
+	} else {
+		struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+		c->program.exec = BPF_CORE_READ(task, group_leader, start_boottime);
+		c->program.tgid = tgid;
+		c->program.pad = 0;
+		c->flags |= COMPILED_RUNNING;
+	}
+}
+
+/* Whether the program has room left in this second for a text, and takes it. */
+static __always_inline int spend(const struct compiled *c, __u64 bytes, __u32 texts)
+{
+	struct spent *s = bpf_map_lookup_elem(&spending, &c->program);
+	__u64 second = c->time >> 30; /* nearly */
+
+	if (!s) {
+		struct spent none = {};
+
+		bpf_map_update_elem(&spending, &c->program, &none, BPF_ANY);
+		s = bpf_map_lookup_elem(&spending, &c->program);
+		if (!s)
+			return 0;
+	}
+	if (s->second != second) {
+		s->second = second;
+		s->bytes = 0;
+		s->texts = 0;
+	}
+	if (s->texts >= MAX_TEXTS_SECOND || s->bytes >= MAX_BYTES_SECOND)
+		return 0;
+	s->texts += texts;
+	s->bytes += bytes;
+	return 1;
+}
+
+/*
+ * Copies at most room bytes of a text that ends with a NUL, or is left bytes
+ * long if that is not 0. Returns how many belong to the text, and sets *last if
+ * it ends there; -1 when it cannot be read.
+ */
+static __always_inline long copy_part(__u8 *to, const __u32 room, __u64 from, __u64 left, int *last)
+{
+	long n;
+
+	if (left) {
+		__u64 len = left < room ? left : room;
+
+		len = bounded(len);
+		if (!len || len > room)
+			return -1;
+		*last = left <= room;
+		return bpf_probe_read_user(to, len, (const void *)from) ? -1 : (long)len;
+	}
+	n = bpf_probe_read_user_str(to, room, (const void *)from);
+	if (n <= 0)
+		return -1;
+	/* A full room is taken to go on: what follows is then the NUL alone. */
+	*last = n < room;
+	return n - 1;
+}
+
+/*
+ * Whether a whole text is to be sent: the program did not compile it before and
+ * has room left.
+ */
+static __always_inline int is_new(const struct compiled *c, __u64 hash, __u64 len)
+{
+	struct compiled_key key = {};
+	__u32 yes = 1;
+
+	key.program = c->program;
+	key.hash = hash;
+	key.len = len;
+	if (bpf_map_lookup_elem(&compiled_before, &key))
+		return 0;
+	if (!spend(c, len, 1)) {
+		count_compile_loss(LOSS_COMPILED_BUDGET);
+		return 0;
+	}
+	bpf_map_update_elem(&compiled_before, &key, &yes, BPF_ANY);
+	return 1;
+}
+
+/* Sends a text of at most room bytes. Returns whether the text is longer. */
+static __always_inline int send_short(const struct compiled *c, __u64 from, __u64 left,
+                                      const __u32 room)
+{
+	struct compiled *head;
+	int last = 0;
+	__u8 *data;
+	long n;
+
+	if (left > room)
+		return 1;
+	head = bpf_ringbuf_reserve(&compile_ring, sizeof(*head) + room + BLOCK, 0);
+	if (!head) {
+		count_compile_loss(LOSS_COMPILED_RING);
+		return 0;
+	}
+	data = (__u8 *)(head + 1);
+	n = copy_part(data, room, from, left, &last);
+	if (n < 0)
+		count_compile_loss(LOSS_COMPILED_FAULT);
+	if (n <= 0 || !last) {
+		bpf_ringbuf_discard(head, 0);
+		return n > 0;
+	}
+	*head = *c;
+	head->len = n;
+	head->flags |= COMPILED_LAST;
+	if (is_new(c, hash_text(head, data, room), n))
+		bpf_ringbuf_submit(head, 0);
+	else
+		bpf_ringbuf_discard(head, 0);
+	return 0;
+}
+
+/*
+ * Sends the next record of the thread's call. Returns whether there is more. A
+ * text that fits a record is sent only once; of a longer one user space finds
+ * out. Takes nothing, as its state lies in a map: so it is verified once.
+ */
+__noinline int send_chunk(void)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct call *c = bpf_map_lookup_elem(&calls, &id);
+	struct long_text *text;
+	int last = 0, send;
+	long n;
+
+	if (!c)
+		return 0;
+	text = bpf_ringbuf_reserve(&compile_ring, sizeof(*text), 0);
+	if (!text) {
+		count_compile_loss(LOSS_COMPILED_RING);
+		return 0;
+	}
+	n = copy_part(text->data, CHUNK, c->from, c->left, &last);
+	if (n < 0) {
+		count_compile_loss(LOSS_COMPILED_FAULT);
+		bpf_ringbuf_discard(text, 0);
+		return 0;
+	}
+	text->head = c->head;
+	text->head.len = n;
+	if (c->head.offset + n > MAX_TEXT) {
+		text->head.flags |= COMPILED_CUT;
+		last = 1;
+	}
+	if (last)
+		text->head.flags |= COMPILED_LAST;
+	if (!c->head.offset && last) {
+		send = is_new(&c->head, hash_text(&text->head, text->data, CHUNK), n);
+	} else {
+		send = spend(&c->head, n, !c->head.offset);
+		if (!send)
+			count_compile_loss(LOSS_COMPILED_BUDGET);
+	}
+	if (!send) {
+		bpf_ringbuf_discard(text, 0);
+		return 0;
+	}
+	bpf_ringbuf_submit(text, 0);
+	c->head.offset += n;
+	c->from += n;
+	if (c->left)
+		c->left -= n;
+	return !last;
+}
+
+/* Sends a text in records of up to CHUNK bytes. */
+static __always_inline void send_long(const struct compiled *head, __u64 from, __u64 left)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct call c = {.head = *head, .from = from, .left = left};
+	int i;
+
+	if (bpf_map_update_elem(&calls, &id, &c, BPF_ANY)) {
+		count_compile_loss(LOSS_COMPILED_RING);
+		return;
+	}
+#pragma clang loop unroll(disable)
+	for (i = 0; i < MAX_TEXT / CHUNK + 2; i++)
+		if (!send_chunk())
+			break;
+	bpf_map_delete_elem(&calls, &id);
+}
+
+/* left is the length, or 0 for a text that ends with a NUL. */
+static __always_inline void send_compiled(__u64 from, __u64 left, __u32 flags)
+{
+	struct compiled c;
+
+	start_compiled(&c, flags);
+	/* Nothing of one that is over its budget takes room in the ring. */
+	if (!spend(&c, 0, 0)) {
+		count_compile_loss(LOSS_COMPILED_BUDGET);
+		return;
+	}
+	if (send_short(&c, from, left, TINY) && send_short(&c, from, left, SHORT))
+		send_long(&c, from, left);
+}
+
+/*
+ * PyRun_StringFlags, PyRun_SimpleStringFlags, Py_CompileStringObject and
+ * Py_CompileStringFlags: the text is the first argument, in UTF-8.
+ */
+SEC("uprobe")
+int on_source(struct registers *ctx)
+{
+	send_compiled(ARGUMENT_1(ctx), 0, 0);
+	return 0;
+}
+
+/*
+ * PyMarshal_ReadObjectFromString: a pointer and a length. An interpreter reads
+ * its frozen modules this way, from its own file: the cookie says how far the
+ * part of it that nobody writes to reaches, before and after the function.
+ */
+SEC("uprobe")
+int on_marshal_memory(struct registers *ctx)
+{
+	__u64 from = ARGUMENT_1(ctx), len = ARGUMENT_2(ctx), at = INSTRUCTION(ctx);
+	__u64 cookie = bpf_get_attach_cookie(ctx);
+
+	if (len && (from < at - (cookie >> 32) || from >= at + (__u32)cookie))
+		send_compiled(from, len, COMPILED_MARSHAL);
+	return 0;
+}
+
+/* Where CPython's objects have their parts, from version 2.7 to 3.14. */
+#define OBJECT_SIZE 16
+#define BYTES_DATA 32
+#define BYTES_DATA_V2 36
+#define BYTEARRAY_DATA 40
+#define TUPLE_ITEMS 24
+
+static __always_inline __u64 word_of_process(__u64 address)
+{
+	__u64 word = 0;
+
+	bpf_probe_read_user(&word, sizeof(word), (const void *)address);
+	return word;
+}
+
+/* Whether what marshal wrote lies there, and is code. */
+static __always_inline int is_code(__u64 address)
+{
+	__u8 type = 0;
+
+	bpf_probe_read_user(&type, sizeof(type), (const void *)address);
+	return (type & 0x7f) == 'c';
+}
+
+/*
+ * marshal.loads was given an object: bytes, or a bytearray. Of a view only the
+ * importer makes use, on files that were seen being read.
+ */
+static __always_inline void send_loaded(__u64 object, int may_be_v2)
+{
+	__u64 len = word_of_process(object + OBJECT_SIZE), from = object + BYTES_DATA;
+
+	if (!len || len >> 48)
+		return;
+	if (may_be_v2 && !is_code(from))
+		from = object + BYTES_DATA_V2;
+	if (!is_code(from))
+		from = word_of_process(object + BYTEARRAY_DATA);
+	if (is_code(from))
+		send_compiled(from, len, COMPILED_MARSHAL);
+}
+
+/* marshal.loads from 3.7 to 3.12, with its one argument. */
+SEC("uprobe")
+int on_marshal(struct registers *ctx)
+{
+	send_loaded(ARGUMENT_2(ctx), 0);
+	return 0;
+}
+
+/* marshal.loads since 3.13, with an array of arguments. */
+SEC("uprobe")
+int on_marshal_array(struct registers *ctx)
+{
+	send_loaded(word_of_process(ARGUMENT_2(ctx)), 0);
+	return 0;
+}
+
+/* marshal.loads up to 3.6, with a tuple. */
+SEC("uprobe")
+int on_marshal_tuple(struct registers *ctx)
+{
+	send_loaded(word_of_process(ARGUMENT_2(ctx) + TUPLE_ITEMS), 1);
+	return 0;
+}
+
+#endif

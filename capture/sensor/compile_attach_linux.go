@@ -1,0 +1,313 @@
+//go:build amd64 || arm64
+
+package sensor
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+)
+
+// Bounds of what is attached to. Each interpreter has one binary or library, in
+// each version and image; what is copied up in a container is one more.
+const (
+	maxHooked    = 128     // binaries with probes at once
+	maxPlain     = 4096    // remembered that have no function to attach to
+	maxSightings = 256     // waiting to be looked at
+	maxMaps      = 4 << 20 // bytes read of one process's maps
+)
+
+// hooks attaches the programs for compiled texts to interpreters, each binary
+// at first sight. A probe belongs to a file's content on disk: one covers every
+// process and every container that shares it. Its methods may be called
+// concurrently.
+type hooks struct {
+	programs [doors]*ebpf.Program
+	probeFeatures
+	count func(reason string)
+
+	sightings chan sighting
+
+	mu      sync.Mutex
+	refused error                   // why the kernel did not let the last one be attached to; nil when it did
+	seen    *lru[hookKey, struct{}] // also of binaries that have no doors
+	hooked  *lru[hookKey, []link.Link]
+}
+
+// hookKey names a binary. An overlay and its layers agree on all of this, so a
+// layer that is in many containers is attached to once.
+type hookKey struct {
+	ino   uint64
+	ctime int64
+	size  uint64
+}
+
+// sighting is a binary that a process runs or maps: open returns it.
+type sighting struct {
+	key  hookKey
+	open func() (*os.File, error)
+}
+
+var errAttach = errors.New("attach user probe")
+
+func newHooks(k *kernel, count func(string)) *hooks {
+	h := &hooks{probeFeatures: k.probes, count: count, sightings: make(chan sighting, maxSightings)}
+	o := &k.objects
+	h.programs = [doors]*ebpf.Program{
+		doorSource: o.OnSource, doorMarshal: o.OnMarshal, doorMarshalArray: o.OnMarshalArray,
+		doorMarshalTuple: o.OnMarshalTuple, doorMarshalMemory: o.OnMarshalMemory,
+	}
+	h.seen = newLRU[hookKey, struct{}](maxPlain, nil)
+	h.hooked = newLRU(maxHooked, func(key hookKey, links []link.Link) {
+		count(lostHooks)
+		closeLinks(links)
+		h.seen.remove(key)
+	})
+	return h
+}
+
+// Close detaches everything.
+func (h *hooks) Close() error {
+	if h == nil {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var errs []error
+	h.hooked.each(func(key hookKey, links []link.Link) bool {
+		errs = append(errs, closeLinks(links))
+		h.hooked.remove(key)
+		return true
+	})
+	return errors.Join(errs...)
+}
+
+func closeLinks(links []link.Link) error {
+	var errs []error
+	for _, l := range links {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// see notes that a binary is run, and has it looked at if it is a new one. It
+// does not block.
+func (h *hooks) see(s sighting) {
+	if h == nil || !h.claim(s.key) {
+		return
+	}
+	select {
+	case h.sightings <- s:
+	default:
+		h.giveUp(s.key)
+	}
+}
+
+// claim reports whether a binary is to be looked at now: it never was.
+func (h *hooks) claim(key hookKey) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, known := h.seen.get(key); known {
+		h.hooked.get(key) // it is in use
+		return false
+	}
+	h.seen.put(key, struct{}{})
+	return true
+}
+
+// giveUp lets a binary be looked at again when it is seen again.
+func (h *hooks) giveUp(key hookKey) {
+	h.mu.Lock()
+	h.seen.remove(key)
+	h.mu.Unlock()
+	h.count(lostAttach)
+}
+
+// run attaches to what is seen, until stop is closed.
+func (h *hooks) run(stop <-chan struct{}) {
+	if h == nil {
+		return
+	}
+	// An interpreter that is starting does not wait for its probes.
+	runtime.LockOSThread()
+	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), readerNice)
+	for {
+		select {
+		case <-stop:
+			return
+		case s := <-h.sightings:
+			f, err := s.open()
+			if err != nil {
+				h.giveUp(s.key)
+				continue
+			}
+			h.attach(s.key, f)
+			_ = f.Close() // only read
+		}
+	}
+}
+
+// attach attaches to one binary, if it has an interpreter in it.
+func (h *hooks) attach(key hookKey, f *os.File) {
+	links, err := h.attachAll(f)
+	if err != nil {
+		_ = closeLinks(links) // there is nothing else to do about them
+		h.giveUp(key)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case errors.Is(err, errAttach):
+		h.refused = err
+	case len(links) > 0 && err == nil:
+		h.refused = nil
+		h.hooked.put(key, links)
+	}
+}
+
+func (h *hooks) attachAll(f *os.File) (links []link.Link, err error) {
+	// The file that was looked at, whatever its path leads to now.
+	binary, err := link.OpenExecutable(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+	if err != nil {
+		return nil, fmt.Errorf("open binary: %w", err)
+	}
+	err = findDoors(f, func(d door, entries []entryPoint) error {
+		if d == doorMarshalMemory && !h.cookies {
+			return nil // it could not tell frozen modules from others
+		}
+		more, err := h.attachDoor(binary, h.programs[d], entries)
+		links = append(links, more...)
+		return err
+	})
+	return links, err
+}
+
+func (h *hooks) attachDoor(binary *link.Executable, program *ebpf.Program, entries []entryPoint) (links []link.Link, err error) {
+	var all link.UprobeMultiOptions
+	for _, e := range entries {
+		all.Addresses = append(all.Addresses, e.offset)
+		all.Cookies = append(all.Cookies, e.image)
+	}
+	if h.multi {
+		l, err := binary.UprobeMulti(nil, program, &all)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errAttach, err)
+		}
+		return []link.Link{l}, nil
+	}
+	for _, e := range entries {
+		one := link.UprobeOptions{Address: e.offset}
+		if h.cookies {
+			one.Cookie = e.image
+		}
+		l, err := binary.Uprobe("", program, &one)
+		if err != nil {
+			return links, fmt.Errorf("%w: %w", errAttach, err)
+		}
+		links = append(links, l)
+	}
+	return links, nil
+}
+
+// usualPlaces are where this machine's own interpreters lie. Attaching takes
+// some 20 ms, of which most is the kernel's: an interpreter that nobody has seen
+// may be done by then. Those that lie here are attached to before.
+var usualPlaces = []string{
+	"/usr/bin/python[23]*", "/usr/local/bin/python[23]*", "/opt/*/bin/python[23]*", "/home/*/*conda*/bin/python[23]*",
+	"/usr/lib/libpython*.so*", "/usr/lib64/libpython*.so*", "/usr/lib/*/libpython*.so*", "/usr/local/lib/libpython*.so*",
+	"/opt/*/lib/libpython*.so*", "/home/*/.pyenv/versions/*/lib/libpython*.so*",
+}
+
+// scanPlaces attaches to the interpreters that lie in the usual places.
+func (h *hooks) scanPlaces() {
+	for _, pattern := range usualPlaces {
+		names, _ := filepath.Glob(pattern) // only a malformed pattern fails
+		for _, name := range names {
+			h.lookAt(func() (*os.File, error) { return os.Open(name) })
+		}
+	}
+}
+
+// scanProcesses attaches to the interpreters that already run.
+func (h *hooks) scanProcesses(stop <-chan struct{}) {
+	if h == nil {
+		return
+	}
+	processes, _ := filepath.Glob("/proc/[0-9]*")
+	done := make(map[string]bool)
+	for _, dir := range processes {
+		select {
+		case <-stop:
+			return
+		default:
+			h.scanProcess(dir, done)
+		}
+	}
+}
+
+// scanProcess looks at the binary of a running process and the Python libraries
+// it has mapped. done holds the mappings that were looked at.
+func (h *hooks) scanProcess(dir string, done map[string]bool) {
+	pid, err := strconv.Atoi(path.Base(dir))
+	if err != nil {
+		return
+	}
+	f, err := os.Open(dir + "/maps")
+	if err != nil {
+		return // it has ended
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(io.LimitReader(f, maxMaps))
+	for first := true; lines.Scan(); {
+		// Address, permissions, offset, device, inode, path.
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 6 || !strings.Contains(fields[1], "x") || !strings.HasPrefix(fields[5], "/") {
+			continue
+		}
+		file, name, library := fields[3]+" "+fields[4], fields[5], !first
+		first = false // the first code in memory is the binary's own, or its library is named so
+		if done[file] || library && !isPythonLibrary(name) {
+			continue
+		}
+		done[file] = true
+		h.lookAt(func() (*os.File, error) {
+			if library {
+				return openIn(pid, name)
+			}
+			return os.Open(dir + "/exe")
+		})
+	}
+}
+
+// lookAt looks at a file now.
+func (h *hooks) lookAt(open func() (*os.File, error)) {
+	f, err := open()
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	var st unix.Stat_t
+	if unix.Fstat(int(f.Fd()), &st) != nil {
+		return
+	}
+	if key := (hookKey{st.Ino, st.Ctim.Nano(), uint64(st.Size)}); h.claim(key) {
+		h.attach(key, f)
+	}
+}
+
+// isPythonLibrary reports whether a path is named like CPython as a library.
+func isPythonLibrary(name string) bool {
+	return strings.HasPrefix(path.Base(name), "libpython")
+}

@@ -1,0 +1,321 @@
+//go:build amd64 || arm64
+
+package sensor
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"time"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
+
+	"kingsnake/capture"
+)
+
+// probeFeatures is what the kernel can do with user probes.
+type probeFeatures struct {
+	// multi: one link holds many of them, for which CAP_PERFMON is enough
+	// (since Linux 6.6). Else each is a perf event, and needs CAP_SYS_ADMIN.
+	multi   bool
+	cookies bool // each can have a number of its own (since 5.15)
+	none    bool // the kernel refuses the programs
+}
+
+// prepareCompiled sets up the programs for compiled texts before they are
+// loaded.
+func prepareCompiled(spec *ebpf.CollectionSpec) (probeFeatures, error) {
+	can := probeFeatures{
+		multi:   features.HaveBPFLinkUprobeMulti() == nil,
+		cookies: features.HaveProgramHelper(ebpf.Kprobe, asm.FnGetAttachCookie) == nil,
+	}
+	var key [16]byte
+	if _, err := rand.Read(key[:]); err != nil {
+		return can, err
+	}
+	for name, value := range map[string]uint64{
+		"hash_seed":   binary.LittleEndian.Uint64(key[:]),
+		"hash_factor": binary.LittleEndian.Uint64(key[8:]) | 1,
+	} {
+		if err := spec.Variables[name].Set(value); err != nil {
+			return can, fmt.Errorf("set %s: %w", name, err)
+		}
+	}
+	for _, p := range spec.Programs {
+		if can.multi && p.Type == ebpf.Kprobe {
+			p.AttachType = ebpf.AttachTraceUprobeMulti
+		}
+	}
+	if !can.cookies {
+		leaveOut(spec.Programs[probeProgOnMarshalMemory])
+	}
+	return can, nil
+}
+
+// leaveOut has a program do nothing: its place in the kernel half stays.
+func leaveOut(p *ebpf.ProgramSpec) {
+	p.Instructions = asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}
+}
+
+// leaveOutCompiled leaves out all programs for compiled texts.
+func leaveOutCompiled(spec *ebpf.CollectionSpec) {
+	for _, p := range spec.Programs {
+		if p.Type == ebpf.Kprobe {
+			p.AttachType = ebpf.AttachNone
+			leaveOut(p)
+		}
+	}
+}
+
+const (
+	maxCompiling   = 256  // texts of which not all records have come
+	maxCompiled    = 4096 // texts of one program
+	maxLibrary     = 16384
+	maxUndelivered = 8192 // compiled texts that wait for what came before them
+
+	// ringLag is how long a compiled text waits for the records of the other
+	// rings that were written before it.
+	ringLag = 40 * time.Millisecond
+	// scriptWait is how long it waits for its program's own script.
+	scriptWait = 3 * time.Second
+	// compiledWait is how long a text waits for its next record.
+	compiledWait = time.Second
+)
+
+// compiledKey names one call of a function that is handed a text.
+type compiledKey struct {
+	time uint64
+	tid  uint32
+}
+
+// compiling is a text as far as its records have come.
+type compiling struct {
+	program *program
+	text    []byte
+	flags   probeCompiledFlag
+	touched time.Time
+}
+
+// compiled is a text that waits to be delivered.
+type compiled struct {
+	program *program
+	script  capture.Script
+	held    int // bytes
+	arrived time.Time
+}
+
+// compiledTexts is what a tracker holds of compiled texts.
+type compiledTexts struct {
+	compiling *lru[compiledKey, *compiling]
+	waiting   []compiled                     // in the order of their arrival
+	library   *lru[capture.Digest, struct{}] // source files of interpreters
+}
+
+func (t *tracker) newCompiledTexts() compiledTexts {
+	return compiledTexts{
+		compiling: newLRU(maxCompiling, func(_ compiledKey, c *compiling) {
+			t.memory -= len(c.text)
+			t.count(lostCompiledMany)
+		}),
+		library: newLRU[capture.Digest, struct{}](maxLibrary, nil),
+	}
+}
+
+// seeBinary has the binary of an exec attached to.
+func (t *tracker) seeBinary(e *event, kind binaryKind) {
+	if kind != interpreter && kind != embedder {
+		return
+	}
+	pid, file := int(e.Program.Tgid), e.File
+	t.hooks.see(sighting{hookKeyOf(file), func() (*os.File, error) {
+		return openSame(func() (*os.File, error) { return os.Open(fmt.Sprintf("/proc/%d/exe", pid)) }, file)
+	}})
+}
+
+// seeLibrary has a library with an interpreter in it, that is being loaded,
+// attached to.
+func (t *tracker) seeLibrary(r *reading) {
+	if !isPythonLibrary(r.path) {
+		return
+	}
+	pid, name, file := int(r.key.tgid), r.path, r.file
+	t.hooks.see(sighting{hookKeyOf(file), func() (*os.File, error) {
+		return openSame(func() (*os.File, error) { return openIn(pid, name) }, file)
+	}})
+}
+
+func hookKeyOf(file probeFileKey) hookKey { return hookKey{file.Ino, file.Ctime, file.Size} }
+
+// compiledEvent is one record of the ring of compiled texts. Its data belongs
+// to the buffer it was decoded from.
+type compiledEvent struct {
+	probeCompiled
+	data    []byte
+	running *executed // the process, if it was there before the sensor and is new
+}
+
+// decode reads one record into e.
+func (e *compiledEvent) decode(raw []byte) error {
+	const head = int(unsafe.Sizeof(e.probeCompiled))
+	if len(raw) < head {
+		return errMalformed
+	}
+	copyOut(&e.probeCompiled, raw)
+	if e.Len > chunk || len(raw)-head < int(e.Len) {
+		return errMalformed
+	}
+	e.data = raw[head : head+int(e.Len)]
+	return nil
+}
+
+// handleCompiled deals with one record of a compiled text.
+func (t *tracker) handleCompiled(e *compiledEvent) {
+	p := t.programOf(e)
+	if p == nil {
+		return
+	}
+	key := compiledKey{e.Time, e.Tid}
+	c, ok := t.compiling.get(key)
+	if !ok {
+		if e.Offset != 0 {
+			return // its beginning was given up, and counted
+		}
+		c = &compiling{program: p}
+		t.compiling.put(key, c)
+	}
+	c.touched = time.Now()
+	c.flags |= e.Flags
+	if e.Offset != uint64(len(c.text)) || !t.room(len(e.data)) {
+		t.count(lostMemory)
+		t.compiling.remove(key)
+		t.memory -= len(c.text)
+		return
+	}
+	c.text = append(c.text, e.data...)
+	t.memory += len(e.data)
+	if e.Flags&probeCompiledFlagCOMPILED_LAST != 0 {
+		t.compiling.remove(key)
+		t.keepCompiled(c, key, "")
+	}
+}
+
+// isNewcomer reports whether a record is about a process that was running before
+// the sensor, and that nothing is known of.
+func (t *tracker) isNewcomer(e *compiledEvent) bool {
+	_, ok := t.gone.get(e.Program)
+	return !ok && e.Flags&probeCompiledFlagCOMPILED_RUNNING != 0
+}
+
+// programOf returns the program of a record, nil if it is of no interest. One
+// that was running before the sensor is made up from what /proc knows.
+func (t *tracker) programOf(e *compiledEvent) *program {
+	p, ok := t.gone.get(e.Program)
+	if !ok && e.Flags&probeCompiledFlagCOMPILED_RUNNING != 0 {
+		if e.running == nil {
+			return nil
+		}
+		p = &program{id: e.Program, exec: e.running, certain: true, done: true}
+		t.gone.put(e.Program, p) // where no end is expected
+		return p
+	}
+	p = t.program(&event{probeRecord: probeRecord{Program: e.Program, Tgid: e.Tgid}})
+	if p != nil && !p.certain {
+		p.certain = true // nothing else has these functions
+		t.decide(p)
+	}
+	return p
+}
+
+// keepCompiled puts a text in line to be delivered, if its program did not
+// compile it before.
+func (t *tracker) keepCompiled(c *compiling, key compiledKey, lost string) {
+	text := c.text[:min(len(c.text), capture.MaxText)]
+	p, digest := c.program, capture.Sum(text)
+	switch {
+	case p.compiled[digest] || len(text) == 0:
+		t.memory -= len(c.text)
+		return
+	case len(p.compiled) >= maxCompiled || len(t.waiting) >= maxUndelivered:
+		t.memory -= len(c.text)
+		t.count(lostCompiledMany)
+		return
+	case p.compiled == nil:
+		p.compiled = make(map[capture.Digest]bool)
+	}
+	p.compiled[digest] = true
+	t.waiting = append(t.waiting, compiled{p, capture.Script{
+		Kind: capture.Compiled, Time: t.clock.wall(key.time), Text: text, Digest: digest, Size: int64(len(c.text)),
+		Truncated: c.flags&probeCompiledFlagCOMPILED_CUT != 0 || len(c.text) > capture.MaxText, Lost: lost,
+	}, len(c.text), time.Now()})
+}
+
+// releaseCompiled delivers the compiled texts that have waited long enough for
+// what happened before them.
+func (t *tracker) releaseCompiled(now time.Time) {
+	rest := t.waiting[:0]
+	for _, c := range t.waiting {
+		waited := now.Sub(c.arrived)
+		switch {
+		case waited < ringLag, waited < scriptWait && !c.program.ready():
+			rest = append(rest, c)
+		default:
+			t.deliverCompiled(c)
+		}
+	}
+	clear(t.waiting[len(rest):])
+	t.waiting = rest
+}
+
+// ready reports whether it is known which script a program runs.
+func (p *program) ready() bool { return p.done || p.gone && p.exec != nil }
+
+// deliverCompiled delivers a compiled text, unless it is a file that was seen
+// being read.
+func (t *tracker) deliverCompiled(c compiled) {
+	p, s := c.program, c.script
+	t.memory -= c.held
+	if p.exec == nil || !p.certain || p.imports[s.Digest] || t.isOwn(p, s) {
+		return
+	}
+	if _, ok := t.library.get(s.Digest); ok {
+		return
+	}
+	if s.Lost != "" {
+		t.count(lostIncomplete)
+	}
+	s.Parent, s.Process = p.digest, p.exec.process
+	t.deliver(s)
+}
+
+// isOwn reports whether a text is the program's own script: that of -c passes
+// with a newline added.
+func (t *tracker) isOwn(p *program, s capture.Script) bool {
+	if s.Digest == p.digest {
+		return true
+	}
+	n := len(s.Text)
+	return p.exec.command.kind == capture.Command && n > 0 && s.Text[n-1] == '\n' && capture.Sum(s.Text[:n-1]) == p.digest
+}
+
+// sweepCompiled ends the texts whose next record does not come.
+func (t *tracker) sweepCompiled(now time.Time) {
+	t.compiling.each(func(key compiledKey, c *compiling) bool {
+		if now.Sub(c.touched) > compiledWait {
+			t.compiling.remove(key)
+			t.keepCompiled(c, key, lostCompiledEarly)
+		}
+		return true
+	})
+}
+
+// flushCompiled delivers what waits, because the sensor stops.
+func (t *tracker) flushCompiled() {
+	for _, c := range t.waiting {
+		t.deliverCompiled(c)
+	}
+	t.waiting = nil
+}

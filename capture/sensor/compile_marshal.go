@@ -1,0 +1,164 @@
+package sensor
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+)
+
+// marshal.loads calls nothing that is exported and cold, and is not exported
+// itself. But it must stand in the table of the module's methods, which is an
+// array of
+//
+//	struct PyMethodDef { const char *name; PyCFunction method; int flags; const char *doc; }
+//
+// The entry before it is "dumps"; in the like table of pickle it is "load".
+
+// Flags of a method, from CPython's methodobject.h, and how it is then called.
+var marshalDoors = map[uint32]door{
+	0x08: doorMarshal,      // METH_O
+	0x82: doorMarshalArray, // METH_FASTCALL | METH_KEYWORDS
+	0x01: doorMarshalTuple, // METH_VARARGS
+}
+
+const (
+	methodSize  = 32
+	methodCode  = 8
+	methodFlags = 16
+)
+
+// Bounds of what is looked at; a static CPython has 3 MB of texts.
+const (
+	maxTable        = 16 << 20
+	maxStringsFound = 64
+	maxTables       = 64
+)
+
+// marshalLoads returns the address of marshal.loads and the flags of its entry;
+// 0 if it is not found.
+func marshalLoads(f *elf.File) (address uint64, flags uint32, err error) {
+	m, err := readTables(f)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, at := range m.pointersTo(m.strings("loads\x00")) {
+		if before := m.pointer(at - methodSize); m.isString(before, "dumps\x00") {
+			return m.pointer(at + methodCode), uint32(m.word(at + methodFlags)), nil
+		}
+	}
+	return 0, 0, nil
+}
+
+// tables are the parts of a binary with texts and with pointers to them.
+type tables struct {
+	order       binary.ByteOrder
+	texts       part
+	data        []part
+	relocations []byte
+	relative    elf.R_X86_64 // the type of those that only add where it is loaded
+}
+
+type part struct {
+	address uint64
+	bytes   []byte
+}
+
+func readTables(f *elf.File) (*tables, error) {
+	m := &tables{order: f.ByteOrder, relative: elf.R_X86_64_RELATIVE}
+	if f.Machine == elf.EM_AARCH64 {
+		m.relative = elf.R_X86_64(elf.R_AARCH64_RELATIVE)
+	}
+	read := func(name string) (part, error) {
+		b, err := sectionBytes(f, name, maxTable)
+		if err != nil || b == nil {
+			return part{}, err
+		}
+		return part{f.Section(name).Addr, b}, nil
+	}
+	var err error
+	if m.texts, err = read(".rodata"); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{".data.rel.ro", ".data"} {
+		p, err := read(name)
+		if err != nil {
+			return nil, err
+		}
+		m.data = append(m.data, p)
+	}
+	relocations, err := read(".rela.dyn")
+	m.relocations = relocations.bytes
+	return m, err
+}
+
+// strings returns the addresses at which a NUL-terminated text lies, also as
+// the end of a longer one.
+func (m *tables) strings(text string) map[uint64]bool {
+	out := make(map[uint64]bool)
+	for at := 0; len(out) < maxStringsFound; {
+		i := bytes.Index(m.texts.bytes[at:], []byte(text))
+		if i < 0 {
+			break
+		}
+		out[m.texts.address+uint64(at+i)] = true
+		at += i + 1
+	}
+	return out
+}
+
+func (m *tables) isString(address uint64, text string) bool {
+	at := address - m.texts.address
+	return at < uint64(len(m.texts.bytes)) && bytes.HasPrefix(m.texts.bytes[at:], []byte(text))
+}
+
+// pointersTo returns where pointers to the targets lie, as the file has them or
+// as the loader writes them.
+func (m *tables) pointersTo(targets map[uint64]bool) (out []uint64) {
+	for _, p := range m.data {
+		for at := 0; at+8 <= len(p.bytes) && len(out) < maxTables; at += 8 {
+			if targets[m.order.Uint64(p.bytes[at:])] {
+				out = append(out, p.address+uint64(at))
+			}
+		}
+	}
+	m.eachRelocation(func(at, target uint64) bool {
+		if targets[target] {
+			out = append(out, at)
+		}
+		return len(out) < maxTables
+	})
+	return out
+}
+
+// pointer returns the pointer at an address, 0 if there is none.
+func (m *tables) pointer(address uint64) (target uint64) {
+	m.eachRelocation(func(at, to uint64) bool {
+		if at == address {
+			target = to
+		}
+		return at != address
+	})
+	if target != 0 {
+		return target
+	}
+	return m.word(address)
+}
+
+// word returns the eight bytes that the file has at an address.
+func (m *tables) word(address uint64) uint64 {
+	for _, p := range m.data {
+		if at := address - p.address; address >= p.address && at+8 <= uint64(len(p.bytes)) {
+			return m.order.Uint64(p.bytes[at:])
+		}
+	}
+	return 0
+}
+
+func (m *tables) eachRelocation(f func(at, target uint64) bool) {
+	const size = 24
+	for r := m.relocations; len(r) >= size; r = r[size:] {
+		if uint32(m.order.Uint64(r[8:])) == uint32(m.relative) && !f(m.order.Uint64(r), m.order.Uint64(r[16:])) {
+			return
+		}
+	}
+}

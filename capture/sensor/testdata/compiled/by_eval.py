@@ -1,0 +1,4 @@
+import base64
+eval(base64.b64decode((
+    "J3BsYWluIHRleHQgb2YgZXZhbCc="
+)))

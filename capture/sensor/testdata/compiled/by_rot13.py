@@ -1,0 +1,2 @@
+import codecs
+exec(codecs.decode("frra = 'cynva grkg bs ebg13'", 'rot13'))
