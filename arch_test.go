@@ -47,7 +47,9 @@ var rules = []rule{
 
 	// The sensor half.
 	{pattern: "capture/binary", may: []string{"capture"}, never: all(ebpf, kube, sql, network, running), why: "describes a file, and nothing more"},
+	{pattern: "capture/sensor/generate", may: []string{"capture"}, never: all(ebpf, kube, sql, network), why: "runs Python in every way for tests, and knows nothing of how it is captured"},
 	{pattern: "capture/...", may: []string{"capture/..."}, never: all(kube, sql, network), shuns: running, why: "capture knows nothing of containers, and is the only user of the eBPF library"},
+	{pattern: "workload/kube/...", may: []string{"workload", "workload/kube/..."}, never: all(ebpf, kube, sql, running), why: "speaks HTTP with the Kubernetes API; its own client library would bring programs to run and megabytes (docs/adr/0018)"},
 	{pattern: "workload/cgroup", may: []string{"workload"}, never: all(ebpf, kube, sql, network, running), why: "a pure reading of a path"},
 	{pattern: "workload/...", may: []string{"capture", "workload/..."}, never: all(ebpf, kube, sql, running), why: "asks the container runtime, never a shell"},
 	{pattern: "normalize/peak", never: std, why: "measures memory for tests"},
@@ -86,6 +88,7 @@ var homes = []struct {
 	{"github.com/cilium/ebpf/...", []string{"capture/sensor/...", "deploy/sensorbench"}},
 	{"k8s.io/cri-api/...", []string{"workload/cri/...", "deploy/node"}},
 	{"google.golang.org/grpc/...", []string{"workload/cri/...", "deploy/node"}},
+	{"sigs.k8s.io/yaml", []string{"workload/kube", "deploy/..."}},
 	{"cloud.google.com/go/securitycenter/...", []string{"finding/scc"}},
 	{"modernc.org/sqlite/...", []string{"store/sqlite"}},
 	{"github.com/pressly/goose/...", []string{"store/sqlite"}},

@@ -77,6 +77,11 @@ type Script struct {
 	Path  string
 	Inode Inode // what lies at Path; the zero Inode when there is no file
 
+	// MaybeData says of an Import that nothing shows it was one: the process did not
+	// look for the compiled form first, as imports do, so it may have read the file
+	// as data, as a linter or a scanner does. False where that is not known.
+	MaybeData bool
+
 	// Parent is the digest of the script that imported or compiled this one;
 	// zero for a program's own script.
 	Parent Digest

@@ -420,7 +420,9 @@ func (c *console) resource(f finding.Finding) (inSight, rest []fact) {
 	inSight = slices.Concat(inSight,
 		one("Namespace", w.PodNamespace, "pod.namespace", "namespace"),
 		one("Pod", w.PodName, "pod.name", "text"),
-		one("Owner", strings.TrimSpace(w.OwnerKind+" "+w.OwnerName), "owner.name", ""),
+		ownerFacts(w, one),
+		one("Service account", w.ServiceAccount, "pod.service_account", ""),
+		contactFacts(w),
 		one("Container", w.ContainerName, "container.name", "text"),
 		one("Image", w.Image, "container.image", "image"))
 	rest = slices.Concat(
@@ -428,7 +430,11 @@ func (c *console) resource(f finding.Finding) (inSight, rest []fact) {
 		one("Image digest", w.ImageID, "container.image_id", ""),
 		one("Runtime", w.Runtime, "container.runtime", ""),
 		one("Created", at(w.ContainerCreated, c.Now()).Text, "container.created", ""),
-		one("Pod UID", w.PodUID, "pod.uid", ""))
+		one("Part in the pod", partWords[w.ContainerKind], "", ""),
+		one("Pod UID", w.PodUID, "pod.uid", ""),
+		one("Static pod", staticWords(w), "", ""),
+		one("Cluster UID", w.ClusterUID, "cluster.uid", ""),
+		one("Cloud", cloudWords(w.Cloud), "", ""))
 	if len(w.PodLabels) > 0 {
 		labels := fact{Label: "Pod labels"}
 		for _, k := range slices.Sorted(maps.Keys(w.PodLabels)) {

@@ -223,7 +223,7 @@ func (c *console) stepNode(f finding.Finding, l scc.Links) step {
 		cluster = known("Cluster", c.SCC.Cluster, "")
 	}
 	s.Facts = append([]fact{cluster}, s.Facts...)
-	s.Facts = append(s.Facts, known("Instance id", c.SCC.InstanceIDs[f.Workload.Node], "Not known here: the command below reads it on Google Kubernetes Engine."))
+	s.Facts = append(s.Facts, known("Instance id", c.SCC.InstanceID(f), "Not known here: the command below reads it on Google Kubernetes Engine."))
 	s.Links = outside(first(l.Cloud, 1))
 	return s
 }
@@ -243,6 +243,7 @@ func (c *console) stepPod(f finding.Finding, l scc.Links) step {
 	s.Facts = []fact{
 		named("Namespace", f.Workload.PodNamespace, f, "pod.namespace"), named("Pod", f.Workload.PodName, f, "pod.name"),
 		named("Owner", strings.TrimSpace(f.Workload.OwnerKind+" "+f.Workload.OwnerName), f, "owner.name"),
+		named("Service account", f.Workload.ServiceAccount, f, "pod.service_account"),
 	}
 	if len(l.Cloud) > 1 {
 		s.Links = outside(l.Cloud[1:2])

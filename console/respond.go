@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"strings"
 
 	"kingsnake/finding"
 	"kingsnake/finding/scc"
@@ -17,7 +18,7 @@ func (c *console) stepRespond(f finding.Finding, base string) step {
 		Link:  link{Text: "Benign: do not report this again", URL: base + "#decision"},
 	}, response{
 		Title: "It is not: tell the owner",
-		Text:  "Whoever owns " + owner(f) + " knows what it is for, and has to know that it may be compromised.",
+		Text:  "Whoever owns " + owner(f) + " knows what it is for, and has to know that it may be compromised." + contactWords(f),
 	})
 	if f.Workload.Host() {
 		s.Responses = append(s.Responses, hostResponses(f)...)
@@ -31,6 +32,18 @@ func (c *console) stepRespond(f finding.Finding, base string) step {
 		Text:  "Take every password, key and token that the workload could read as known to the attacker: its environment, its mounted secrets, its service account, and the machine's cloud identity.",
 	})
 	return s
+}
+
+// contactWords are the contacts of a workload as a sentence.
+func contactWords(f finding.Finding) string {
+	var list []string
+	for _, c := range f.Workload.Contacts[:min(len(f.Workload.Contacts), finding.MaxContacts)] {
+		list = append(list, plain(clip(c.Value, 100)))
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return " Its annotations name: " + strings.Join(list, ", ") + "."
 }
 
 // owner says whom to ask about a workload.

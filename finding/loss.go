@@ -15,6 +15,7 @@ const (
 	StageCapture  Stage = "capture"  // in the kernel and in the sensor
 	StageWorkload Stage = "workload" // where it ran could not be said in full; the script was judged all the same
 	StageDetect   Stage = "detect"   // the queue, the judging and the sink
+	StageHold     Stage = "hold"     // a script ran, or its process was not stopped, before its verdict; it was judged all the same
 	StagePush     Stage = "push"     // the way to the server
 )
 
@@ -52,10 +53,16 @@ func (l *Loss) UnmarshalText(text []byte) error {
 // The nil map is no losses.
 type Losses map[Loss]uint64
 
-// Add counts the losses of one stage by reason.
+// Add counts the losses of one stage by reason. Capturing and judging both count
+// what is lost of a hold: a reason that begins with "hold: " is of that stage.
 func (l Losses) Add(stage Stage, reasons map[string]uint64) {
 	for reason, n := range reasons {
-		if n > 0 {
+		if n == 0 {
+			continue
+		}
+		if rest, ok := strings.CutPrefix(reason, string(StageHold)+": "); ok {
+			l[Loss{StageHold, rest}] += n
+		} else {
 			l[Loss{stage, reason}] += n
 		}
 	}
@@ -82,10 +89,18 @@ func (l Losses) Since(before Losses) Losses {
 }
 
 // Missed returns the losses that cost something to see: those of a script or a
-// finding. What is only less well described, the stage workload, is left out.
+// finding. What is only less well described, the stage workload, is left out,
+// and so is what was seen and judged but not held.
 func (l Losses) Missed() Losses {
 	out := maps.Clone(l)
-	maps.DeleteFunc(out, func(why Loss, _ uint64) bool { return why.Stage == StageWorkload })
+	maps.DeleteFunc(out, func(why Loss, _ uint64) bool { return why.Stage == StageWorkload || why.Stage == StageHold })
+	return out
+}
+
+// Of returns the losses of one stage.
+func (l Losses) Of(stage Stage) Losses {
+	out := maps.Clone(l)
+	maps.DeleteFunc(out, func(why Loss, _ uint64) bool { return why.Stage != stage })
 	return out
 }
 

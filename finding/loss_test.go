@@ -66,6 +66,11 @@ func TestLossesAddUp(t *testing.T) {
 	if d := cmp.Diff([]finding.Loss{workload, ring}, l.Sorted()); d != "" {
 		t.Errorf("sorted (-want +got):\n%s", d)
 	}
+	l.Add(finding.StageCapture, map[string]uint64{"hold: no verdict in time": 2})
+	late := finding.Losses{{Stage: finding.StageHold, Reason: "no verdict in time"}: 2}
+	if d := cmp.Diff(late, l.Of(finding.StageHold)); d != "" {
+		t.Errorf("of a hold (-want +got):\n%s", d)
+	}
 	if got := l.Missed().Total(); got != 5 {
 		t.Errorf("missed %d, want 5", got)
 	}

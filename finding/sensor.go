@@ -32,10 +32,6 @@ type SensorStatus struct {
 	Findings  uint64 `json:"findings"`
 	Lost      Losses `json:"lost,omitempty"`
 	QueuedOut int    `json:"queued_out"` // findings not yet accepted by the server
-
-	// Unresolved counts the scripts of which it is not known where they ran, by
-	// reason: the container's runtime was away, …
-	Unresolved map[string]uint64 `json:"unresolved,omitempty"`
 }
 
 // Running is how long the sensor had been running when it sent s.

@@ -64,7 +64,7 @@ func (t *tracker) starter(id probeProgram) *capture.Starter {
 	if !ok {
 		p, ok = t.gone.get(id)
 	}
-	if !ok || p.exec == nil || p.exec.kind != interpreter && p.exec.kind != embedder {
+	if !ok || p.exec == nil || !p.certain {
 		return nil
 	}
 	s := &capture.Starter{Process: p.exec.process, Script: p.digest, Path: p.exec.script}

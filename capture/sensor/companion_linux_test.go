@@ -259,8 +259,11 @@ func TestAShellThatPythonStartsIsTold(t *testing.T) {
 				var pid int
 				all := r.told(t, tag, func(x capture.Execution) bool { pid = x.Starter.Process.PID; return pid == cmd.Process.Pid })
 				got := all[len(all)-1]
-				if got.Role != capture.Shell || !slices.Equal(got.Process.Args, tt.want) || got.Starter.Path != script || got.Starter.Script != capture.Sum(text) {
-					t.Errorf("want %q started by %s, got %+v", tt.want, script, got)
+				// Others on the machine may have filled the ring the script's bytes go through.
+				overrun := got.Starter.Script == (capture.Digest{}) && r.sensor.Stats().Lost["data ring full"] > 0
+				if got.Role != capture.Shell || !slices.Equal(got.Process.Args, tt.want) || got.Starter.Path != script || got.Starter.Script != capture.Sum(text) && !overrun {
+					t.Errorf("want %q started by %s with %s, got a %s, %q, started by %s with %s; lost %v", tt.want, script, capture.Sum(text),
+						got.Role, got.Process.Args, got.Starter.Path, got.Starter.Script, r.sensor.Stats().Lost)
 				}
 			}
 		})

@@ -51,7 +51,7 @@ func comparePairs(b *testing.B, script string) {
 	if os.Getuid() != 0 {
 		b.Skip("needs root: sudo go test ./capture/sensor -run '^$' -bench UserProbes -benchtime 60x")
 	}
-	k, err := openKernel()
+	k, err := openKernel(Config{})
 	if err != nil {
 		err = explain(err)
 	}

@@ -42,6 +42,15 @@
 // least two seconds old, when nobody has the file open for writing, and on
 // overlays only when the file is older than the container.
 //
+// # What is told beside scripts
+//
+// Executions with something odd about them are told to Config.Executed: of a
+// binary in memory alone or in an overlay's upper layer, of a shell or an
+// interpreter whose standard input is a connection, and of a shell that a Python
+// started. [Sensor.Follow] follows a process for a minute and tells Config.Acted
+// what it and those that come of it do. What that costs, and what it cannot see,
+// is in docs/adr/0017-companions.md.
+//
 // # What it may lose
 //
 // Everything that is dropped or cut is counted by reason ([Sensor.Stats]), and
@@ -99,6 +108,11 @@ type Config struct {
 	// Memory is how many bytes of texts may be held while they are put together
 	// or kept because they are read again and again. Zero means 64 MiB.
 	Memory int
+
+	// ExecRing and DataRing are the sizes, in bytes, of the kernel's rings of
+	// executions and of what is read. They are rounded up to a power of two. Zero
+	// means 4 MiB and 8 MiB.
+	ExecRing, DataRing int
 
 	// Executed is called for each execution that is worth telling; nil: nobody
 	// is told. It must not block: what waits in the kernel is lost.

@@ -34,6 +34,9 @@ const (
 	maxSegments = 1024
 	maxStrings  = 16 << 20
 	maxDynamic  = 64 << 10
+
+	maxConstants = 32 << 20
+	pieceLen     = 64 << 10
 )
 
 // readBinary decides what an ELF file is by the names it exports, imports and
@@ -55,18 +58,18 @@ func readBinary(r io.ReaderAt) (kind binaryKind, err error) {
 	if err != nil {
 		return notLookedAt, fmt.Errorf("parse binary: %w", err)
 	}
-	embeds := false
+	embeds, looksUp := false, false
 	for _, name := range []string{".dynstr", ".strtab"} {
 		names, err := sectionBytes(f, name, maxStrings)
 		if err != nil {
 			return notLookedAt, fmt.Errorf("read names of binary: %w", err)
 		}
-		for _, main := range []string{"Py_BytesMain", "Py_Main", "Py_UnixMain", "_Py_UnixMain", "Py_RunMain"} {
+		for _, main := range []string{"Py_BytesMain", "Py_Main", "Py_UnixMain", "_Py_UnixMain", "Py_RunMain", "pypy_main_startup"} {
 			if hasName(names, main) {
 				return interpreter, nil
 			}
 		}
-		for _, run := range []string{"Py_InitializeEx", "Py_Initialize", "Py_InitializeFromConfig", "PyRun_SimpleStringFlags", "PyEval_EvalCode"} {
+		for _, run := range embedding {
 			embeds = embeds || hasName(names, run)
 		}
 		if name == ".dynstr" {
@@ -79,12 +82,55 @@ func readBinary(r io.ReaderAt) (kind binaryKind, err error) {
 				return loader, nil
 			}
 			embeds = embeds || needs
+			looksUp = hasName(names, "dlsym")
+		}
+	}
+	if !embeds && looksUp {
+		// Loaders of bundled applications load the library while they run, and
+		// look these functions up by name.
+		embeds, err = holdsString(f, ".rodata", embedding)
+		if err != nil {
+			return notLookedAt, fmt.Errorf("read constants of binary: %w", err)
 		}
 	}
 	if embeds {
 		return embedder, nil
 	}
 	return noPython, nil
+}
+
+// embedding are functions of CPython that only a program that runs Python
+// itself has a use for.
+var embedding = []string{"Py_InitializeEx", "Py_Initialize", "Py_InitializeFromConfig", "PyRun_SimpleStringFlags", "PyEval_EvalCode"}
+
+// holdsString reports whether a section has one of the names as a string of C
+// of its own: whatever writes of these functions in longer texts, or in another
+// language, has not. It reads at most maxConstants bytes, a piece at a time.
+func holdsString(f *elf.File, section string, names []string) (bool, error) {
+	s := f.Section(section)
+	if s == nil || s.Type == elf.SHT_NOBITS || s.Flags&elf.SHF_COMPRESSED != 0 {
+		return false, nil
+	}
+	size := min(s.FileSize, maxConstants)
+	const longest = 64                             // of the names, with a NUL on both sides
+	buf := make([]byte, longest, longest+pieceLen) // begins with the end of the piece before
+	r := io.NewSectionReader(s.ReaderAt, 0, int64(size))
+	for {
+		n, err := io.ReadFull(r, buf[longest:longest+pieceLen])
+		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+			return false, err
+		}
+		piece := buf[:longest+n]
+		for _, name := range names {
+			if bytes.Contains(piece, []byte("\x00"+name+"\x00")) {
+				return true, nil
+			}
+		}
+		if err != nil {
+			return false, nil
+		}
+		copy(buf, piece[n:])
+	}
 }
 
 // checkHeader reports whether a file is ELF. It is an error if it claims more

@@ -29,6 +29,19 @@ func TestABinaryIsToldByItsNames(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	// This test names what it looks for, but as strings of Go.
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if got, err := readBinary(f); err != nil || got != noPython {
+		t.Errorf("a program that writes of Python: want %v, got %v, %v", noPython, got, err)
+	}
 	if got, err := readBinary(bytes.NewReader([]byte("#!/bin/sh\n"))); err != nil || got != noPython {
 		t.Errorf("a script: want %v, got %v, %v", noPython, got, err)
 	}

@@ -15,6 +15,9 @@ type event struct {
 	exec   probeExecRecord // of RECORD_EXEC; its Head is empty
 	parent probeParent     // of RECORD_PARENT
 	data   []byte
+
+	kind   binaryKind // of RECORD_EXEC: what its binary is
+	looked bool       // whether kind was found out
 }
 
 // decode reads one record into e.
@@ -24,7 +27,7 @@ func (e *event) decode(raw []byte) error {
 		return errMalformed
 	}
 	copyOut(&e.probeRecord, raw)
-	e.data = nil
+	e.data, e.looked = nil, false
 	switch e.Kind {
 	case probeRecordKindRECORD_EXEC:
 		if len(raw) < int(unsafe.Sizeof(e.exec)) || e.Len != 0 {

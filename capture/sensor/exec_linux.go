@@ -5,7 +5,10 @@ package sensor
 import (
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"kingsnake/capture"
 )
@@ -27,13 +30,15 @@ type processKey struct {
 // executed is what is known of a program from its exec.
 type executed struct {
 	process capture.Process
+	start   uint64 // of the process, nanoseconds since boot; 0 when not known
 	reaper  uint64 // when the first process of its pid namespace was started
 	kind    binaryKind
 	command command
 	lost    string // why something of it is missing
 
-	script string // the path among the arguments, made absolute
-	found  found  // what lies there, as far as it could be looked at in time
+	fds    [maxFDs]probeOpenFile // what was open when it began
+	script string                // the path among the arguments, made absolute
+	found  found                 // what lies there, as far as it could be looked at in time
 }
 
 // handlePiece keeps a piece of an exec.
@@ -72,11 +77,21 @@ func (t *tracker) handlePiece(e *event) {
 // size is how many bytes the pieces hold, but for small change.
 func (x *pieces) size() int { return len(x.args) + len(x.env) }
 
+// pids are those of the process of an exec and its ancestors, nearest first.
+func (x *pieces) pids(e *event) []int {
+	out := []int{int(e.Program.Tgid)}
+	for _, k := range x.keys {
+		out = append(out, int(k.pid))
+	}
+	return out
+}
+
 // Bounds of what the kernel half sends: MAX_ARGS, MAX_ENV and MAX_PARENTS.
 const (
 	maxArgs    = 2 << 20
 	maxEnv     = 64 << 10
 	maxParents = 8
+	maxFDs     = len(probeExecRecord{}.Fds)
 )
 
 // appendPiece appends a piece, if nothing before it is missing.
@@ -127,10 +142,11 @@ func (t *tracker) handleExec(e *event) {
 	if p == nil || p.exec != nil {
 		return
 	}
-	p.exec = &executed{kind: kind, reaper: e.exec.Reaper, process: t.process(e, x)}
+	p.exec = &executed{kind: kind, reaper: e.exec.Reaper, start: e.exec.Start, fds: e.exec.Fds, process: t.process(e, x)}
 	if t.worthTelling(e, kind) {
 		t.tell(e, kind, p.exec.process)
 	}
+	t.learnFolder(p)
 	if e.Lost != 0 {
 		p.exec.lost = "exec ring full"
 	}
@@ -170,6 +186,7 @@ func (t *tracker) settle(p *program) {
 	}
 	if p.gone {
 		t.finish(p, lostEarly)
+		t.deliverBroken(p, p.id.Tgid)
 		t.retire(p)
 	}
 }
@@ -199,10 +216,9 @@ var descriptorPath = regexp.MustCompile(`^/(?:dev|proc/self|proc/thread-self|pro
 // script's reads from others: the bytes never come from here.
 func (t *tracker) locate(p *program) {
 	x := p.exec
-	pid := x.process.PID
 	switch x.command.kind {
 	case capture.Stdin:
-		x.found = t.looker.descriptor(pid, "0")
+		x.found = t.descriptor(x, "0")
 	case capture.File:
 		x.script = absolute(x.process.Cwd, x.command.arg)
 		name := x.script
@@ -210,12 +226,32 @@ func (t *tracker) locate(p *program) {
 			name = "/dev/fd/0"
 		}
 		if m := descriptorPath.FindStringSubmatch(name); m != nil {
-			x.found = t.looker.descriptor(pid, m[1])
+			x.found = t.descriptor(x, m[1])
 			x.found.descriptor = true
 			return
 		}
-		x.found = t.looker.resolve(pid, x.script)
+		x.found = t.looker.resolve(x.pids(), x.script)
 	}
+}
+
+// descriptor says what a descriptor of the program is. The first few are known
+// from its exec; for others it is asked, which may be too late.
+func (t *tracker) descriptor(x *executed, number string) found {
+	n, err := strconv.Atoi(number)
+	if err != nil || n >= len(x.fds) || x.lost == lostExec {
+		return t.looker.descriptor(x.process.PID, number)
+	}
+	f := x.fds[n]
+	return found{ok: f.Mode != 0, ino: f.Ino, stream: f.Mode&unix.S_IFMT != unix.S_IFREG}
+}
+
+// pids are those of the process and its ancestors, nearest first.
+func (x *executed) pids() []int {
+	out := []int{x.process.PID}
+	for _, p := range x.process.Parents {
+		out = append(out, p.PID)
+	}
+	return out
 }
 
 func absolute(cwd, p string) string {
@@ -230,7 +266,7 @@ func (x *executed) matches(r *reading) bool {
 	if !r.own {
 		return false
 	}
-	same := x.found.ok && x.found.ino == r.file.Ino
+	same := x.found.same(r)
 	switch x.command.kind {
 	case capture.Stdin:
 		return r.fd == 0 && (same || !x.found.ok)

@@ -82,6 +82,16 @@ const (
 	KindExit = uint32(probeRecordKindRECORD_EXIT)
 )
 
+// Records returns how many records of the exec ring and the data ring fitted
+// them, and how many were read.
+func (s *Sensor) Records() (sent, received [2]uint64) {
+	sent[0], sent[1] = s.kernel.sent()
+	return sent, [2]uint64{s.received[0].Load(), s.received[1].Load()}
+}
+
+// Detach stops the kernel half: nothing more is sent.
+func (s *Sensor) Detach() error { return s.kernel.detach() }
+
 // HoldNamed has processes held in no cgroup that was not named with HoldIn.
 func HoldNamed(h *Hold) { h.known = true }
 

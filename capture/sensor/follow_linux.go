@@ -28,14 +28,16 @@ const maxRoots = 16
 // ErrTooMany is what Follow answers when it follows as many as it can.
 var ErrTooMany = errors.New("too many processes are followed already")
 
-// followTracepoints are the system calls whose ends are watched while somebody
-// is followed; a machine need not have all of them.
-var followTracepoints = []string{"sys_exit_openat", "sys_exit_openat2", "sys_exit_open", "sys_exit_creat"}
+// followTracepoints are what is watched while somebody is followed: where
+// connections begin, and where files have been opened. A machine need not have
+// all but the first two.
+var followTracepoints = []string{"sys_enter_connect", "sys_exit_openat", "sys_exit_openat2", "sys_exit_open", "sys_exit_creat"}
 
 // follower follows processes. It is safe for concurrent use.
 type follower struct {
 	kernel *kernel
 	clock  clock
+	events []followEvent
 
 	mu    sync.Mutex
 	roots map[probeProgram]time.Time // until when
@@ -165,20 +167,39 @@ func parents() map[uint32]uint32 {
 	return out
 }
 
-// attach attaches the tracepoints that only followed processes need.
-func (f *follower) attach() error {
-	l, err := attachSyscall("sys_enter_connect", f.kernel.objects.OnConnect)
-	if err != nil {
-		return fmt.Errorf("attach tracepoint syscalls/sys_enter_connect: %w", err)
-	}
-	f.links = append(f.links, l)
-	for i, event := range followTracepoints {
-		l, err := attachSyscall(event, f.kernel.objects.OnOpenDone)
+// followEvent is a tracepoint that only followed processes need.
+type followEvent struct {
+	name    string
+	id      uint64
+	program *ebpf.Program
+}
+
+// newFollower finds the tracepoints, which takes rights that a sensor gives up
+// once it runs.
+func newFollower(k *kernel, c clock) (*follower, error) {
+	f := &follower{kernel: k, clock: c, roots: make(map[probeProgram]time.Time)}
+	for i, name := range followTracepoints {
+		program := k.objects.OnOpenDone
+		if i == 0 {
+			program = k.objects.OnConnect
+		}
+		id, err := eventID("events/syscalls/" + name + "/id")
+		if i > 1 && errors.Is(err, os.ErrNotExist) {
+			continue
+		}
 		if err != nil {
-			if i > 0 && errors.Is(err, os.ErrNotExist) {
-				continue
-			}
-			return errors.Join(fmt.Errorf("attach tracepoint syscalls/%s: %w", event, err), f.detach())
+			return nil, fmt.Errorf("find tracepoint syscalls/%s: %w", name, err)
+		}
+		f.events = append(f.events, followEvent{name, id, program})
+	}
+	return f, nil
+}
+
+func (f *follower) attach() error {
+	for _, e := range f.events {
+		l, err := attachEvent(e.name, e.id, e.program)
+		if err != nil {
+			return errors.Join(fmt.Errorf("attach tracepoint syscalls/%s: %w", e.name, err), f.detach())
 		}
 		f.links = append(f.links, l)
 	}

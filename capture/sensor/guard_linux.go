@@ -18,6 +18,7 @@ const (
 	guardStart = 10 * time.Second       // it has this long to say that it is there
 	guardAgain = time.Second            // before another is started in the place of one that ended
 	guardSlack = 250 * time.Millisecond // what the sensor is late before the guard does its work
+	guardEvery = 100 * time.Millisecond // how often it looks
 	guardLast  = time.Second            // for how long nothing must be held before the guard ends
 )
 
@@ -143,7 +144,7 @@ func Guard(files []*os.File) error {
 		_, _ = io.Copy(io.Discard, alive) // the end is what counts
 		close(ended)
 	}()
-	tick := time.NewTicker(sweepEvery)
+	tick := time.NewTicker(guardEvery)
 	defer tick.Stop()
 	for {
 		select {

@@ -242,15 +242,15 @@ func TestWhatSomebodyElseDoesToAHeldProcessIsSeen(t *testing.T) {
 }
 
 func TestAHoldThatNobodyEndsIsBounded(t *testing.T) {
-	r, c := holding(t, sensor.Hold{Wait: 50 * time.Millisecond}, nil) // nobody judges
+	r, c := holding(t, sensor.Hold{Wait: 300 * time.Millisecond}, nil) // nobody judges
 	file := write(t, "script.py", []byte("print('ran')\n"))
 	for _, args := range [][]string{{file}, {"-c", "print('ran')"}} {
 		if out, err := put(c, exec.Command(python, args...)).Output(); err != nil || string(out) != "ran\n" {
 			t.Errorf("%v said %q and ended with %v", args, out, err)
 		}
 	}
-	if n := r.sensor.Stats().Lost["hold: no verdict in time"]; n != 2 {
-		t.Errorf("%d were let go without a verdict, want 2", n)
+	if n := r.sensor.Stats().Lost["hold: no verdict in time"]; n < 2 { // on a busy machine more
+		t.Errorf("%d were let go without a verdict, want 2 or more", n)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

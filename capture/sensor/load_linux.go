@@ -19,12 +19,13 @@ import (
 type kernel struct {
 	objects probeObjects
 	links   []interface{ Close() error }
+	opens   bool // whether the programs that see what is opened are attached
 	probes  probeFeatures
 }
 
 // openKernel loads the programs and attaches them, the data programs first,
 // so that no interpreter is followed before its reads are.
-func openKernel() (*kernel, error) {
+func openKernel(config Config) (*kernel, error) {
 	// Before 5.11 maps count as locked memory. Without the right to lift the
 	// limit loading may still succeed, and says why if it does not.
 	_ = rlimit.RemoveMemlock()
@@ -37,6 +38,11 @@ func openKernel() (*kernel, error) {
 		return nil, fmt.Errorf("count processors: %w", err)
 	}
 	spec.Maps[probeMapScratches].MaxEntries = uint32(cpus)
+	for name, size := range map[string]int{probeMapExecRing: config.ExecRing, probeMapDataRing: config.DataRing} {
+		if size > 0 {
+			spec.Maps[name].MaxEntries = ringSize(size)
+		}
+	}
 	k := new(kernel)
 	if k.probes, err = prepareCompiled(spec); err != nil {
 		return nil, fmt.Errorf("prepare programs: %w", err)
@@ -55,6 +61,16 @@ func openKernel() (*kernel, error) {
 	return k, nil
 }
 
+// ringSize is the smallest size of a ring that holds size bytes: a power of two,
+// in whole pages, and at most 1 GiB.
+func ringSize(size int) uint32 {
+	n := uint32(os.Getpagesize())
+	for n < 1<<30 && int(n) < size {
+		n *= 2
+	}
+	return n
+}
+
 func (k *kernel) attach() error {
 	for _, t := range []struct {
 		event   string
@@ -71,6 +87,7 @@ func (k *kernel) attach() error {
 		}
 		k.links = append(k.links, l)
 	}
+	k.attachOpens()
 	for _, t := range []struct {
 		event   string
 		program *ebpf.Program
@@ -88,6 +105,24 @@ func (k *kernel) attach() error {
 	return nil
 }
 
+// attachOpens attaches what sees files being opened, if it can.
+func (k *kernel) attachOpens() {
+	// Only amd64 has the first. It is the second that decides.
+	for _, t := range []struct {
+		event   string
+		program *ebpf.Program
+	}{
+		{"sys_enter_open", k.objects.OnOpen},
+		{"sys_enter_openat", k.objects.OnOpenat},
+	} {
+		l, err := attachSyscall(t.event, t.program)
+		k.opens = err == nil
+		if k.opens {
+			k.links = append(k.links, l)
+		}
+	}
+}
+
 // attachHold attaches what only a sensor that holds needs.
 func (k *kernel) attachHold() error {
 	l, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: "signal_generate", Program: k.objects.OnSignal})
@@ -99,13 +134,16 @@ func (k *kernel) attachHold() error {
 }
 
 // Close detaches everything and frees the maps.
-func (k *kernel) Close() error {
+func (k *kernel) Close() error { return errors.Join(k.detach(), k.objects.Close()) }
+
+// detach stops the programs. Their maps stay.
+func (k *kernel) detach() error {
 	var errs []error
 	for i := len(k.links) - 1; i >= 0; i-- {
 		errs = append(errs, k.links[i].Close())
 	}
 	k.links = nil
-	return errors.Join(append(errs, k.objects.Close())...)
+	return errors.Join(errs...)
 }
 
 // attachSyscall attaches a program to a system call tracepoint. The library
@@ -115,6 +153,11 @@ func attachSyscall(event string, program *ebpf.Program) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	return attachEvent(event, id, program)
+}
+
+// attachEvent attaches a program to the tracepoint that has that number.
+func attachEvent(event string, id uint64, program *ebpf.Program) (*os.File, error) {
 	attr := unix.PerfEventAttr{
 		Type:        unix.PERF_TYPE_TRACEPOINT,
 		Config:      id,
@@ -182,6 +225,19 @@ func openTracefs() (*os.File, error) {
 		return nil, fmt.Errorf("tracefs is not mounted, and cannot be mounted: %w", err)
 	}
 	return os.NewFile(uintptr(fd), "tracefs"), nil
+}
+
+// sent reads how many records fitted the rings: of execs, of data.
+func (k *kernel) sent() (exec, data uint64) {
+	for i, total := range []*uint64{&exec, &data} {
+		var each []uint64
+		if k.objects.Sent.Lookup(uint32(i), &each) == nil {
+			for _, n := range each {
+				*total += n
+			}
+		}
+	}
+	return exec, data
 }
 
 // losses reads what the kernel half counted.

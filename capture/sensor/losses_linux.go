@@ -9,6 +9,7 @@ const (
 	lostPrograms   = "too many programs"
 	lostExec       = "exec lost"
 	lostEarly      = "process ended early"
+	lostExit       = "exit lost"
 	lostUnreadable = "unreadable binary"
 	lostEvicted    = "content evicted"
 	lostStopped    = "sensor stopped"
@@ -36,6 +37,8 @@ var lossNames = [probeLossLOSS_MAX]string{
 	probeLossLOSS_TASKS:     "too many processes",
 	probeLossLOSS_READS:     "too many reads at once",
 	probeLossLOSS_UNKNOWN:   "binary looked at too late",
+	probeLossLOSS_LONG:      "data ring nearly full",
+	probeLossLOSS_UNSEEN:    "process not seen",
 	probeLossLOSS_FOLLOW:    "followed program did too much",
 	probeLossLOSS_HOLDS:     "hold: too many at once",
 	probeLossLOSS_SIGNAL:    "hold: process could not be stopped",

@@ -77,6 +77,20 @@ func inLibrary(exe, p string) bool {
 	return false
 }
 
+// libraryFolder returns the folder of the standard library that a file tells of:
+// every interpreter reads its encodings from there before anything else. It
+// returns "" when the file tells of none.
+func libraryFolder(p string) string {
+	dir, _, ok := strings.Cut(p, "/encodings/")
+	if !ok || !looksLikeLibrary(p) || !isLibraryName(path.Base(dir)) || temporary(dir) {
+		return ""
+	}
+	if parent := path.Base(path.Dir(dir)); parent != "lib" && parent != "lib64" {
+		return ""
+	}
+	return dir
+}
+
 func isLibraryName(name string) bool {
 	for _, prefix := range []string{"python", "pypy"} {
 		if v, ok := strings.CutPrefix(name, prefix); ok {

@@ -80,6 +80,7 @@ type probeExecRecord struct {
 	PidNs   uint32
 	MntNs   uint32
 	Comm    [16]int8
+	Fds     [8]probeOpenFile
 	Starter probeProgram
 	Root    probeProgram
 	Ends    probeEnds
@@ -178,16 +179,25 @@ const (
 	probeLossLOSS_TASKS           probeLoss = 4
 	probeLossLOSS_READS           probeLoss = 5
 	probeLossLOSS_UNKNOWN         probeLoss = 6
-	probeLossLOSS_FOLLOW          probeLoss = 7
-	probeLossLOSS_HOLDS           probeLoss = 8
-	probeLossLOSS_SIGNAL          probeLoss = 9
-	probeLossLOSS_UNHEARD         probeLoss = 10
-	probeLossLOSS_JOBS            probeLoss = 11
-	probeLossLOSS_COMPILED_RING   probeLoss = 12
-	probeLossLOSS_COMPILED_BUDGET probeLoss = 13
-	probeLossLOSS_COMPILED_FAULT  probeLoss = 14
-	probeLossLOSS_MAX             probeLoss = 15
+	probeLossLOSS_LONG            probeLoss = 7
+	probeLossLOSS_UNSEEN          probeLoss = 8
+	probeLossLOSS_FOLLOW          probeLoss = 9
+	probeLossLOSS_HOLDS           probeLoss = 10
+	probeLossLOSS_SIGNAL          probeLoss = 11
+	probeLossLOSS_UNHEARD         probeLoss = 12
+	probeLossLOSS_JOBS            probeLoss = 13
+	probeLossLOSS_COMPILED_RING   probeLoss = 14
+	probeLossLOSS_COMPILED_BUDGET probeLoss = 15
+	probeLossLOSS_COMPILED_FAULT  probeLoss = 16
+	probeLossLOSS_MAX             probeLoss = 17
 )
+
+type probeOpenFile struct {
+	_    structs.HostLayout
+	Ino  uint64
+	Mode uint32
+	Pad  uint32
+}
 
 type probeParent struct {
 	_     structs.HostLayout
@@ -265,6 +275,7 @@ const (
 	probeRecordFlagFLAG_WRITERS   probeRecordFlag = 16
 	probeRecordFlagFLAG_TRUNCATED probeRecordFlag = 32
 	probeRecordFlagFLAG_V2        probeRecordFlag = 64
+	probeRecordFlagFLAG_SOUGHT    probeRecordFlag = 256
 	probeRecordFlagFLAG_HELD      probeRecordFlag = 128
 )
 
@@ -329,17 +340,20 @@ type probeTail struct {
 	Rec   probeRecord
 	Len   uint32
 	Pad   uint32
-	Data  [512]uint8
+	Data  [1024]uint8
 	Spill [64]uint8
 }
 
 type probeTask struct {
-	_       structs.HostLayout
-	Program probeProgram
-	Lost    uint32
-	Sent    uint16
-	Unknown uint16
-	Bytes   uint64
+	_        structs.HostLayout
+	Program  probeProgram
+	Lost     uint32
+	Sent     uint8
+	Told     uint8
+	Unknown  uint16
+	Bytes    uint64
+	Compiled uint32
+	Source   uint32
 }
 
 // Names of all BPF objects in the ELF.
@@ -365,6 +379,7 @@ const (
 	probeMapReadings         = "readings"
 	probeMapReads            = "reads"
 	probeMapScratches        = "scratches"
+	probeMapSent             = "sent"
 	probeMapSpending         = "spending"
 	probeMapTails            = "tails"
 	probeMapTasks            = "tasks"
@@ -376,7 +391,9 @@ const (
 	probeProgOnMarshalArray  = "on_marshal_array"
 	probeProgOnMarshalMemory = "on_marshal_memory"
 	probeProgOnMarshalTuple  = "on_marshal_tuple"
+	probeProgOnOpen          = "on_open"
 	probeProgOnOpenDone      = "on_open_done"
+	probeProgOnOpenat        = "on_openat"
 	probeProgOnPread         = "on_pread"
 	probeProgOnPreadDone     = "on_pread_done"
 	probeProgOnRead          = "on_read"
@@ -438,7 +455,9 @@ type probeProgramSpecs struct {
 	OnMarshalArray  *ebpf.ProgramSpec `ebpf:"on_marshal_array"`
 	OnMarshalMemory *ebpf.ProgramSpec `ebpf:"on_marshal_memory"`
 	OnMarshalTuple  *ebpf.ProgramSpec `ebpf:"on_marshal_tuple"`
+	OnOpen          *ebpf.ProgramSpec `ebpf:"on_open"`
 	OnOpenDone      *ebpf.ProgramSpec `ebpf:"on_open_done"`
+	OnOpenat        *ebpf.ProgramSpec `ebpf:"on_openat"`
 	OnPread         *ebpf.ProgramSpec `ebpf:"on_pread"`
 	OnPreadDone     *ebpf.ProgramSpec `ebpf:"on_pread_done"`
 	OnRead          *ebpf.ProgramSpec `ebpf:"on_read"`
@@ -470,6 +489,7 @@ type probeMapSpecs struct {
 	Readings       *ebpf.MapSpec `ebpf:"readings"`
 	Reads          *ebpf.MapSpec `ebpf:"reads"`
 	Scratches      *ebpf.MapSpec `ebpf:"scratches"`
+	Sent           *ebpf.MapSpec `ebpf:"sent"`
 	Spending       *ebpf.MapSpec `ebpf:"spending"`
 	Tails          *ebpf.MapSpec `ebpf:"tails"`
 	Tasks          *ebpf.MapSpec `ebpf:"tasks"`
@@ -523,6 +543,7 @@ type probeMaps struct {
 	Readings       *ebpf.Map `ebpf:"readings"`
 	Reads          *ebpf.Map `ebpf:"reads"`
 	Scratches      *ebpf.Map `ebpf:"scratches"`
+	Sent           *ebpf.Map `ebpf:"sent"`
 	Spending       *ebpf.Map `ebpf:"spending"`
 	Tails          *ebpf.Map `ebpf:"tails"`
 	Tasks          *ebpf.Map `ebpf:"tasks"`
@@ -549,6 +570,7 @@ func (m *probeMaps) Close() error {
 		m.Readings,
 		m.Reads,
 		m.Scratches,
+		m.Sent,
 		m.Spending,
 		m.Tails,
 		m.Tasks,
@@ -576,7 +598,9 @@ type probePrograms struct {
 	OnMarshalArray  *ebpf.Program `ebpf:"on_marshal_array"`
 	OnMarshalMemory *ebpf.Program `ebpf:"on_marshal_memory"`
 	OnMarshalTuple  *ebpf.Program `ebpf:"on_marshal_tuple"`
+	OnOpen          *ebpf.Program `ebpf:"on_open"`
 	OnOpenDone      *ebpf.Program `ebpf:"on_open_done"`
+	OnOpenat        *ebpf.Program `ebpf:"on_openat"`
 	OnPread         *ebpf.Program `ebpf:"on_pread"`
 	OnPreadDone     *ebpf.Program `ebpf:"on_pread_done"`
 	OnRead          *ebpf.Program `ebpf:"on_read"`
@@ -595,7 +619,9 @@ func (p *probePrograms) Close() error {
 		p.OnMarshalArray,
 		p.OnMarshalMemory,
 		p.OnMarshalTuple,
+		p.OnOpen,
 		p.OnOpenDone,
+		p.OnOpenat,
 		p.OnPread,
 		p.OnPreadDone,
 		p.OnRead,

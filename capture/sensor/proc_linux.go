@@ -11,6 +11,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,39 +23,70 @@ import (
 // may be gone, and hostile file systems may never answer. So each look has a
 // moment's time, and only a few may hang at once.
 type looker struct {
-	slots chan struct{}
-	kinds *lru[probeFileKey, binaryKind]
+	jobs    chan func()
+	workers atomic.Int32
+	kinds   *lru[probeFileKey, binaryKind]
 }
 
 const (
 	lookSlots = 8
 	lookTime  = 200 * time.Millisecond
+	lookIdle  = 5 * time.Second // after which a worker ends
 )
 
 var errBusy = errors.New("look-ups hang")
 
 func newLooker() *looker {
-	return &looker{slots: make(chan struct{}, lookSlots), kinds: newLRU[probeFileKey, binaryKind](8192, nil)}
+	return &looker{jobs: make(chan func()), kinds: newLRU[probeFileKey, binaryKind](8192, nil)}
 }
 
-// look calls f in its own goroutine, and stops waiting for it after a moment.
+// hand gives a job to a worker, and reports false when all of them hang.
+func (l *looker) hand(job func()) bool {
+	select {
+	case l.jobs <- job:
+		return true
+	default:
+	}
+	if l.workers.Add(1) > lookSlots {
+		l.workers.Add(-1)
+		return false
+	}
+	go l.work(job)
+	return true
+}
+
+// work does a job and those that follow, until there are none for a while. Who
+// waits for it keeps a ring from being emptied, so it goes first as they do.
+func (l *looker) work(job func()) {
+	defer l.workers.Add(-1)
+	goFirst()
+	idle := time.NewTimer(lookIdle)
+	defer idle.Stop()
+	for {
+		job()
+		idle.Reset(lookIdle)
+		select {
+		case job = <-l.jobs:
+		case <-idle.C:
+			return
+		}
+	}
+}
+
+// look has a worker call f, and stops waiting for it after a moment.
 func look[T any](l *looker, f func() (T, error)) (T, error) {
 	type answer struct {
 		value T
 		err   error
 	}
 	var none T
-	select {
-	case l.slots <- struct{}{}:
-	default:
-		return none, errBusy
-	}
 	done := make(chan answer, 1)
-	go func() {
-		defer func() { <-l.slots }()
+	if !l.hand(func() {
 		value, err := f()
 		done <- answer{value, err}
-	}()
+	}) {
+		return none, errBusy
+	}
 	timeout := time.NewTimer(lookTime)
 	defer timeout.Stop()
 	select {
@@ -70,9 +102,21 @@ type found struct {
 	ok         bool
 	absent     bool // there is nothing there
 	ino        uint64
+	stream     bool // it is no regular file
 	dir        bool
 	path       string // without symbolic links
 	descriptor bool   // the path was that of an open file descriptor
+}
+
+// same reports whether a reading is that of what was found. Numbers are those
+// of a file system, which a look from outside does not name as the kernel does,
+// so the names are compared too.
+func (f found) same(r *reading) bool {
+	if !f.ok || f.ino != r.file.Ino || f.stream != r.stream {
+		return false
+	}
+	name := func(p string) string { return path.Base(strings.TrimSuffix(p, " (deleted)")) }
+	return f.stream || f.path == "" || r.path == "" || name(f.path) == name(r.path)
 }
 
 // packageDir is the folder that a program was asked to run, if script is one.
@@ -83,25 +127,37 @@ func (f found) packageDir(script string) string {
 	return script
 }
 
-// resolve follows a path as the process would, without leaving its root.
-func (l *looker) resolve(pid int, p string) found {
+// resolve follows a path as the process would, without leaving its root. When
+// the process, the first of pids, has ended, it asks its ancestors: what they
+// do not have says nothing.
+func (l *looker) resolve(pids []int, p string) found {
 	f, _ := look(l, func() (found, error) {
-		root, err := unix.Open(rootOf(pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return found{}, err
+		for i, pid := range pids {
+			f, err := resolveIn(pid, p)
+			if err == nil && (i == 0 || f.ok) {
+				return f, nil
+			}
 		}
-		defer unix.Close(root)
-		fd, err := unix.Openat2(root, p, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
-		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
-			return found{absent: true}, nil
-		}
-		if err != nil {
-			return found{}, err
-		}
-		defer unix.Close(fd)
-		return describe(fd, root)
+		return found{}, errOther
 	})
 	return f
+}
+
+func resolveIn(pid int, p string) (found, error) {
+	root, err := unix.Open(rootOf(pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return found{}, err
+	}
+	defer unix.Close(root)
+	fd, err := unix.Openat2(root, p, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
+		return found{absent: true}, nil
+	}
+	if err != nil {
+		return found{}, err
+	}
+	defer unix.Close(fd)
+	return describe(fd, root)
 }
 
 func describe(fd, root int) (found, error) {
@@ -109,7 +165,8 @@ func describe(fd, root int) (found, error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return found{}, err
 	}
-	f := found{ok: true, ino: st.Ino, dir: st.Mode&unix.S_IFMT == unix.S_IFDIR}
+	kind := st.Mode & unix.S_IFMT
+	f := found{ok: true, ino: st.Ino, dir: kind == unix.S_IFDIR, stream: kind != unix.S_IFREG && kind != unix.S_IFDIR}
 	if target, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); err == nil {
 		f.path = target
 		if top, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", root)); err == nil && top != "/" {
@@ -242,11 +299,9 @@ func (l *looker) readFile(p *program, r *reading) ([]byte, bool) {
 	if r.path == "" || r.file.Size > capture.MaxText || !faithful(r.magic) || r.writers {
 		return nil, false
 	}
-	pids := []int{int(r.key.tgid), int(p.id.Tgid)}
+	pids := []int{int(r.key.tgid)}
 	if p.exec != nil {
-		for _, parent := range p.exec.process.Parents {
-			pids = append(pids, parent.PID)
-		}
+		pids = append(pids, p.exec.pids()...)
 	}
 	file, name := r.file, r.path
 	content, err := look(l, func() ([]byte, error) {
@@ -336,6 +391,12 @@ func commandLine(key processKey) ([]string, error) {
 	return splitStrings(line, false), nil
 }
 
+// ended reports whether a process is certainly gone.
+func (l *looker) ended(pid int, start uint64) bool {
+	now, err := look(l, func() (uint64, error) { return startTicks(fmt.Sprintf("/proc/%d", pid)) })
+	return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) || err == nil && start != 0 && now != start/tick
+}
+
 // tick is a hundredth of a second: USER_HZ is 100 on both architectures.
 const tick = 1e9 / 100
 
@@ -376,7 +437,8 @@ func (t *tracker) observe(pid int) *executed {
 	x.process.Args = args
 	x.command = parseCommand(args)
 	if start, err := startTicks(dir); err == nil {
-		x.process.Start = t.clock.wall(start * tick)
+		x.start = start * tick
+		x.process.Start = t.clock.wall(x.start)
 	}
 	return x
 }

@@ -4,6 +4,7 @@ package sensor
 
 import (
 	"bytes"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -39,7 +40,7 @@ func (t *tracker) decide(p *program) {
 	case x.command.kind != capture.Module:
 		t.teacher.setMode(p.id, probeProgramModeMODE_SCRIPT)
 	}
-	for _, r := range p.readings {
+	for _, r := range p.inOrder() {
 		switch {
 		case r.text != nil:
 			t.consider(p, r)
@@ -47,6 +48,12 @@ func (t *tracker) decide(p *program) {
 			t.haveRead(p, r)
 		}
 	}
+}
+
+// inOrder returns what the program read, what it began to read first at the
+// beginning: what a script imports is read after it.
+func (p *program) inOrder() []*reading {
+	return slices.SortedFunc(maps.Values(p.readings), func(a, b *reading) int { return a.time.Compare(b.time) })
 }
 
 // consider deals with a reading that may be whole.
@@ -63,7 +70,7 @@ func (t *tracker) consider(p *program, r *reading) {
 	}
 	r.finished = true
 	t.learn(p, r)
-	library := inLibrary(p.exec.process.Exe, r.path)
+	library := t.inLibrary(p, r)
 	if library && strings.HasSuffix(r.path, ".py") {
 		t.library.put(capture.Sum(r.text.content(0)), struct{}{})
 	}
@@ -71,7 +78,7 @@ func (t *tracker) consider(p *program, r *reading) {
 	case library, p.done && !isModuleName(r.path):
 		t.drop(r)
 	case p.done:
-		t.deliverImport(p, r)
+		t.deliverImport(p, r, "")
 		t.drop(r)
 	case len(p.early) < maxReadings:
 		kept := *r
@@ -93,7 +100,11 @@ func (t *tracker) considerMain(p *program, r *reading) {
 	if r.text.wholeFrom(from) {
 		r.finished = true
 		t.learn(p, r)
-		t.deliverReading(p, r, from, "")
+		lost := ""
+		if from > 0 && p.lost != 0 {
+			lost = lossReason(p.lost) // Nobody knows whether it began there.
+		}
+		t.deliverReading(p, r, from, lost)
 		return
 	}
 	if r.stream && r.text.end >= 0 {
@@ -133,6 +144,9 @@ func (t *tracker) reason(p *program, r *reading, otherwise string) string {
 // deliverReading delivers a reading as the program's own script.
 func (t *tracker) deliverReading(p *program, r *reading, from int64, lost string) {
 	text := bytes.Clone(r.text.content(from))
+	if lost != "" && !r.stream && bytes.Contains(text, []byte(endOfArchive)) {
+		text = bytes.Clone(r.text.bytes) // Its own offsets hold only where nothing is left out.
+	}
 	size := max(r.text.size-from, int64(len(text)))
 	if r.text.size == 0 {
 		size = max(r.text.total-from, int64(len(text)))
@@ -221,7 +235,7 @@ func (t *tracker) deliverEarly(p *program) {
 	p.early = nil
 	for _, r := range early {
 		if isModuleName(r.path) {
-			t.deliverImport(p, r)
+			t.deliverImport(p, r, "")
 		}
 		t.drop(r)
 	}
@@ -233,8 +247,27 @@ func (t *tracker) deliverEarly(p *program) {
 	}
 }
 
+// deliverBroken delivers the modules that a process will not read on, if bytes of
+// the program were lost. One of which only a part was read, but nothing lost, was
+// never imported.
+func (t *tracker) deliverBroken(p *program, tgid uint32) {
+	if p.exec == nil || !p.certain || !p.done {
+		return
+	}
+	for _, r := range p.inOrder() {
+		if r.key.tgid != tgid || r.text == nil || r.finished || len(r.text.spans) == 0 || !isModuleName(r.path) || t.inLibrary(p, r) {
+			continue
+		}
+		if lost := t.reason(p, r, ""); lost != "" {
+			r.finished = true
+			t.count(lostIncomplete)
+			t.deliverImport(p, r, lost)
+		}
+	}
+}
+
 // deliverImport delivers a module, once for each content.
-func (t *tracker) deliverImport(p *program, r *reading) {
+func (t *tracker) deliverImport(p *program, r *reading, lost string) {
 	digest := capture.Sum(r.text.content(0))
 	if p.imports[digest] || digest == p.digest {
 		return
@@ -243,10 +276,22 @@ func (t *tracker) deliverImport(p *program, r *reading) {
 		clear(p.imports)
 	}
 	p.imports[digest] = true
-	t.deliver(capture.Script{
+	s := capture.Script{
 		Kind: capture.Import, Time: r.time, Text: bytes.Clone(r.text.content(0)), Digest: digest,
 		Size: max(r.text.size, int64(len(r.text.bytes))), Truncated: r.text.truncated || r.text.size > capture.MaxText,
-		Path: r.path, Inode: inode(r), Parent: p.digest, Process: p.exec.process,
+		MaybeData: t.seesOpens && !r.sought,
+		Lost:      lost, Path: r.path, Inode: inode(r), Parent: p.digest, Process: p.exec.process,
+	}
+	if p.exec.kind == embedder && p.digest == (capture.Digest{}) && p.exec.named(r.path) {
+		s.Kind, s.MaybeData, p.digest = capture.File, false, digest
+	}
+	t.deliver(s)
+}
+
+// named reports whether a file is among the arguments of the program.
+func (x *executed) named(p string) bool {
+	return slices.ContainsFunc(x.process.Args[min(1, len(x.process.Args)):], func(arg string) bool {
+		return absolute(x.process.Cwd, arg) == p
 	})
 }
 
@@ -271,7 +316,7 @@ func (t *tracker) finish(p *program, reason string) {
 			from = r.text.start()
 		}
 		t.deliverReading(p, r, from, reason)
-	} else if r := lastCandidate(p); r != nil && p.lost == 0 {
+	} else if r := firstCandidate(p); r != nil && p.lost == 0 && p.exec.lost == "" {
 		// The script's path led elsewhere when it was looked at.
 		t.deliverEarlyAs(p, r)
 	} else if lost := t.reason(p, nil, p.exec.lost); lost != "" {
@@ -291,25 +336,39 @@ func (t *tracker) partial(p *program) *reading {
 	return nil
 }
 
-// lastCandidate returns the file read last that may be a script.
-func lastCandidate(p *program) *reading {
+// firstCandidate returns the file that was read first and may be the script: what
+// an interpreter reads before its script is known by name, what the script reads
+// itself comes later.
+func firstCandidate(p *program) (first *reading) {
 	if p.exec.command.kind != capture.File || p.exec.found.absent {
 		return nil
 	}
-	for i := len(p.early) - 1; i >= 0; i-- {
-		r := p.early[i]
-		switch path.Ext(r.path) {
-		case ".pth", ".cfg", "._pth", ".so", ".conf":
-			continue
-		}
-		if base := path.Base(r.path); base == "sitecustomize.py" || base == "usercustomize.py" {
-			continue
-		}
-		if r.own && len(r.text.bytes) > 0 && !bytes.HasPrefix(r.text.bytes, []byte("\x7fELF")) {
-			return r
+	for _, r := range p.early {
+		if r.own && !startupFile(r.path) && len(r.text.bytes) > 0 && !bytes.HasPrefix(r.text.bytes, []byte("\x7fELF")) &&
+			(first == nil || r.time.Before(first.time)) {
+			first = r
 		}
 	}
-	return nil
+	return first
+}
+
+// startupFile reports whether a file is read by interpreters, and the loaders of
+// their libraries, before any script.
+func startupFile(p string) bool {
+	switch path.Base(p) {
+	case "sitecustomize.py", "usercustomize.py", "locale.alias", "charset.alias", "gconv-modules", "gconv-modules.cache", "ld.so.cache":
+		return true
+	}
+	switch path.Ext(p) {
+	case ".pth", ".cfg", "._pth", ".so", ".conf":
+		return true
+	}
+	for _, root := range []string{"/proc/", "/sys/", "/usr/share/zoneinfo/", "/usr/lib/locale/"} {
+		if strings.HasPrefix(p, root) {
+			return true
+		}
+	}
+	return p == "/etc/localtime"
 }
 
 // deliverEarlyAs delivers one of the early readings as the script, the others

@@ -34,6 +34,8 @@ type Sensor struct {
 	tracker *tracker
 	out     chan capture.Script
 
+	received [2]atomic.Uint64 // records of the exec ring and of the data ring
+
 	stopAt atomic.Int64 // when to stop draining, Unix nanoseconds; 0 while running
 
 	stats sync.Mutex // guards what follows
@@ -46,7 +48,7 @@ type Sensor struct {
 // as long as Run is called before the rings are full. The error wraps
 // [ErrNotSupported] when this machine or these rights do not allow it.
 func Open(config Config) (*Sensor, error) {
-	k, err := openKernel()
+	k, err := openKernel(config)
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -64,11 +66,14 @@ func Open(config Config) (*Sensor, error) {
 		return nil, errors.Join(fmt.Errorf("open ring of compiled texts: %w", err), s.data.Close(), s.exec.Close(), k.Close())
 	}
 	s.tracker = newTracker(config, k, s.deliver, s.count)
+	s.tracker.seesOpens = k.opens
+	if s.follower, err = newFollower(k, s.tracker.clock); err != nil {
+		return nil, errors.Join(err, s.data.Close(), s.exec.Close(), k.Close())
+	}
 	if !k.probes.none {
 		s.tracker.hooks = newHooks(k, s.count)
 		s.tracker.hooks.scanPlaces()
 	}
-	s.follower = &follower{kernel: k, clock: s.tracker.clock, roots: make(map[probeProgram]time.Time)}
 	if config.Hold == nil {
 		return s, nil
 	}
@@ -142,8 +147,8 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 	var work sync.WaitGroup
 	errs := make(chan error, 4)
 	stop := make(chan struct{})
-	work.Go(func() { errs <- s.read(s.exec, s.handler(), stop) })
-	work.Go(func() { errs <- s.read(s.data, s.handler(), stop) })
+	work.Go(func() { errs <- s.read(s.exec, s.handler(&s.received[0]), stop) })
+	work.Go(func() { errs <- s.read(s.data, s.handler(&s.received[1]), stop) })
 	work.Go(func() { errs <- s.read(s.compiled, s.handleCompiled, stop) })
 	work.Go(func() { s.sweep(stop) })
 	work.Go(func() { s.tracker.hooks.run(stop) })
@@ -180,13 +185,18 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 // and before ordinary programs that fill the rings.
 const readerNice = -10
 
+// goFirst gives the calling goroutine a thread of its own that goes before
+// others. The thread is never unlocked: it ends with the goroutine, and its
+// priority with it. Without CAP_SYS_NICE it stays an ordinary one.
+func goFirst() {
+	runtime.LockOSThread()
+	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), readerNice)
+}
+
 // read feeds one ring's records to the tracker, through handle, until the ring is
 // flushed.
 func (s *Sensor) read(ring *ringbuf.Reader, handle func(raw []byte) error, stop <-chan struct{}) error {
-	// The thread is never unlocked: it ends with the goroutine, and its priority
-	// with it. Without CAP_SYS_NICE it stays an ordinary one.
-	runtime.LockOSThread()
-	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), readerNice)
+	goFirst()
 	var record ringbuf.Record
 	for {
 		err := ring.ReadInto(&record)
@@ -210,15 +220,24 @@ func (s *Sensor) read(ring *ringbuf.Reader, handle func(raw []byte) error, stop 
 	}
 }
 
-// handler returns what deals with the records of one ring of execs or reads.
-func (s *Sensor) handler() func(raw []byte) error {
+// handler returns what counts and deals with the records of one ring of execs or
+// reads.
+func (s *Sensor) handler(received *atomic.Uint64) func(raw []byte) error {
 	var e event
 	return func(raw []byte) error {
+		received.Add(1)
 		if err := e.decode(raw); err != nil {
 			return err
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		if e.Kind == probeRecordKindRECORD_EXEC {
+			if look := s.tracker.ask(&e); look != nil {
+				s.mu.Unlock()
+				look()
+				s.mu.Lock()
+			}
+		}
 		s.tracker.handle(&e)
 		return nil
 	}

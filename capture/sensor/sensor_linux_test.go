@@ -31,7 +31,6 @@ const patience = time.Minute
 
 // recorder runs a sensor for one test and keeps what it delivers.
 type recorder struct {
-	t      *testing.T
 	sensor *sensor.Sensor
 
 	judge func(*sensor.Sensor, capture.Script) // called for each script first; may be nil
@@ -44,13 +43,31 @@ type recorder struct {
 	arrived    chan struct{} // holds a token when scripts or executions grew
 }
 
-// record starts a sensor. The test is skipped where none can run.
+// record starts a sensor and keeps what it delivers. The test is skipped where
+// none can run.
 func record(t *testing.T) *recorder {
 	t.Helper()
 	return recordWith(t, sensor.Config{}, nil)
 }
 
+// recordWith has each script judged before it is kept; judge may be nil.
 func recordWith(t *testing.T, config sensor.Config, judge func(*sensor.Sensor, capture.Script)) *recorder {
+	t.Helper()
+	r := &recorder{judge: judge, arrived: make(chan struct{}, 1)}
+	config.Executed, config.Acted = r.keepExecution, r.keepActivity
+	r.watch(t, config, r.keep)
+	return r
+}
+
+// recordTo starts a sensor that delivers to handle, and keeps nothing.
+func recordTo(t *testing.T, config sensor.Config, handle func(capture.Script)) *recorder {
+	t.Helper()
+	r := new(recorder)
+	r.watch(t, config, handle)
+	return r
+}
+
+func (r *recorder) watch(t *testing.T, config sensor.Config, handle func(capture.Script)) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root: sudo go test ./capture/sensor/")
@@ -58,8 +75,6 @@ func recordWith(t *testing.T, config sensor.Config, judge func(*sensor.Sensor, c
 	if _, err := os.Stat(python); err != nil {
 		t.Skip("needs a Python: apt-get install python3")
 	}
-	r := &recorder{t: t, judge: judge, arrived: make(chan struct{}, 1)}
-	config.Executed, config.Acted = r.keepExecution, r.keepActivity
 	s, err := sensor.Open(config)
 	if errors.Is(err, sensor.ErrNotSupported) {
 		t.Skipf("needs a kernel that can: kingsnake doctor says why (%v)", err)
@@ -70,7 +85,7 @@ func recordWith(t *testing.T, config sensor.Config, judge func(*sensor.Sensor, c
 	r.sensor = s
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx, r.keep) }()
+	go func() { done <- s.Run(ctx, handle) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -80,7 +95,6 @@ func recordWith(t *testing.T, config sensor.Config, judge func(*sensor.Sensor, c
 			t.Error(err)
 		}
 	})
-	return r
 }
 
 // verifierLog returns the last lines of what the kernel says about a program

@@ -97,7 +97,7 @@ func (t *tracker) learn(p *program, r *reading) {
 	if r.stream || r.file.Size == 0 || !r.text.whole() || r.text.truncated || !t.trusted(r.file, r.magic, r.readAt, p.exec.reaper, r.writers) {
 		return
 	}
-	if strings.HasSuffix(r.path, ".pyc") && strings.Contains(r.path, "/__pycache__/") && inLibrary(p.exec.process.Exe, r.path) {
+	if strings.HasSuffix(r.path, ".pyc") && strings.Contains(r.path, "/__pycache__/") && t.inLibrary(p, r) {
 		t.teacher.learnFile(r.file, probeFileStateFILE_IGNORE)
 		return
 	}
@@ -192,26 +192,52 @@ func filesystem(magic uint64, path string, mode uint32) string {
 	return fmt.Sprintf("0x%x", magic)
 }
 
+// ask returns a function that looks at the binary of an exec for classify, nil if
+// that is not needed. It may be called without holding the tracker, so that what
+// is read meanwhile is not held up.
+func (t *tracker) ask(e *event) func() {
+	x, ok := t.pending.get(e.Program)
+	if !ok || !faithful(e.Magic) {
+		return nil
+	}
+	trusted := t.trustedBinary(e)
+	if _, known := t.looker.kinds.get(e.File); known && trusted {
+		return nil
+	}
+	pids, exe := x.pids(e), x.exe
+	return func() { e.kind, e.looked = t.looker.kindOf(pids, exe, e, trusted), true }
+}
+
+// trustedBinary reports whether what is found out of a binary may be remembered.
+func (t *tracker) trustedBinary(e *event) bool {
+	// A memfd may be written to again.
+	return t.trusted(e.File, e.Magic, e.Time, e.exec.Reaper, false) && e.exec.Signs&probeSignSIGN_MEMORY == 0
+}
+
+// kindOf looks at the binary of an exec. What is remembered is worth more looking.
+func (l *looker) kindOf(pids []int, exe string, e *event, remembered bool) binaryKind {
+	kind := l.classify(pids, exe, e)
+	if kind == noPython {
+		kind = l.shellKind(pids, exe, e, remembered)
+	}
+	return kind
+}
+
 // classify decides what a binary that was executed is, and teaches it.
 func (t *tracker) classify(e *event, x *pieces) binaryKind {
-	// A memfd may be written to again.
-	trusted := t.trusted(e.File, e.Magic, e.Time, e.exec.Reaper, false) && e.exec.Signs&probeSignSIGN_MEMORY == 0
+	trusted := t.trustedBinary(e)
 	if trusted {
 		if kind, ok := t.looker.kinds.get(e.File); ok {
 			return kind
 		}
 	}
-	pids := []int{int(e.Program.Tgid)}
-	for _, k := range x.keys {
-		pids = append(pids, int(k.pid))
-	}
 	if !faithful(e.Magic) {
 		return notLookedAt // It may be one that answers when it likes.
 	}
-	kind := t.looker.classify(pids, x.exe, e)
-	if kind == noPython {
-		kind = t.looker.shellKind(pids, x.exe, e, trusted)
+	if !e.looked {
+		e.kind = t.looker.kindOf(x.pids(e), x.exe, e, trusted)
 	}
+	kind := e.kind
 	if trusted && kind != notLookedAt {
 		t.looker.kinds.put(e.File, kind)
 		switch kind {

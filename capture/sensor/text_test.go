@@ -106,6 +106,24 @@ func TestTheInterpretersOwnLibraryIsTold(t *testing.T) {
 	}
 }
 
+func TestTheFolderOfALibraryIsTold(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"/opt/py/lib/python3.9/encodings/__pycache__/__init__.cpython-39.pyc": "/opt/py/lib/python3.9",
+		"/opt/py/lib/python2.7/encodings/__init__.pyc":                        "/opt/py/lib/python2.7",
+		"/usr/lib/pypy3.9/encodings/__init__.py":                              "/usr/lib/pypy3.9",
+		"/opt/py/lib/python3.9/json/__init__.py":                              "",
+		"/opt/py/python3.9/encodings/__init__.py":                             "", // not in lib
+		"/srv/lib/app/encodings/__init__.py":                                  "",
+		"/tmp/py/lib/python3.9/encodings/__init__.py":                         "", // anybody's
+		"/opt/py/lib/python3.9/encodings/data.txt":                            "",
+	} {
+		if got := libraryFolder(path); got != want {
+			t.Errorf("%s: want %q, got %q", path, want, got)
+		}
+	}
+}
+
 func TestTheMainModuleIsTold(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

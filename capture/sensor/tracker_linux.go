@@ -17,6 +17,7 @@ const (
 	maxImports  = 4096     // remembered of one program
 	maxPending  = 512      // execs of which not all pieces have come
 	maxPieces   = 32 << 20 // bytes of them
+	head        = 64 << 10 // what of each file goes before the rest: HEAD in record.h
 	maxKept     = 16 << 10 // bytes of arguments and environment kept for modules
 	execWait    = time.Second
 	brokenWait  = 3 * time.Second
@@ -41,10 +42,13 @@ type tracker struct {
 	pending  *lru[probeProgram, *pieces]  // execs being put together
 	pieces   int                          // bytes in pending
 	parents  *lru[processKey, ancestor]
+	folders  *lru[folder, struct{}] // where interpreters have their libraries
 	compiledTexts
 	hooks  *hooks // nil: compiled texts are not captured
 	memory int    // bytes held in texts
-	limit  int
+
+	seesOpens bool // whether the kernel half says what is opened
+	limit     int
 }
 
 func newTracker(config Config, k *kernel, deliver func(capture.Script), count func(string)) *tracker {
@@ -55,7 +59,9 @@ func newTracker(config Config, k *kernel, deliver func(capture.Script), count fu
 	t := &tracker{deliver: deliver, executed: config.Executed, acted: config.Acted, count: count, clock: newClock(), looker: newLooker(), limit: limit}
 	t.teacher = newTeacher(k, limit/4)
 	t.programs = newLRU(maxPrograms, func(_ probeProgram, p *program) {
-		count(lostPrograms)
+		if !p.done {
+			count(lostPrograms)
+		}
 		t.end(p, lostPrograms)
 		t.forget(p)
 	})
@@ -66,6 +72,7 @@ func newTracker(config Config, k *kernel, deliver func(capture.Script), count fu
 		count(lostExec)
 	})
 	t.parents = newLRU[processKey, ancestor](maxPrograms, nil)
+	t.folders = newLRU[folder, struct{}](maxFolders, nil)
 	t.compiledTexts = t.newCompiledTexts()
 	return t
 }
@@ -75,8 +82,10 @@ type program struct {
 	id      probeProgram
 	seen    time.Time // when the first record of it came
 	touched time.Time // when the last one came
+	looked  time.Time // when it was last looked whether it still runs
 	exec    *executed // nil until the exec record has come
 	certain bool      // it is known to be a Python
+	library string    // folder that its own library was read from, if that was seen
 	gone    bool      // its own process has ended
 
 	done   bool           // its own script was delivered, or there is none
@@ -109,6 +118,7 @@ type reading struct {
 	stream   bool
 	writers  bool           // it was open for writing
 	own      bool           // read by the program's own process, not a child
+	sought   bool           // its compiled form was looked for first
 	finished bool           // it was whole, and has been dealt with
 	have     probeFileState // what the kernel half knew of it
 	lost     string
@@ -211,6 +221,11 @@ func (t *tracker) handleRead(e *event) {
 	switch e.Kind {
 	case probeRecordKindRECORD_PATH:
 		r.path = joinNames(e.data)
+		r.sought = r.sought || e.Flags&probeRecordFlagFLAG_SOUGHT != 0
+		if p.library == "" && r.own {
+			p.library = libraryFolder(r.path)
+			t.learnFolder(p)
+		}
 		t.seeLibrary(r)
 		if !p.certain && looksLikeLibrary(r.path) {
 			p.certain = true
@@ -252,7 +267,11 @@ func (t *tracker) addData(p *program, r *reading, e *event) {
 	if e.Flags&probeRecordFlagFLAG_TRUNCATED != 0 {
 		r.text.truncated = true
 	}
-	if !t.room(len(e.data)) {
+	keep := 0
+	if e.Offset >= head {
+		keep = t.limit / 4 // for short scripts
+	}
+	if !t.room(len(e.data) + keep) {
 		r.lost = lostMemory
 		t.count(lostMemory)
 		return
@@ -367,9 +386,9 @@ func (t *tracker) haveRead(p *program, r *reading) {
 // wanted reports whether a file could be a script of the program.
 func (t *tracker) wanted(p *program, r *reading) bool {
 	if p.done {
-		return isModuleName(r.path) && !inLibrary(p.exec.process.Exe, r.path)
+		return isModuleName(r.path) && !t.inLibrary(p, r)
 	}
-	return p.exec.matches(r) || !inLibrary(p.exec.process.Exe, r.path)
+	return p.exec.matches(r) || !t.inLibrary(p, r)
 }
 
 // handleExit deals with the end of a process.
@@ -383,10 +402,12 @@ func (t *tracker) handleExit(e *event) {
 		p.gone = true
 		if p.exec != nil {
 			t.finish(p, lostEarly)
+			t.deliverBroken(p, e.Tgid)
 			t.retire(p)
 		}
 		return
 	}
+	t.deliverBroken(p, e.Tgid)
 	for key, r := range p.readings {
 		if key.tgid == e.Tgid {
 			t.drop(r)
@@ -414,6 +435,17 @@ func (t *tracker) sweep(now time.Time) {
 			t.adopt(p)
 		case !p.done && p.lost != 0 && now.Sub(p.touched) > brokenWait:
 			t.finish(p, t.reason(p, nil, lostEarly))
+		case !p.done && now.Sub(p.touched) > brokenWait && now.Sub(p.looked) > brokenWait:
+			p.looked = now
+			if t.looker.ended(p.exec.process.PID, p.exec.start) {
+				// That it ended did not fit the ring.
+				p.gone = true
+				if p.exec.lost == "" {
+					p.exec.lost = lostExit // And who knows what else.
+				}
+				t.finish(p, lostExit)
+				t.retire(p)
+			}
 		}
 		t.tellWaiting(p)
 		return true

@@ -21,6 +21,9 @@ import (
 	"kingsnake/finding"
 	"kingsnake/finding/push"
 	"kingsnake/workload/cri"
+	"kingsnake/workload/engine"
+	"kingsnake/workload/kube"
+	"kingsnake/workload/state"
 )
 
 // heartbeat is how often a node tells its counts.
@@ -31,6 +34,7 @@ type nodeConfig struct {
 	name    string
 	cluster string
 	cri     string
+	kube    kubeConfig
 	host    bool
 	share   float64 // processors that judging may keep busy
 	args    bool    // report arguments
@@ -47,6 +51,7 @@ func (c *nodeConfig) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.cluster, "cluster", "", "`name` of the cluster in findings (default: unknown)")
 	fs.StringVar(&c.cri, "cri", "", "container runtime `socket` (default: the usual places)")
 	fs.BoolVar(&c.host, "host", true, "watch scripts outside containers too; --host=false leaves them out")
+	c.kube.flags(fs)
 	fs.Float64Var(&c.share, "cpu", 0, "how many `processors` may be kept busy for long: scripts wait meanwhile, and those that cannot are counted (default: half of the machine's, and at least one)")
 	fs.BoolVar(&c.args, "report-args", true, "report the arguments of processes; --report-args=false leaves all but the first out of findings")
 	fs.BoolVar(&c.env, "report-env", true, "report the environment of processes; --report-env=false leaves it out of findings")
@@ -59,6 +64,7 @@ type node struct {
 	cfg      nodeConfig
 	sensor   *sensor.Sensor
 	resolver *cri.Resolver
+	pods     *kube.Pods
 	pipeline *detect.Pipeline
 	client   *push.Client // hands findings to a server; nil when there is none
 	models   *models
@@ -82,8 +88,12 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 	if err != nil {
 		return nil, err
 	}
+	pods, err := cfg.kube.open(env, cfg.name)
+	if err != nil {
+		return nil, err
+	}
 	hold := cfg.hold.sensor()
-	n := &node{cfg: cfg, models: m, started: env.Now(), now: env.Now}
+	n := &node{cfg: cfg, pods: pods, models: m, started: env.Now(), now: env.Now}
 	// The sensor tells of executions only while the pipeline runs it.
 	n.sensor, err = sensor.Open(sensor.Config{
 		Executed: func(x capture.Execution) { n.pipeline.Executed(x) },
@@ -93,7 +103,9 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 	if err != nil {
 		return nil, err
 	}
-	n.resolver = cri.NewResolver(cri.Config{Socket: cfg.cri, Node: cfg.name, Cluster: cfg.cluster})
+	n.resolver = cri.NewResolver(cri.Config{
+		Socket: cfg.cri, Others: []cri.Source{engine.New(engine.Config{}), state.Source{}}, Pods: pods, Node: cfg.name, Cluster: cfg.cluster,
+	})
 	var binaries binary.Reader
 	n.pipeline = &detect.Pipeline{
 		Source: n.sensor, Follower: n.sensor, Resolver: n.resolver, Judge: js.whole, Cut: js.cut, Sink: sink, Binary: binaries.Describe,
@@ -151,6 +163,8 @@ func (n *node) Run(ctx context.Context) error {
 	following, stop := context.WithCancel(ctx)
 	followed := make(chan struct{})
 	go func() { defer close(followed); n.resolver.Follow(following) }()
+	watched := make(chan struct{})
+	go func() { defer close(watched); n.pods.Run(following) }()
 	modeled := make(chan struct{})
 	go func() { defer close(modeled); n.models.Run(following) }()
 	learned := make(chan struct{})
@@ -159,6 +173,7 @@ func (n *node) Run(ctx context.Context) error {
 	stop()
 	<-learned
 	<-followed
+	<-watched
 	<-modeled
 	return err
 }
@@ -234,6 +249,9 @@ func (n *node) degraded() string {
 	var not []string
 	if why := n.resolver.Unavailable(); why != "" {
 		not = append(not, "container names and images cannot be looked up: "+why)
+	}
+	if why := n.pods.Unavailable(); why != "" {
+		not = append(not, "owners and service accounts of pods cannot be looked up: "+why)
 	}
 	if n.client != nil {
 		if why := n.client.Trouble(); why != "" {

@@ -146,6 +146,9 @@ func sensorToLines(ctx context.Context, env Env, n *node) error {
 	beating.Wait()
 	st := n.Status()
 	fmt.Fprintf(env.Stderr, "judged %d, findings %d, lost %s\n", st.Scripts, st.Findings, lostWords(st.Lost.Missed()))
+	if missed := st.Lost.Of(finding.StageHold); missed.Total() > 0 {
+		fmt.Fprintf(env.Stderr, "not held to the end: %s\n", lostWords(missed))
+	}
 	return err
 }
 

@@ -258,8 +258,6 @@ func checkSensor(s finding.SensorStatus, now time.Time) error {
 		return fmt.Errorf("time %v is before 1970 or more than a day ahead of the server; set the node's clock", s.Time)
 	case len(s.Lost) > maxEntries:
 		return tooLong("lost", len(s.Lost), maxEntries)
-	case len(s.Unresolved) > maxEntries:
-		return tooLong("unresolved", len(s.Unresolved), maxEntries)
 	case s.QueuedOut < 0:
 		return fmt.Errorf("queued_out cannot be negative")
 	}

@@ -158,7 +158,8 @@ func TestTheSummarySaysWhatWasDetected(t *testing.T) {
 	for label, want := range map[string]string{
 		"Resource full name": "//container.googleapis.com/projects/demo-project/locations/us-central1-a/clusters/prod-1",
 		"Pod":                "web-7c966b5d85-wvtln findings with this Pod",
-		"Owner":              "Not known: the Kubernetes API is not asked.",
+		"Owner":              "Deployment web",
+		"Service account":    "web",
 	} {
 		if resource[label] != want {
 			t.Errorf("%s: %q, want %q", label, resource[label], want)
@@ -257,7 +258,7 @@ func TestAllowHereAndUndo(t *testing.T) {
 	if got := texts(doc, ".badges .state"); got[0] != "Allowed" {
 		t.Errorf("state %q", got)
 	}
-	if got := texts(s.page(t, "/settings"), ".rules tbody td"); len(got) != 4 || got[0] != "only in pod shop/web-7c966b5d85-wvtln, container web" {
+	if got := texts(s.page(t, "/settings"), ".rules tbody td"); len(got) != 4 || got[0] != "only in Deployment web, namespace shop" {
 		t.Errorf("settings list %q", got)
 	}
 	undo := all(doc, "#decision ~ .say-good form")[0]

@@ -130,9 +130,14 @@ func Shell() finding.Finding {
 			ContainerID: hash, ContainerName: "web", ContainerCreated: Now.Add(-19 * time.Hour),
 			Image: "registry.example.com/shop/web:1.4.2", ImageID: "sha256:" + hash, Runtime: "containerd", ReadOnlyRoot: "no",
 			PodNamespace: "shop", PodName: "web-7c966b5d85-wvtln", PodUID: "0d7c41a6-2f0e-4a43-9a2d-5d1c6f3f7a11",
-			PodLabels: map[string]string{"app": "web", "pod-template-hash": "7c966b5d85"},
-			Node:      "node-a1", Cluster: "prod-1",
-			Unresolved: map[string]string{"owner.name": "the Kubernetes API is not asked"},
+			PodLabels:      map[string]string{"app": "web", "pod-template-hash": "7c966b5d85"},
+			ServiceAccount: "web", OwnerGroup: "apps", OwnerKind: "Deployment", OwnerName: "web",
+			Owners: []finding.Owner{{Group: "apps", Kind: "ReplicaSet", Name: "web-7c966b5d85"}, {Group: "apps", Kind: "Deployment", Name: "web"}},
+			Contacts: []finding.Contact{
+				{Key: "kingsnake.dev/contact", Value: "shop-team@example.com", Of: "Deployment"}, {Key: "a8r.io/chat", Value: "#shop", Of: "pod"},
+			},
+			Node: "node-a1", Cluster: "prod-1", ClusterUID: "6b1b1c52-8f7e-4d53-9d0e-1f6c1f0a9c11",
+			Cloud: finding.Cloud{Provider: "aws", Zone: "eu-central-1b", InstanceID: "i-0123456789abcdef0"},
 		},
 		Indicators: finding.Indicators{IPs: []string{"192.0.2.1"}, Domains: []string{"example.com"}, URLs: []string{"http://example.com/a"}},
 	})
@@ -244,7 +249,10 @@ func Hostile() finding.Finding {
 		Timeline: []finding.Event{{Time: Now, PID: -1, Exe: attack, Act: attack, Target: attack, Args: []string{attack, ""}, Count: 1 << 60}},
 		Workload: finding.Workload{ContainerID: attack, ContainerName: "c; rm -rf ~ #" + attack, Image: attack, ImageID: attack, Runtime: attack, ReadOnlyRoot: attack,
 			PodNamespace: "ns$(reboot)", PodName: "pod`reboot`" + attack, PodUID: attack, PodLabels: map[string]string{attack: attack},
-			OwnerKind: attack, OwnerName: attack, Node: "node\"' " + attack, Cluster: attack, Unresolved: map[string]string{"cluster": attack, "pod.uid": attack}},
+			OwnerGroup: attack, OwnerKind: attack, OwnerName: attack, OwnerInferred: true, Owners: []finding.Owner{{Kind: attack, Name: attack}, {Group: attack, Kind: attack, Name: attack}},
+			ServiceAccount: attack, ContainerKind: attack, StaticPod: true, Contacts: []finding.Contact{{Key: attack, Value: attack, Of: attack}},
+			ClusterUID: attack, Cloud: finding.Cloud{Provider: attack, Project: attack, Zone: attack, InstanceID: attack, Location: attack},
+			Node: "node\"' " + attack, Cluster: attack, Unresolved: map[string]string{"cluster": attack, "pod.uid": attack}},
 		Indicators: finding.Indicators{URLs: []string{"javascript:alert(5)", attack}},
 	})
 }

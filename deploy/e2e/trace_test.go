@@ -19,10 +19,17 @@ type traced struct {
 	Path      string       `json:"path"`
 	SHA256    string       `json:"sha256"`
 	Lost      string       `json:"lost"`
+	Argv      []string     `json:"argv"`
 	Container struct {
-		ID   string `json:"id"`
-		Name string `json:"name"`
+		ID    string `json:"id"`
+		Name  string `json:"name"`
+		Image string `json:"image"`
 	} `json:"container"`
+	Pod struct {
+		Namespace string `json:"namespace"`
+		Name      string `json:"name"`
+		UID       string `json:"uid"`
+	} `json:"pod"`
 	Score   float64 `json:"score"`
 	Verdict string  `json:"verdict"`
 }

@@ -50,7 +50,10 @@ func misbehave(how string) {
 				case "overflow":
 					debug.SetMaxStack(8 << 20)
 					overflow(0)
-				case "hang":
+				case "loop":
+					for {
+					}
+				case "sleep":
 					time.Sleep(time.Hour)
 				case "garbage":
 					_, _ = os.Stdout.Write(binary.LittleEndian.AppendUint32(nil, 5))
@@ -134,13 +137,14 @@ func TestScriptsAtOnce(t *testing.T) {
 // an ordinary script normalized.
 func TestOneBadScriptCostsOneProcess(t *testing.T) {
 	t.Parallel()
-	const timeout = 5 * time.Second
+	const timeout = 2 * time.Second
 	for _, test := range []struct {
 		how, reason, detail string
 	}{
 		{"overflow", apart.Crashed, "stack"},
 		{"leave", apart.Crashed, "EOF"},
-		{"hang", apart.TimedOut, "no answer"},
+		{"loop", apart.TimedOut, "no answer"},
+		{"sleep", apart.TimedOut, "no answer"},
 		{"garbage", apart.Refused, "decode"},
 		{"endless", apart.Crashed, "more than"},
 	} {

@@ -20,8 +20,9 @@ type Config struct {
 	Env     []string // its whole environment
 	Workers int      // how many run at once, at most; 0 means 1
 
-	// Timeout bounds one script. Zero means ten seconds, a hundred times what the
-	// worst known script takes.
+	// Timeout bounds the processor time of one script; on a machine that is
+	// overloaded it may take patience times as long. Zero means ten seconds, a
+	// hundred times what the worst known script takes.
 	Timeout time.Duration
 }
 
@@ -138,9 +139,11 @@ func (p *Pool) use(w *process, script []byte) (normalize.Text, *process, error) 
 			return normalize.Text{}, nil, &Error{NoStart, err.Error()}
 		}
 	}
-	late := time.AfterFunc(p.cfg.Timeout, w.cancel)
+	done, late := make(chan struct{}), make(chan bool, 1)
+	go func() { late <- w.watch(done, p.cfg.Timeout) }()
 	answer, err := w.ask(script)
-	if !late.Stop() && err != nil {
+	close(done)
+	if <-late && err != nil {
 		p.end(w)
 		return normalize.Text{}, nil, &Error{TimedOut, fmt.Sprintf("no answer within %v", p.cfg.Timeout)}
 	}
@@ -206,6 +209,30 @@ func (p *Pool) start() (*process, error) {
 	defer p.mu.Unlock()
 	p.running[w] = true
 	return w, nil
+}
+
+// patience is how many times the bound on processor time a script may take on
+// the clock.
+const patience = 6
+
+// watch kills the process when it has used too much time before done is closed,
+// and reports whether it did.
+func (w *process) watch(done <-chan struct{}, timeout time.Duration) bool {
+	used := w.cpu()
+	tick := time.NewTicker(timeout)
+	defer tick.Stop()
+	for range patience {
+		select {
+		case <-done:
+			return false
+		case <-tick.C:
+		}
+		if w.cpu()-used >= timeout*9/10 { // the clocks are not one
+			break
+		}
+	}
+	w.cancel()
+	return true
 }
 
 // ask sends one script and reads the answer.

@@ -4,10 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
+	"net/mail"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	pb "cloud.google.com/go/securitycenter/apiv2/securitycenterpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -47,6 +49,7 @@ func V2(f finding.Finding, cfg Config) *pb.Finding {
 		NextSteps:         nextSteps(f, cfg),
 		Files:             files(f),
 		Connections:       connections(f.Connections),
+		Contacts:          contacts(f.Workload.Contacts),
 	}
 	if !f.Workload.Host() {
 		m.Containers = []*pb.Container{container(f.Workload)}
@@ -259,15 +262,42 @@ func kubernetes(f finding.Finding, cfg Config) *pb.Kubernetes {
 	}
 	if w.OwnerName != "" {
 		m.Objects = []*pb.Kubernetes_Object{{
-			Group: groupOf(w.OwnerKind), Kind: text(w.OwnerKind), Ns: text(w.PodNamespace), Name: text(w.OwnerName),
+			Group: groupOf(w), Kind: text(w.OwnerKind), Ns: text(w.PodNamespace), Name: text(w.OwnerName),
 		}}
+	}
+	for _, o := range w.Owners {
+		if o.Kind != w.OwnerKind || o.Name != w.OwnerName {
+			m.Objects = append(m.Objects, &pb.Kubernetes_Object{
+				Group: text(o.Group), Kind: text(o.Kind), Ns: text(w.PodNamespace), Name: text(o.Name),
+			})
+		}
 	}
 	return m
 }
 
-// groupOf is the API group of the kinds that own pods; "" when it is not known.
-func groupOf(kind string) string {
-	switch kind {
+// contacts are those that SCC has a place for, which are e-mail addresses. Its
+// keys are kinds of contacts; who runs a workload is the technical one.
+func contacts(all []finding.Contact) map[string]*pb.ContactDetails {
+	var list []*pb.Contact
+	for _, c := range all {
+		address, err := mail.ParseAddress(c.Value)
+		if err == nil && utf8.ValidString(c.Value) {
+			list = append(list, &pb.Contact{Email: address.Address})
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return map[string]*pb.ContactDetails{"technical": {Contacts: list}}
+}
+
+// groupOf is the API group of the owner. Findings of older sensors leave it out,
+// but not for kinds that are well known.
+func groupOf(w finding.Workload) string {
+	if w.OwnerGroup != "" {
+		return text(w.OwnerGroup)
+	}
+	switch w.OwnerKind {
 	case "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet":
 		return "apps"
 	case "Job", "CronJob":

@@ -53,6 +53,7 @@ type Command struct {
 
 // LinksOf returns the links and commands of a finding.
 func LinksOf(f finding.Finding, cfg Config) Links {
+	cfg = cfg.at(f)
 	return Links{
 		VirusTotal: virusTotal(f), ATTACK: attackLinks(f), Cloud: cloudPages(cfg),
 		Filters: Filters(f, cfg), Commands: commands(f, cfg),
@@ -118,6 +119,7 @@ func (q *query) done() Filter {
 // Filters returns the three Cloud Logging queries of the runbook: the pod's
 // logs, the cluster's audit log, and the node's console.
 func Filters(f finding.Finding, cfg Config) []Filter {
+	cfg = cfg.at(f)
 	w, cluster := f.Workload, clusterOf(f, cfg)
 	pod := query{Filter: Filter{Name: "Pod logs"}, cfg: cfg}
 	pod.eq("resource.type", "k8s_container", "")

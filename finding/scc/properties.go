@@ -77,8 +77,8 @@ func properties(f finding.Finding, cfg Config) map[string]*structpb.Value {
 	p.text("Container_Runtime", w.Runtime)
 	p.text("Container_Read_Only_Root", w.ReadOnlyRoot)
 	p.text("Pod_Uid", w.PodUID)
-	p.text("Owner_Kind", w.OwnerKind)
-	p.text("Owner_Name", w.OwnerName)
+	p.text("Container_Kind", w.ContainerKind)
+	workloadProperties(p, w)
 	p.text("Cluster_Name", clusterOf(f, cfg))
 	p.text("Sensor", f.Sensor)
 
@@ -93,6 +93,28 @@ func properties(f finding.Finding, cfg Config) map[string]*structpb.Value {
 	p.unresolved(f, cfg)
 	p.context(f, cfg)
 	return p
+}
+
+func workloadProperties(p propertyMap, w finding.Workload) {
+	p.text("Pod_Service_Account", w.ServiceAccount)
+	p.text("Owner_Kind", w.OwnerKind)
+	p.text("Owner_Name", w.OwnerName)
+	var owners []string
+	for _, o := range w.Owners {
+		owners = append(owners, o.Kind+"/"+o.Name)
+	}
+	p.texts("Owner_Chain", owners)
+	var contacts []*structpb.Value
+	for _, c := range w.Contacts {
+		contacts = append(contacts, object(map[string]*structpb.Value{
+			"annotation": structpb.NewStringValue(text(c.Key)), "value": structpb.NewStringValue(text(c.Value)), "of": structpb.NewStringValue(text(c.Of)),
+		}))
+	}
+	p.list("Contacts", contacts)
+	p.text("Cluster_Uid", w.ClusterUID)
+	p.text("Cloud_Provider", w.Cloud.Provider)
+	p.text("Cloud_Zone", w.Cloud.Zone)
+	p.text("VM_Instance_Id", w.Cloud.InstanceID)
 }
 
 func processProperties(p propertyMap, pr finding.Process) {
@@ -185,6 +207,7 @@ func timelineProperties(p propertyMap, f finding.Finding) {
 
 // unresolved says which values are missing and why.
 func (p propertyMap) unresolved(f finding.Finding, cfg Config) {
+	cfg = cfg.at(f)
 	fields := map[string]*structpb.Value{}
 	for _, k := range slices.Sorted(maps.Keys(f.Workload.Unresolved)) {
 		fields[text(k)] = structpb.NewStringValue(text(f.Workload.Unresolved[k]))

@@ -14,8 +14,33 @@ type place struct {
 	name, display, kind, service, location string
 }
 
+// at returns cfg with what the finding itself knows of where it comes from in
+// Google Cloud, in the place of what is not configured.
+func (cfg Config) at(f finding.Finding) Config {
+	cloud := f.Workload.Cloud
+	if cloud.Provider != "gce" {
+		return cfg
+	}
+	if cfg.Project == "" {
+		cfg.Project, cfg.ProjectNumber = cloud.Project, ""
+	}
+	if cfg.Location == "" {
+		cfg.Location = cloud.Location
+	}
+	if cfg.InstanceIDs[f.Workload.Node] == "" && cloud.InstanceID != "" {
+		cfg.InstanceIDs = map[string]string{f.Workload.Node: cloud.InstanceID}
+	}
+	return cfg
+}
+
+// InstanceID returns the Compute Engine instance id of the machine a finding is
+// from: the one that is configured, else the one its sensor was told; "" when
+// neither is.
+func (cfg Config) InstanceID(f finding.Finding) string { return cfg.at(f).InstanceIDs[f.Workload.Node] }
+
 // placeOf names the resource a finding is about; see the package comment.
 func placeOf(f finding.Finding, cfg Config) place {
+	cfg = cfg.at(f)
 	cluster := clusterOf(f, cfg)
 	switch {
 	case cfg.Project != "" && cfg.Location != "" && cluster != "":
@@ -46,10 +71,15 @@ func nodePlace(node string) string { return "//kingsnake.local/nodes/" + known(n
 var zone = regexp.MustCompile(`^[a-z]+-[a-z]+[0-9]+-[a-z]$`)
 
 // nodeName is the full resource name of the machine a node runs on. Which zone
-// that is can be known only when the cluster lies in one.
+// that is can be known when the node's own cloud said so, or the cluster lies in one.
 func nodeName(f finding.Finding, cfg Config) string {
-	if placeOf(f, cfg).service != "" && zone.MatchString(cfg.Location) {
-		return "//compute.googleapis.com/projects/" + segment(cfg.Project) + "/zones/" + segment(cfg.Location) + "/instances/" + known(f.Workload.Node)
+	cfg = cfg.at(f)
+	in := f.Workload.Cloud.Zone
+	if f.Workload.Cloud.Provider != "gce" || in == "" {
+		in = cfg.Location
+	}
+	if placeOf(f, cfg).service != "" && zone.MatchString(in) {
+		return "//compute.googleapis.com/projects/" + segment(cfg.Project) + "/zones/" + segment(in) + "/instances/" + known(f.Workload.Node)
 	}
 	return nodePlace(f.Workload.Node)
 }
@@ -68,6 +98,7 @@ const resourceManager = "//cloudresourcemanager.googleapis.com/"
 
 // Resource returns the v2 resource that a finding is about.
 func Resource(f finding.Finding, cfg Config) *pb.Resource {
+	cfg = cfg.at(f)
 	p := placeOf(f, cfg)
 	r := &pb.Resource{Name: p.name, DisplayName: p.display, Type: p.kind, Service: p.service, Location: p.location}
 	if cfg.Project == "" {
@@ -87,6 +118,7 @@ func Resource(f finding.Finding, cfg Config) *pb.Resource {
 
 // legacyResource is the resource as the older console writes it.
 func legacyResource(f finding.Finding, cfg Config) map[string]any {
+	cfg = cfg.at(f)
 	p := placeOf(f, cfg)
 	project, display := Unknown, Unknown
 	if cfg.Project != "" {

@@ -17,6 +17,10 @@
 // counts. A runtime's own monitor process (crio-conmon-<id>, libpod-conmon-<id>)
 // runs on the host although its cgroup carries a container's id.
 //
+// What is no container with such an id is taken for the host: machines of
+// systemd-nspawn and LXC, build steps of BuildKit, and containers that were given
+// a name in the place of an id (ctr run).
+//
 // A path proves nothing more than its name: whoever may create cgroups may
 // name one like a container. Whether the container exists is for its runtime to
 // say (kingsnake/workload/cri).

@@ -28,6 +28,16 @@
 
 #define MAX_PARENTS 8
 
+/*
+ * The first bytes of every file go before the rest: when the data ring is nearly
+ * full, a quarter of it is kept for them, so that long scripts do not push out
+ * short ones.
+ */
+#define HEAD (64 << 10)
+
+/* Of how many descriptors, from 0 on, an exec says what is open there. */
+#define MAX_FDS 8
+
 enum record_kind {
 	/* Exec ring: the pieces come first, the exec record ends them. */
 	RECORD_EXE = 1, /* path of the binary */
@@ -58,6 +68,7 @@ enum record_flag {
 	FLAG_WRITERS = 16,   /* the file is open for writing somewhere */
 	FLAG_TRUNCATED = 32, /* bytes behind this record were left out: too many */
 	FLAG_V2 = 64,        /* a cgroup path of the unified hierarchy */
+	FLAG_SOUGHT = 256,   /* its compiled form was looked for: an import does that */
 	FLAG_HELD = 128,     /* the process is held, since the time of this record */
 };
 
@@ -70,6 +81,8 @@ enum loss {
 	LOSS_TASKS,     /* too many python processes at once */
 	LOSS_READS,     /* too many reads at once */
 	LOSS_UNKNOWN,   /* it read too much before its binary was looked at */
+	LOSS_LONG,      /* data ring nearly full: what is left is for short scripts */
+	LOSS_UNSEEN,    /* of a whole process nothing fitted the rings */
 	LOSS_FOLLOW,    /* a followed program did too much, or has too many processes */
 	LOSS_HOLDS,     /* not held: too many are */
 	LOSS_SIGNAL,    /* not held: the signal could not be sent */
@@ -147,6 +160,13 @@ struct record {
 	__u32 pad;
 };
 
+/* A file that is open when a binary is executed. */
+struct open_file {
+	__u64 ino;
+	__u32 mode; /* 0: none */
+	__u32 pad;
+};
+
 struct parent {
 	__u64 start;
 	__u32 tgid;
@@ -177,6 +197,7 @@ struct exec_record {
 	__u32 pid_ns;
 	__u32 mnt_ns;
 	char comm[16];
+	struct open_file fds[MAX_FDS];
 	struct program starter; /* followed, that this process was a part of before; zero: none */
 	struct program root;    /* that the process is followed for; zero: it is not */
 	struct ends ends;       /* of the standard input's socket */

@@ -28,9 +28,13 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 struct task {
 	struct program program;
 	__u32 lost;    /* 1 << enum loss, of what was lost of it */
-	__u16 sent;    /* whether it is in any record of the data ring */
+	__u8 sent;     /* whether it is in any record of the data ring */
+	__u8 told;     /* whether its exec is in the exec ring */
 	__u16 unknown; /* whether nobody has looked at its binary yet */
 	__u64 bytes;   /* read of files while nobody had */
+	/* Hashes of the names of the modules opened last: see open.h. */
+	__u32 compiled;
+	__u32 source;
 };
 
 /* A read that has been entered and not left. */
@@ -59,10 +63,11 @@ struct reading {
 
 /*
  * What a process read of a stream in small reads: an unbuffered interpreter
- * takes its standard input one byte a system call. It is sent line by line.
+ * takes its standard input one byte a system call. It is sent in pieces of TAIL
+ * bytes, or line by line where it may run line by line.
  */
 #define SMALL_READ 32
-#define TAIL 512
+#define TAIL 1024
 
 struct tail {
 	struct record rec;
@@ -117,6 +122,14 @@ struct {
 	__type(key, enum loss);
 	__type(value, __u64);
 } losses SEC(".maps");
+
+/* Records that fitted the exec ring (0) and the data ring (1). */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, __u64);
+} sent SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -185,6 +198,14 @@ static __always_inline void count_loss(enum loss reason)
 		*n += 1;
 }
 
+static __always_inline void count_sent(__u32 ring)
+{
+	__u64 *n = bpf_map_lookup_elem(&sent, &ring);
+
+	if (n)
+		*n += 1;
+}
+
 /* Makes the compiler test and use a length in one register: 5.10 needs that. */
 static __always_inline __u64 bounded(__u64 len)
 {
@@ -220,7 +241,22 @@ __noinline int send_piece(__u32 want)
 		count_loss(LOSS_EXEC_RING);
 		return -1;
 	}
+	count_sent(0);
 	return 0;
+}
+
+/*
+ * Whether the CPU's record may take room in the data ring: what is not from the
+ * beginning of a file leaves a quarter of it free.
+ */
+static __always_inline int may_fill(struct scratch *s, __u64 len)
+{
+	__u64 size;
+
+	if (s->rec.kind != RECORD_DATA || s->rec.offset < HEAD)
+		return 1;
+	size = bpf_ringbuf_query(&data_ring, BPF_RB_RING_SIZE);
+	return bpf_ringbuf_query(&data_ring, BPF_RB_AVAIL_DATA) + len < size - size / 4;
 }
 
 /* Sends the CPU's record with want bytes of data to the data ring. */
@@ -236,9 +272,14 @@ __noinline int send_data(__u32 want)
 	s->rec.len = len;
 	tgid = s->rec.tgid;
 	t = bpf_map_lookup_elem(&tasks, &tgid);
-	if (t) {
-		t->sent = 1;
+	if (t)
 		s->rec.lost = t->lost;
+	if (!may_fill(s, len)) {
+		if (t)
+			t->lost |= 1 << LOSS_LONG;
+		if (!t || !t->unknown)
+			count_loss(LOSS_LONG);
+		return -1;
 	}
 	if (bpf_ringbuf_output(&data_ring, s, sizeof(s->rec) + len, 0)) {
 		if (t)
@@ -247,6 +288,9 @@ __noinline int send_data(__u32 want)
 			count_loss(LOSS_DATA_RING);
 		return -1;
 	}
+	if (t)
+		t->sent = 1;
+	count_sent(1);
 	return 0;
 }
 
@@ -469,7 +513,12 @@ static __always_inline int hold(struct scratch *s, struct task *task, __u32 tgid
 	}
 	at += len;
 	t->len = at;
-	if (at > TAIL - SMALL_READ || t->data[(at - 1) & (TAIL - 1)] == '\n')
+	/*
+	 * A pipe or a redirected file is compiled when it has been read to its end:
+	 * only what is typed runs line by line.
+	 */
+	if (at > TAIL - SMALL_READ ||
+	    ((s->rec.mode & S_IFMT) != S_IFIFO && t->data[(at - 1) & (TAIL - 1)] == '\n'))
 		flush_tail(tgid);
 	return 1;
 }
@@ -484,6 +533,8 @@ static __always_inline void end_task(struct task *t, __u32 tgid)
 	flush_tail(tgid);
 	bpf_map_delete_elem(&tails, &tgid);
 	lost = t->lost;
+	if (p.tgid == tgid && !t->told && !t->sent)
+		count_loss(LOSS_UNSEEN);
 	if (s && (t->sent || p.tgid == tgid) && mode_of(&p) != MODE_IGNORE) {
 		start_record(&s->rec, RECORD_EXIT, &p, tgid);
 		s->rec.lost = lost;
@@ -590,6 +641,24 @@ static __always_inline void send_parents(struct scratch *s, const struct program
 	}
 }
 
+/* What is open where: a script may be given by its descriptor. */
+static __always_inline void fill_fds(struct exec_record *e)
+{
+	int i;
+
+#pragma clang loop unroll(full)
+	for (i = 0; i < MAX_FDS; i++) {
+		struct file *file = file_of(i);
+		struct inode *inode;
+
+		if (!file)
+			continue;
+		inode = BPF_CORE_READ(file, f_inode);
+		e->fds[i].ino = BPF_CORE_READ(inode, i_ino);
+		e->fds[i].mode = BPF_CORE_READ(inode, i_mode);
+	}
+}
+
 #include "hold.h"
 
 static __always_inline void send_exec(struct scratch *s, const struct program *p,
@@ -600,6 +669,8 @@ static __always_inline void send_exec(struct scratch *s, const struct program *p
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	__u64 ids = bpf_get_current_uid_gid();
 	struct exec_record *e = &s->exec;
+	__u32 tgid = p->tgid;
+	struct task *mark;
 	struct pid *pid;
 	struct pid_namespace *ns;
 	__u64 args, env;
@@ -640,6 +711,7 @@ static __always_inline void send_exec(struct scratch *s, const struct program *p
 	e->pid_ns = BPF_CORE_READ(ns, ns.inum);
 	e->reaper = BPF_CORE_READ(ns, child_reaper, start_boottime);
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
+	fill_fds(e);
 	fill_companion(e, exe, starter);
 	e->root = s->root;
 	s->held = 0;
@@ -651,6 +723,11 @@ static __always_inline void send_exec(struct scratch *s, const struct program *p
 	if (bpf_ringbuf_output(&exec_ring, e, sizeof(*e), BPF_RB_FORCE_WAKEUP)) {
 		count_loss(LOSS_EXEC_RING);
 		go_on_here();
+	} else {
+		count_sent(0);
+		mark = bpf_map_lookup_elem(&tasks, &tgid);
+		if (mark)
+			mark->told = 1;
 	}
 	s->held = 0;
 }
@@ -774,6 +851,8 @@ static __always_inline enum file_state state_of(struct inode *inode, const struc
 		return FILE_NEW;
 	return *state;
 }
+
+#include "open.h"
 
 static __always_inline int enter_read(__u32 fd, __u64 buf, __s64 pos)
 {
@@ -935,6 +1014,8 @@ static __always_inline int leave_read(__s64 ret)
 		__u32 flags = s->rec.flags;
 
 		s->rec.flags |= first;
+		if (!t->compiled || t->compiled == t->source)
+			s->rec.flags |= FLAG_SOUGHT;
 		send_data(append_path((__u64)BPF_CORE_READ(file, f_path.dentry),
 		                      (__u64)BPF_CORE_READ(file, f_path.mnt), 0));
 		s->rec.flags = flags | first;

@@ -1,0 +1,57 @@
+//go:build amd64 || arm64
+
+package sensor_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kingsnake/capture"
+	"kingsnake/capture/sensor/generate"
+)
+
+// TestWhatIsReadAsDataMayBeData reads modules as linters and scanners do, and
+// imports others: with every interpreter, and whether or not they are compiled.
+func TestWhatIsReadAsDataMayBeData(t *testing.T) {
+	r := record(t)
+	for _, python := range generate.Pythons() {
+		t.Run(python.Name, func(t *testing.T) {
+			dir := t.TempDir()
+			const script = `import io, sys
+sys.path.insert(0, sys.argv[1])
+import imported_first
+for name in ("data_a", "data_b"):
+    with open(sys.argv[1] + "/" + name + ".py") as f: f.read()
+import imported_last
+with open(sys.argv[1] + "/data_c.py", "rb") as f: f.read()
+with io.open(sys.argv[1] + "/data_d.py") as f:
+    for line in f: pass
+`
+			want := make(map[string]bool)
+			for _, name := range []string{"imported_first", "imported_last", "data_a", "data_b", "data_c", "data_d"} {
+				if err := os.WriteFile(filepath.Join(dir, name+".py"), fmt.Appendf(nil, "# %s %s\nx = 1\n", t.Name(), name), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				want[name] = strings.HasPrefix(name, "data")
+			}
+			main := write(t, "main.py", []byte(script))
+			got := make(map[string]bool)
+			for _, s := range r.run(t, 1+len(want), exec.Command(python.Path, main, dir)) {
+				if s.Kind == capture.Import {
+					got[strings.TrimSuffix(filepath.Base(s.Path), ".py")] = s.MaybeData
+				}
+			}
+			certain := strings.HasPrefix(python.Name, "CPython 3")
+			for name, data := range want {
+				// An import that is taken for data would be a loss; the other way it is a doubt less.
+				if maybe, ok := got[name]; !ok || maybe && !data || !maybe && data && certain {
+					t.Errorf("%s: want it captured and marked as possible data: %v; got captured %v, marked %v", name, data, ok, maybe)
+				}
+			}
+		})
+	}
+}
