@@ -119,8 +119,10 @@ func (h *hooks) see(s sighting) {
 func (h *hooks) claim(key hookKey) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if _, hooked := h.hooked.get(key); hooked { // which keeps it among those in use
+		return false
+	}
 	if _, known := h.seen.get(key); known {
-		h.hooked.get(key) // it is in use
 		return false
 	}
 	h.seen.put(key, struct{}{})

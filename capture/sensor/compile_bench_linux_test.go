@@ -22,7 +22,7 @@ record = {"name": "x", "list": list(range(100)), "deep": {str(i): [i] * 5 for i 
 class Point:
     def __init__(self, x, y): self.x, self.y = x, y
     def plus(self, o): return Point(self.x + o.x, self.y + o.y)
-for _ in range(6):
+for _ in range(20):
     fib(19)
     for _ in range(20):
         words.findall(text)
@@ -40,7 +40,7 @@ for _ in range(6):
 // and without, in turn, and the ratio of their processor time. It reports the
 // median of the ratios and the interval that holds it with 95 %.
 //
-//	go test ./capture/sensor -run '^$' -bench UserProbes -benchtime 30x
+//	go test ./capture/sensor -run '^$' -bench UserProbes -benchtime 60x
 func BenchmarkPurePythonWithUserProbes(b *testing.B) {
 	for name, script := range map[string]string{"program": purePython, "start": "pass"} {
 		b.Run(name, func(b *testing.B) { comparePairs(b, script) })
@@ -49,7 +49,7 @@ func BenchmarkPurePythonWithUserProbes(b *testing.B) {
 
 func comparePairs(b *testing.B, script string) {
 	if os.Getuid() != 0 {
-		b.Skip("needs root: sudo go test ./capture/sensor -run '^$' -bench UserProbes -benchtime 30x")
+		b.Skip("needs root: sudo go test ./capture/sensor -run '^$' -bench UserProbes -benchtime 60x")
 	}
 	k, err := openKernel(Config{})
 	if err != nil {
