@@ -27,8 +27,8 @@ func newApart(env Env) *apart.Pool {
 	}
 	p, err := apart.New(apart.Config{
 		// The file this process runs, even when another lies at its path now.
-		Command: []string{"/proc/self/exe", apartCommand},
-		Env:     []string{"GOMAXPROCS=1", "GOMEMLIMIT=96MiB", "GOTRACEBACK=single"},
+		Path: "/proc/self/exe", Args: []string{"kingsnake", apartCommand},
+		Env: []string{"GOMAXPROCS=1", "GOMEMLIMIT=96MiB", "GOTRACEBACK=single"},
 		// As many as there are goroutines that judge, so that none waits for another.
 		Workers: max(runtime.NumCPU(), 2) + detect.HeldWorkers,
 	})

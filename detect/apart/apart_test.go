@@ -83,7 +83,7 @@ func pool(t testing.TB, how string, timeout time.Duration) *apart.Pool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := apart.New(apart.Config{Command: []string{self}, Env: []string{role + "=" + how}, Workers: 2, Timeout: timeout})
+	p, err := apart.New(apart.Config{Path: self, Args: []string{self}, Env: []string{role + "=" + how}, Workers: 2, Timeout: timeout})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,10 +167,10 @@ func TestOneBadScriptCostsOneProcess(t *testing.T) {
 
 func TestNewSaysWhyItCannot(t *testing.T) {
 	t.Parallel()
-	if _, err := apart.New(apart.Config{Command: []string{"/nowhere/kingsnake"}}); err == nil {
+	if _, err := apart.New(apart.Config{Path: "/nowhere/kingsnake"}); err == nil {
 		t.Error("a program that is not there was started")
 	}
-	if _, err := apart.New(apart.Config{Command: []string{"/bin/true"}}); err == nil {
+	if _, err := apart.New(apart.Config{Path: "/bin/true"}); err == nil {
 		t.Error("a program that is no normalizer was taken for one")
 	}
 }

@@ -16,7 +16,8 @@ import (
 
 // Config says how the processes are run.
 type Config struct {
-	Command []string // what starts a process that calls Serve
+	Path    string   // of a program that calls Serve
+	Args    []string // its arguments, its name first
 	Env     []string // its whole environment
 	Workers int      // how many run at once, at most; 0 means 1
 
@@ -189,7 +190,8 @@ type process struct {
 
 func (p *Pool) start() (*process, error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	c := exec.CommandContext(ctx, p.cfg.Command[0], p.cfg.Command[1:]...)
+	c := exec.CommandContext(ctx, p.cfg.Path)
+	c.Args = p.cfg.Args
 	w := &process{cancel: cancel}
 	c.Env, c.Dir, c.Stderr = p.cfg.Env, "/", &w.said
 	c.WaitDelay = time.Second
