@@ -359,6 +359,9 @@ func startupFile(p string) bool {
 	case "sitecustomize.py", "usercustomize.py", "locale.alias", "charset.alias", "gconv-modules", "gconv-modules.cache", "ld.so.cache":
 		return true
 	}
+	if strings.HasPrefix(p, "/etc/") && path.Ext(p) != ".py" { // nsswitch.conf, passwd: where a home is
+		return true
+	}
 	switch path.Ext(p) {
 	case ".pth", ".cfg", "._pth", ".so", ".conf":
 		return true
