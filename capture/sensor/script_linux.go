@@ -371,7 +371,7 @@ func startupFile(p string) bool {
 			return true
 		}
 	}
-	return p == "/etc/localtime"
+	return false
 }
 
 // deliverEarlyAs delivers one of the early readings as the script, the others
