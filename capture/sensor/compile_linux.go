@@ -213,16 +213,15 @@ func (t *tracker) isNewcomer(e *compiledEvent) bool {
 // programOf returns the program of a record, nil if it is of no interest. One
 // that was running before the sensor is made up from what /proc knows.
 func (t *tracker) programOf(e *compiledEvent) *program {
-	p, ok := t.gone.get(e.Program)
-	if !ok && e.Flags&probeCompiledFlagCOMPILED_RUNNING != 0 {
+	if t.isNewcomer(e) {
 		if e.running == nil {
 			return nil
 		}
-		p = &program{id: e.Program, exec: e.running, certain: true, done: true}
+		p := &program{id: e.Program, exec: e.running, certain: true, done: true}
 		t.gone.put(e.Program, p) // where no end is expected
 		return p
 	}
-	p = t.program(&event{probeRecord: probeRecord{Program: e.Program, Tgid: e.Tgid}})
+	p := t.program(&event{probeRecord: probeRecord{Program: e.Program, Tgid: e.Tgid}})
 	if p != nil && !p.certain {
 		p.certain = true // nothing else has these functions
 		t.decide(p)

@@ -129,7 +129,7 @@ func Guard(files []*os.File) error {
 		if *m, err = ebpf.NewMapFromFD(fd); err != nil {
 			return fmt.Errorf("take over a map: %w", err)
 		}
-		defer (*m).Close()
+		defer func() { _ = (*m).Close() }() // the process ends with it
 	}
 	var wait int64
 	if err := binary.Read(alive, binary.LittleEndian, &wait); err != nil {

@@ -16,27 +16,27 @@ type place struct {
 
 // at returns cfg with what the finding itself knows of where it comes from in
 // Google Cloud, in the place of what is not configured.
-func (cfg Config) at(f finding.Finding) Config {
+func (c Config) at(f finding.Finding) Config {
 	cloud := f.Workload.Cloud
 	if cloud.Provider != "gce" {
-		return cfg
+		return c
 	}
-	if cfg.Project == "" {
-		cfg.Project, cfg.ProjectNumber = cloud.Project, ""
+	if c.Project == "" {
+		c.Project, c.ProjectNumber = cloud.Project, ""
 	}
-	if cfg.Location == "" {
-		cfg.Location = cloud.Location
+	if c.Location == "" {
+		c.Location = cloud.Location
 	}
-	if cfg.InstanceIDs[f.Workload.Node] == "" && cloud.InstanceID != "" {
-		cfg.InstanceIDs = map[string]string{f.Workload.Node: cloud.InstanceID}
+	if c.InstanceIDs[f.Workload.Node] == "" && cloud.InstanceID != "" {
+		c.InstanceIDs = map[string]string{f.Workload.Node: cloud.InstanceID}
 	}
-	return cfg
+	return c
 }
 
 // InstanceID returns the Compute Engine instance id of the machine a finding is
 // from: the one that is configured, else the one its sensor was told; "" when
 // neither is.
-func (cfg Config) InstanceID(f finding.Finding) string { return cfg.at(f).InstanceIDs[f.Workload.Node] }
+func (c Config) InstanceID(f finding.Finding) string { return c.at(f).InstanceIDs[f.Workload.Node] }
 
 // placeOf names the resource a finding is about; see the package comment.
 func placeOf(f finding.Finding, cfg Config) place {

@@ -200,7 +200,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.Header.Get("Accept"), "PartialObjectMetadata") {
 			o = Object{"kind": "PartialObjectMetadata", "metadata": o["metadata"]}
 		}
-		json.NewEncoder(w).Encode(o)
+		_ = json.NewEncoder(w).Encode(o)
 	}
 }
 
@@ -231,7 +231,7 @@ func (a *API) list(w http.ResponseWriter, r *http.Request) {
 		items = items[first : first+1]
 		next = pathOf(items[0])
 	}
-	json.NewEncoder(w).Encode(Object{
+	_ = json.NewEncoder(w).Encode(Object{
 		"metadata": Object{"resourceVersion": fmt.Sprint(a.version), "continue": next}, "items": items,
 	})
 }
@@ -244,7 +244,7 @@ func pathOf(pod Object) string {
 // watch tells of what happened after the version that is asked for.
 func (a *API) watch(w http.ResponseWriter, r *http.Request) {
 	var after int
-	fmt.Sscan(r.FormValue("resourceVersion"), &after)
+	_, _ = fmt.Sscan(r.FormValue("resourceVersion"), &after)
 	encoder := json.NewEncoder(w)
 	a.mu.Lock()
 	sent := len(a.told)
@@ -252,7 +252,7 @@ func (a *API) watch(w http.ResponseWriter, r *http.Request) {
 		sent--
 	}
 	a.mu.Unlock()
-	encoder.Encode(Object{"type": "BOOKMARK", "object": Object{"metadata": Object{"resourceVersion": fmt.Sprint(after)}}})
+	_ = encoder.Encode(Object{"type": "BOOKMARK", "object": Object{"metadata": Object{"resourceVersion": fmt.Sprint(after)}}})
 	for {
 		w.(http.Flusher).Flush()
 		a.mu.Lock()
@@ -260,7 +260,7 @@ func (a *API) watch(w http.ResponseWriter, r *http.Request) {
 		a.mu.Unlock()
 		for _, e := range news {
 			if e.kind == "ERROR" || on(r, e.pod) {
-				encoder.Encode(Object{"type": e.kind, "object": e.pod})
+				_ = encoder.Encode(Object{"type": e.kind, "object": e.pod})
 			}
 			if e.kind == "ERROR" {
 				return
