@@ -194,6 +194,9 @@ func limits(s finding.Script) []string {
 	if s.Lost != "" {
 		out = append(out, "Incomplete: bytes are missing because of “"+plain(s.Lost)+"”. What is missing was not judged.")
 	}
+	if s.MaybeData {
+		out = append(out, "Perhaps only read: nothing shows that this module was imported. A linter or a scanner reads files as this process did. If its text was run after all, that is a finding of its own.")
+	}
 	if s.Redacted > 0 {
 		out = append(out, "Redacted: "+plural(int64(s.Redacted), "secret")+" replaced by a placeholder before the text was stored. The hash is of the original.")
 	}

@@ -325,3 +325,24 @@ func TestArgumentsAndEnvironmentCanBeLeftOut(t *testing.T) {
 		t.Errorf("arguments of its parent (-want +got):\n%s", diff)
 	}
 }
+
+// TestWhatIsPerhapsOnlyReadIsNoGraveFinding has the same text imported and read
+// by a scanner.
+func TestWhatIsPerhapsOnlyReadIsNoGraveFinding(t *testing.T) {
+	t.Parallel()
+	read := script(1, capture.Import, "evil")
+	read.MaybeData = true
+	var sink shelf
+	p := pipeline(scripts{read, script(2, capture.Import, "evil")}, &words{}, &sink)
+	if err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := map[bool]finding.Severity{}
+	for _, f := range sink.kept {
+		got[f.Script.MaybeData] = f.Severity
+	}
+	want := map[bool]finding.Severity{true: finding.Medium, false: finding.Critical}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("severity by whether it was perhaps only read (-want +got):\n%s", diff)
+	}
+}

@@ -22,7 +22,8 @@ func Report(r Result, bin binary.File, sensor string) finding.Finding {
 	w := workloadOf(r.Workload)
 	script, texts := scriptOf(r)
 	sev := finding.Medium
-	if r.Verdict.Label == classify.Malicious {
+	if r.Verdict.Label == classify.Malicious && !s.MaybeData {
+		// What was read as data and is run after all is compiled, and reported as that.
 		sev = finding.Critical
 	}
 	f := finding.Finding{
@@ -49,7 +50,7 @@ func scriptOf(r Result) (finding.Script, []redact.Result) {
 		Contents: contents, ContentsSHA256: capture.Sum(contents).String(),
 		SHA256: s.Digest.String(), Size: s.Size,
 		Truncated: s.Truncated || len(contents) < len(whole.Text),
-		Redacted:  len(whole.Found), Lost: s.Lost, Parent: s.Parent.String(),
+		Redacted:  len(whole.Found), Lost: s.Lost, MaybeData: s.MaybeData, Parent: s.Parent.String(),
 		Origin: originOf(s, r.Workload),
 	}
 	texts := []redact.Result{{Text: contents, Found: whole.Found}}

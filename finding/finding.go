@@ -181,9 +181,10 @@ type Script struct {
 	// before redaction; Size the whole script's size.
 	SHA256    string `json:"sha256"`
 	Size      int64  `json:"size"`
-	Truncated bool   `json:"truncated,omitempty"` // Contents is shorter than the script
-	Redacted  int    `json:"redacted,omitempty"`  // secrets replaced in Contents
-	Lost      string `json:"lost,omitempty"`      // why captured bytes are missing
+	Truncated bool   `json:"truncated,omitempty"`  // Contents is shorter than the script
+	Redacted  int    `json:"redacted,omitempty"`   // secrets replaced in Contents
+	Lost      string `json:"lost,omitempty"`       // why captured bytes are missing
+	MaybeData bool   `json:"maybe_data,omitempty"` // it may have been read only, as a scanner does, and not imported
 
 	Parent string `json:"parent,omitempty"` // digest of the script that imported or compiled it
 

@@ -134,6 +134,9 @@ func scriptProperties(p propertyMap, s finding.Script) {
 	p["Script_Truncated"] = structpb.NewBoolValue(s.Truncated)
 	p.number("Script_Redactions", float64(s.Redacted))
 	p.text("Script_Bytes_Lost", s.Lost)
+	if s.MaybeData {
+		p["Script_Maybe_Data"] = structpb.NewBoolValue(true)
+	}
 	p.text("Script_Parent_SHA256", s.Parent)
 	p.text("Script_Compiled_By", s.CompiledBy.Path)
 	p.text("Script_Origin", s.Origin.When)
