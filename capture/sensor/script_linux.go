@@ -112,7 +112,7 @@ func (t *tracker) considerMain(p *program, r *reading) {
 		t.deliverReading(p, r, 0, t.reason(p, r, lostEarly))
 		return
 	}
-	if !r.stream && bytes.Contains(r.text.bytes, []byte(endOfArchive)) {
+	if !r.stream && int64(len(r.text.bytes)) >= r.text.size && hasEndOfArchive(r.text.bytes) {
 		// An archive is read in parts. Its file is read whole, which is the
 		// same as long as it has not changed.
 		content, ok := t.looker.readFile(p, r)
@@ -129,6 +129,12 @@ func (t *tracker) considerMain(p *program, r *reading) {
 }
 
 const endOfArchive = "PK\x05\x06"
+
+// hasEndOfArchive reports whether a text ends as a zip archive does: with a record
+// of 22 bytes and a comment of at most 64 KiB.
+func hasEndOfArchive(text []byte) bool {
+	return bytes.Contains(text[max(0, len(text)-22-65535):], []byte(endOfArchive))
+}
 
 // reason says why a reading is not whole.
 func (t *tracker) reason(p *program, r *reading, otherwise string) string {
@@ -184,7 +190,7 @@ func fileKind(x *executed, r *reading, text []byte) capture.Kind {
 		return capture.Package
 	case strings.HasSuffix(x.script, ".pyc"), len(text) > 16 && text[2] == '\r' && text[3] == '\n' && bytes.IndexByte(text[:16], 0) >= 0:
 		return capture.Bytecode
-	case bytes.Contains(text[max(0, len(text)-65557):], []byte(endOfArchive)):
+	case hasEndOfArchive(text):
 		return capture.Zipapp
 	}
 	return capture.File

@@ -193,13 +193,32 @@ func goFirst() {
 	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), readerNice)
 }
 
+// maxRead is how many records of one ring are out of it and not yet dealt with:
+// at most 8 MiB, in a burst. A process that reads a long file fills a ring faster
+// than the tracker, which others wait for as well, can follow.
+const maxRead = 256
+
 // read feeds one ring's records to the tracker, through handle, until the ring is
 // flushed.
 func (s *Sensor) read(ring *ringbuf.Reader, handle func(raw []byte) error, stop <-chan struct{}) error {
+	out := make(chan *ringbuf.Record, maxRead)
+	free := sync.Pool{New: func() any { return new(ringbuf.Record) }}
+	var handling sync.WaitGroup
+	handling.Go(func() {
+		goFirst()
+		for record := range out {
+			if handle(record.RawSample) != nil {
+				s.count(lostMalformed)
+			}
+			free.Put(record)
+		}
+	})
+	defer handling.Wait()
+	defer close(out)
 	goFirst()
-	var record ringbuf.Record
 	for {
-		err := ring.ReadInto(&record)
+		record := free.Get().(*ringbuf.Record)
+		err := ring.ReadInto(record)
 		switch {
 		case errors.Is(err, ringbuf.ErrFlushed), errors.Is(err, ringbuf.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
 			select {
@@ -214,9 +233,7 @@ func (s *Sensor) read(ring *ringbuf.Reader, handle func(raw []byte) error, stop 
 		if stop := s.stopAt.Load(); stop != 0 && time.Now().UnixNano() > stop {
 			return nil
 		}
-		if handle(record.RawSample) != nil {
-			s.count(lostMalformed)
-		}
+		out <- record
 	}
 }
 

@@ -123,8 +123,8 @@ func (in *instance) findings() map[string]finding.Finding {
 			in.t.Fatal(err)
 		}
 		for _, f := range page.Findings {
-			if f.Category.Class() == finding.SCCError {
-				continue // of a sensor, not of a script
+			if f.Category.Class() == finding.SCCError || f.Script.Kind == string(capture.Compiled) {
+				continue // of a sensor, or of what the machine's Python compiles at each start
 			}
 			if _, twice := all[f.Script.SHA256]; twice {
 				in.t.Errorf("script %s has two findings", f.Script.SHA256)
@@ -329,8 +329,12 @@ func TestTraceShowsEveryRunWithItsBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	words := bufio.NewScanner(stderr)
-	if !words.Scan() || words.Text() != "ready" {
-		t.Fatalf("trace said %q first, want ready", words.Text())
+	ready := false
+	for !ready && words.Scan() {
+		// With the race detector rights cannot be given up, which is said first.
+		if ready = words.Text() == "ready"; !ready && !strings.Contains(words.Text(), "rights are kept") {
+			t.Fatalf("trace said %q first, want ready", words.Text())
+		}
 	}
 	want := map[string]string{} // digest: kind
 	dir := t.TempDir()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,9 +88,9 @@ func TestAServerThatIsAwayForLongLosesNothingWithASpool(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		away := true
+		var here atomic.Bool
 		s := &server{err: func(int) error {
-			if away {
+			if !here.Load() {
 				return errors.New("connection refused")
 			}
 			return nil
@@ -104,7 +105,10 @@ func TestAServerThatIsAwayForLongLosesNothingWithASpool(t *testing.T) {
 				time.Sleep(time.Minute)
 			}
 		}
-		away, s.got = false, nil
+		s.mu.Lock()
+		s.got = nil
+		s.mu.Unlock()
+		here.Store(true)
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
 		var got []string
