@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -390,7 +391,8 @@ func TestTraceShowsEveryRunWithItsBytes(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("trace ended with %v", err)
 	}
-	if !strings.HasPrefix(last, "seen ") || !strings.HasSuffix(last, "lost 0") {
+	// Another program's interpreter may end before it is attached to.
+	if !regexp.MustCompile(`^seen \d+, lost (0|\d+ \(capture: compiled: interpreter not attached to \d+\))$`).MatchString(last) {
 		t.Errorf("trace closed with %q, want its counts and lost 0", last)
 	}
 }

@@ -13,8 +13,8 @@ import (
 )
 
 var (
-	only = flag.String("tests", "", "run only the tests in the machines that match, all of them in every layout of cgroups")
-	long = flag.Bool("long", false, "run what takes long too")
+	only = flag.String("tests", "", "run the tests in the machines that match, in every layout of cgroups")
+	long = flag.Bool("long", false, "run all tests, for up to an hour; else those that show that every program loads, attaches and tells what it should")
 )
 
 // suites are the packages whose tests run in a machine.
@@ -30,6 +30,10 @@ var matrix = []struct {
 	{"6.1", "bookworm", []string{"v2", "v1"}},
 	{"6.12", "trixie", []string{"v2"}},
 }
+
+// inGate are the tests that run where nobody asks for more: every program is
+// loaded and attached, and each ring and map used.
+const inGate = "^(TestCheckSaysWhatToDoAboutEachThingThatIsMissing|TestAShellOnAConnectionIsTold|TestOtherStandardInputsAreNotTold|TestTheCgroupOfTheProcessIsTold)$"
 
 // tooMuch are the tests that need more speed than a processor in software has:
 // they lose data, as they should, when the reader is much slower than the writer.
@@ -80,18 +84,18 @@ func TestKernels(t *testing.T) {
 func plan(layouts []string) []Pass {
 	var passes []Pass
 	for i, layout := range layouts {
-		run := "^Test"
+		run := inGate
 		switch {
 		case *only != "":
 			run = *only
 		case i > 0:
 			run = "Cgroup"
+		case *long:
+			run = "^Test"
 		}
 		for _, folder := range suites {
 			p := Pass{Layout: layout, Folder: folder, Arguments: []string{"-test.run=" + run}}
-			if !*long {
-				p.Arguments = append(p.Arguments, "-test.short", "-test.skip="+tooMuch)
-			}
+			p.Arguments = append(p.Arguments, "-test.short", "-test.skip="+tooMuch)
 			passes = append(passes, p)
 		}
 	}

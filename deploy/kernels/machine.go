@@ -56,8 +56,10 @@ func Run(ctx context.Context, k Kernel, root string, passes []Pass) (Machine, er
 }
 
 // accelerator is how qemu runs the machine's processors: in software. KVM is not
-// even tried, because inside a virtual machine it may be there and hang.
-const accelerator = "tcg,thread=multi"
+// even tried, because inside a virtual machine it may be there and hang. One
+// thread runs them all: with one for each, a processor may go on running the
+// breakpoint that the kernel put into its own code for a moment, forever.
+const accelerator = "tcg,thread=single"
 
 // writeMemory writes what a machine finds in its memory: the common file system,
 // then its modules and passes.
