@@ -33,6 +33,7 @@ type Sensor struct {
 	mu      sync.Mutex // guards tracker, which both rings feed
 	tracker *tracker
 	out     chan capture.Script
+	waits   chan struct{} // holds a token when a compiled text began to wait
 
 	received [2]atomic.Uint64 // records of the exec ring and of the data ring
 
@@ -52,7 +53,7 @@ func Open(config Config) (*Sensor, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
-	s := &Sensor{kernel: k, lost: make(map[string]uint64), out: make(chan capture.Script, 16)}
+	s := &Sensor{kernel: k, lost: make(map[string]uint64), out: make(chan capture.Script, 16), waits: make(chan struct{}, 1)}
 	s.exec, err = ringbuf.NewReader(k.objects.ExecRing)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open exec ring: %w", err), k.Close())
@@ -275,15 +276,27 @@ func (s *Sensor) handleCompiled(raw []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tracker.handleCompiled(&e)
+	if len(s.tracker.waiting) > 0 {
+		select {
+		case s.waits <- struct{}{}:
+		default: // it is known
+		}
+	}
 	return nil
+}
+
+// compiledWait reports whether compiled texts wait to be delivered.
+func (s *Sensor) compiledWait() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.tracker.waiting) > 0
 }
 
 // sweep ends, now and then, what waits for records that will not come.
 func (s *Sensor) sweep(stop <-chan struct{}) {
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
-	soon := time.NewTicker(ringLag / 2)
-	defer soon.Stop()
+	var soon <-chan time.Time // nil while no compiled text waits
 	for {
 		select {
 		case <-stop:
@@ -293,10 +306,15 @@ func (s *Sensor) sweep(stop <-chan struct{}) {
 			s.tracker.sweep(time.Now())
 			s.mu.Unlock()
 			s.follower.sweep(time.Now())
-		case <-soon.C:
+		case <-s.waits:
+		case <-soon:
 			s.mu.Lock()
 			s.tracker.releaseCompiled(time.Now())
 			s.mu.Unlock()
+			soon = nil
+		}
+		if soon == nil && s.compiledWait() {
+			soon = time.After(ringLag / 2)
 		}
 	}
 }
