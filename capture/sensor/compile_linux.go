@@ -297,7 +297,7 @@ func (t *tracker) isOwn(p *program, s capture.Script) bool {
 		return true
 	}
 	n := len(s.Text)
-	return p.exec.command.kind == capture.Command && n > 0 && s.Text[n-1] == '\n' && capture.Sum(s.Text[:n-1]) == p.digest
+	return p.exec.command.Kind == capture.Command && n > 0 && s.Text[n-1] == '\n' && capture.Sum(s.Text[:n-1]) == p.digest
 }
 
 // sweepCompiled ends the texts whose next record does not come.

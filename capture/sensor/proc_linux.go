@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kingsnake/capture"
+	"kingsnake/capture/python"
 )
 
 // looker looks at processes through /proc. What it finds only helps: a process
@@ -198,7 +199,7 @@ func (l *looker) link(pid int, name string) string {
 // classify looks at the binary of an exec: through the process itself, or by
 // its path as one of its ancestors sees it.
 func (l *looker) classify(pids []int, exe string, e *event) binaryKind {
-	return l.inspect(pids, exe, e.File, readBinary)
+	return l.inspect(pids, exe, e.File, python.ReadBinary)
 }
 
 // inspect has read look at the binary of an exec.
@@ -232,7 +233,7 @@ func (l *looker) classifyPath(pid int, p string) binaryKind {
 			return notLookedAt, err
 		}
 		defer f.Close()
-		return readBinary(f)
+		return python.ReadBinary(f)
 	})
 	return kind
 }
@@ -388,7 +389,7 @@ func commandLine(key processKey) ([]string, error) {
 	if start != key.start/tick {
 		return nil, errOther
 	}
-	return splitStrings(line, false), nil
+	return python.SplitStrings(line, false), nil
 }
 
 // ended reports whether a process is certainly gone.
@@ -429,13 +430,13 @@ func (t *tracker) observe(pid int) *executed {
 		}
 		defer f.Close()
 		line, err := io.ReadAll(io.LimitReader(f, maxArgs))
-		return splitStrings(line, false), err
+		return python.SplitStrings(line, false), err
 	})
 	if err != nil || len(args) == 0 {
 		return x
 	}
 	x.process.Args = args
-	x.command = parseCommand(args)
+	x.command = python.ParseCommand(args)
 	if start, err := startTicks(dir); err == nil {
 		x.start = start * tick
 		x.process.Start = t.clock.wall(x.start)
@@ -449,13 +450,13 @@ func (t *tracker) adopt(p *program) {
 	x.lost = lostExec
 	p.exec = x
 	if len(x.process.Args) == 0 {
-		x.command = command{kind: capture.File}
+		x.command = command{Kind: capture.File}
 		for _, r := range p.readings {
 			if r.stream && r.fd == 0 {
-				x.command.kind = capture.Stdin
+				x.command.Kind = capture.Stdin
 			}
 		}
-	} else if x.kind = t.looker.classifyPath(x.process.PID, x.process.Exe); !x.kind.python() {
+	} else if x.kind = t.looker.classifyPath(x.process.PID, x.process.Exe); !x.kind.Python() {
 		t.forget(p)
 		return
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kingsnake/capture"
+	"kingsnake/capture/python"
 )
 
 // decide starts on a program that is certainly Python and whose exec is known.
@@ -26,18 +27,18 @@ func (t *tracker) decide(p *program) {
 		// Its arguments are its own; what it imports is all that can be told.
 		p.done = true
 		t.teacher.setMode(p.id, probeProgramModeMODE_MODULES)
-	case x.command.kind == capture.Command:
-		text := []byte(x.command.arg)
+	case x.command.Kind == capture.Command:
+		text := []byte(x.command.Arg)
 		t.deliverMain(p, capture.Script{
 			Kind: capture.Command, Text: text[:min(len(text), capture.MaxText)], Size: int64(len(text)),
 			Truncated: len(text) > capture.MaxText, Lost: x.lost,
 		})
-	case x.command.kind == "":
+	case x.command.Kind == "":
 		p.done = true
 		if x.lost == "" && len(x.process.Args) > 0 {
 			t.teacher.setMode(p.id, probeProgramModeMODE_IGNORE)
 		}
-	case x.command.kind != capture.Module:
+	case x.command.Kind != capture.Module:
 		t.teacher.setMode(p.id, probeProgramModeMODE_SCRIPT)
 	}
 	for _, r := range p.inOrder() {
@@ -75,7 +76,7 @@ func (t *tracker) consider(p *program, r *reading) {
 		t.library.put(capture.Sum(r.text.content(0)), struct{}{})
 	}
 	switch {
-	case library, p.done && !isModuleName(r.path):
+	case library, p.done && !python.IsModule(r.path):
 		t.drop(r)
 	case p.done:
 		t.deliverImport(p, r, "")
@@ -94,7 +95,7 @@ func (t *tracker) consider(p *program, r *reading) {
 // will be.
 func (t *tracker) considerMain(p *program, r *reading) {
 	from := int64(0)
-	if p.exec.command.kind == capture.Stdin && !r.stream {
+	if p.exec.command.Kind == capture.Stdin && !r.stream {
 		from = r.text.start() // what ran before may have read a part
 	}
 	if r.text.wholeFrom(from) {
@@ -158,7 +159,7 @@ func (t *tracker) deliverReading(p *program, r *reading, from int64, lost string
 		size = max(r.text.total-from, int64(len(text)))
 	}
 	s := capture.Script{
-		Kind: p.exec.command.kind, Text: text, Size: size, Lost: lost,
+		Kind: p.exec.command.Kind, Text: text, Size: size, Lost: lost,
 		Truncated: r.text.truncated || r.text.total > capture.MaxText || r.text.size > capture.MaxText,
 		Inode:     inode(r), Path: r.path,
 	}
@@ -166,7 +167,7 @@ func (t *tracker) deliverReading(p *program, r *reading, from int64, lost string
 	case s.Kind == capture.Stdin && r.stream:
 		s.Path = ""
 	case s.Kind == capture.Module:
-		if _, isPackage := isMainModule(r.path, p.exec.command.arg); isPackage {
+		if _, isPackage := python.IsMain(r.path, p.exec.command.Arg); isPackage {
 			s.Kind = capture.Package
 		}
 	case s.Kind == capture.File:
@@ -240,13 +241,13 @@ func (t *tracker) deliverEarly(p *program) {
 	early := p.early
 	p.early = nil
 	for _, r := range early {
-		if isModuleName(r.path) {
+		if python.IsModule(r.path) {
 			t.deliverImport(p, r, "")
 		}
 		t.drop(r)
 	}
 	for key, r := range p.readings {
-		if !isModuleName(r.path) {
+		if !python.IsModule(r.path) {
 			t.drop(r)
 			delete(p.readings, key)
 		}
@@ -261,7 +262,7 @@ func (t *tracker) deliverBroken(p *program, tgid uint32) {
 		return
 	}
 	for _, r := range p.inOrder() {
-		if r.key.tgid != tgid || r.text == nil || r.finished || len(r.text.spans) == 0 || !isModuleName(r.path) || t.inLibrary(p, r) {
+		if r.key.tgid != tgid || r.text == nil || r.finished || len(r.text.spans) == 0 || !python.IsModule(r.path) || t.inLibrary(p, r) {
 			continue
 		}
 		if lost := t.reason(p, r, ""); lost != "" {
@@ -297,7 +298,7 @@ func (t *tracker) deliverImport(p *program, r *reading, lost string) {
 // named reports whether a file is among the arguments of the program.
 func (x *executed) named(p string) bool {
 	return slices.ContainsFunc(x.process.Args[min(1, len(x.process.Args)):], func(arg string) bool {
-		return absolute(x.process.Cwd, arg) == p
+		return python.Absolute(x.process.Cwd, arg) == p
 	})
 }
 
@@ -318,7 +319,7 @@ func (t *tracker) finish(p *program, reason string) {
 			reason = t.reason(p, r, reason)
 		}
 		from := int64(0)
-		if p.exec.command.kind == capture.Stdin {
+		if p.exec.command.Kind == capture.Stdin {
 			from = r.text.start()
 		}
 		t.deliverReading(p, r, from, reason)
@@ -326,7 +327,7 @@ func (t *tracker) finish(p *program, reason string) {
 		// The script's path led elsewhere when it was looked at.
 		t.deliverEarlyAs(p, r)
 	} else if lost := t.reason(p, nil, p.exec.lost); lost != "" {
-		t.deliverMain(p, capture.Script{Kind: p.exec.command.kind, Path: p.exec.script, Lost: lost})
+		t.deliverMain(p, capture.Script{Kind: p.exec.command.Kind, Path: p.exec.script, Lost: lost})
 	}
 	p.done = true
 	t.deliverEarly(p)
@@ -346,7 +347,7 @@ func (t *tracker) partial(p *program) *reading {
 // an interpreter reads before its script is known by name, what the script reads
 // itself comes later.
 func firstCandidate(p *program) (first *reading) {
-	if p.exec.command.kind != capture.File || p.exec.found.absent {
+	if p.exec.command.Kind != capture.File || p.exec.found.absent {
 		return nil
 	}
 	for _, r := range p.early {

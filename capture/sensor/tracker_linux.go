@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kingsnake/capture"
+	"kingsnake/capture/python"
 )
 
 const (
@@ -223,11 +224,11 @@ func (t *tracker) handleRead(e *event) {
 		r.path = joinNames(e.data)
 		r.sought = r.sought || e.Flags&probeRecordFlagFLAG_SOUGHT != 0
 		if p.library == "" && r.own {
-			p.library = libraryFolder(r.path)
+			p.library = python.LibraryFolder(r.path)
 			t.learnFolder(p)
 		}
 		t.seeLibrary(r)
-		if !p.certain && looksLikeLibrary(r.path) {
+		if !p.certain && python.LooksLikeLibrary(r.path) {
 			p.certain = true
 			t.decide(p)
 		}
@@ -386,7 +387,7 @@ func (t *tracker) haveRead(p *program, r *reading) {
 // wanted reports whether a file could be a script of the program.
 func (t *tracker) wanted(p *program, r *reading) bool {
 	if p.done {
-		return isModuleName(r.path) && !t.inLibrary(p, r)
+		return python.IsModule(r.path) && !t.inLibrary(p, r)
 	}
 	return p.exec.matches(r) || !t.inLibrary(p, r)
 }
