@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kingsnake/capture"
+	"kingsnake/capture/proc"
 	"kingsnake/capture/python"
 )
 
@@ -123,7 +124,7 @@ func (t *tracker) handleExec(e *event) {
 		x.exe = t.looker.link(int(e.Program.Tgid), "exe")
 	}
 	if e.exec.Root != (probeProgram{}) {
-		t.act(e, e.exec.Root, capture.Executed, x.exe, shorten(python.SplitStrings(x.args, false)))
+		t.act(e, e.exec.Root, capture.Executed, x.exe, proc.Shorten(python.SplitStrings(x.args, false)))
 	}
 	kind := t.classify(e, x)
 	if !kind.Python() {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kingsnake/capture"
+	"kingsnake/capture/proc"
 	"kingsnake/capture/python"
 )
 
@@ -113,7 +114,7 @@ func (t *tracker) considerMain(p *program, r *reading) {
 		t.deliverReading(p, r, 0, t.reason(p, r, lostEarly))
 		return
 	}
-	if !r.stream && int64(len(r.text.bytes)) >= r.text.size && hasEndOfArchive(r.text.bytes) {
+	if !r.stream && int64(len(r.text.bytes)) >= r.text.size && python.IsArchive(r.text.bytes) {
 		// An archive is read in parts. Its file is read whole, which is the
 		// same as long as it has not changed.
 		content, ok := t.looker.readFile(p, r)
@@ -127,14 +128,6 @@ func (t *tracker) considerMain(p *program, r *reading) {
 			t.deliverReading(p, r, 0, "")
 		}
 	}
-}
-
-const endOfArchive = "PK\x05\x06"
-
-// hasEndOfArchive reports whether a text ends as a zip archive does: with a record
-// of 22 bytes and a comment of at most 64 KiB.
-func hasEndOfArchive(text []byte) bool {
-	return bytes.Contains(text[max(0, len(text)-22-65535):], []byte(endOfArchive))
 }
 
 // reason says why a reading is not whole.
@@ -151,7 +144,7 @@ func (t *tracker) reason(p *program, r *reading, otherwise string) string {
 // deliverReading delivers a reading as the program's own script.
 func (t *tracker) deliverReading(p *program, r *reading, from int64, lost string) {
 	text := bytes.Clone(r.text.content(from))
-	if lost != "" && !r.stream && bytes.Contains(text, []byte(endOfArchive)) {
+	if lost != "" && !r.stream && bytes.Contains(text, []byte(python.EndOfArchive)) {
 		text = bytes.Clone(r.text.bytes) // Its own offsets hold only where nothing is left out.
 	}
 	size := max(r.text.size-from, int64(len(text)))
@@ -189,12 +182,8 @@ func fileKind(x *executed, r *reading, text []byte) capture.Kind {
 	switch {
 	case (base == "__main__.py" || base == "__main__.pyc") && path.Base(x.script) != base && path.Dir(r.path) == x.found.packageDir(x.script):
 		return capture.Package
-	case strings.HasSuffix(x.script, ".pyc"), len(text) > 16 && text[2] == '\r' && text[3] == '\n' && bytes.IndexByte(text[:16], 0) >= 0:
-		return capture.Bytecode
-	case hasEndOfArchive(text):
-		return capture.Zipapp
 	}
-	return capture.File
+	return python.KindOf(x.script, text)
 }
 
 // deliverMain delivers the program's own script, and the modules that were read
@@ -212,27 +201,7 @@ func (t *tracker) deliverMain(p *program, s capture.Script) {
 	t.deliver(s)
 	t.tellWaiting(p)
 	t.deliverEarly(p)
-	p.exec.process = lighter(p.exec.process)
-}
-
-// lighter returns a process with what is kept of its arguments and environment
-// for the modules it imports later.
-func lighter(p capture.Process) capture.Process {
-	room := maxKept
-	cut := func(list []string) ([]string, bool) {
-		for i, s := range list {
-			if room -= len(s); room < 0 {
-				return slices.Clone(list[:i]), true
-			}
-		}
-		return list, false
-	}
-	var cutArgs, cutEnv bool
-	p.Args, cutArgs = cut(p.Args)
-	p.Env, cutEnv = cut(p.Env)
-	p.ArgsTruncated = p.ArgsTruncated || cutArgs
-	p.EnvTruncated = p.EnvTruncated || cutEnv
-	return p
+	p.exec.process = proc.Lighter(p.exec.process)
 }
 
 // deliverEarly delivers what was read before the script was whole, if it is a
@@ -408,6 +377,6 @@ func fileInode(file probeFileKey, magic uint64, mode uint32, path string) captur
 	const minorBits = 20 // the kernel's own coding of a device number
 	return capture.Inode{
 		Device: unix.Mkdev(file.Dev>>minorBits, file.Dev&(1<<minorBits-1)),
-		Number: file.Ino, Filesystem: filesystem(magic, path, mode), Changed: time.Unix(0, file.Ctime),
+		Number: file.Ino, Filesystem: proc.Filesystem(magic, path, mode), Changed: time.Unix(0, file.Ctime),
 	}
 }

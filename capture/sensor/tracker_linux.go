@@ -19,7 +19,6 @@ const (
 	maxPending  = 512      // execs of which not all pieces have come
 	maxPieces   = 32 << 20 // bytes of them
 	head        = 64 << 10 // what of each file goes before the rest: HEAD in record.h
-	maxKept     = 16 << 10 // bytes of arguments and environment kept for modules
 	execWait    = time.Second
 	brokenWait  = 3 * time.Second
 )
