@@ -72,6 +72,11 @@ type Script struct {
 	// nothing is missing.
 	Lost string
 
+	// Indirect says where Text was taken from when it is not what was copied as the
+	// interpreter read it, but something beside it that may differ: "the process's
+	// arguments", "the file, when it had been opened". "" where BPF captures.
+	Indirect string
+
 	// Path is the script's absolute path as its own process sees it; "" for
 	// Command, and for Stdin unless standard input was redirected from a file.
 	Path  string

@@ -15,6 +15,8 @@ import (
 	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"kingsnake/capture/proc"
 )
 
 // Check says what the sensor needs of this machine and whether it is there. It
@@ -84,17 +86,7 @@ func checkBTF() (string, error) {
 	return path, f.Close()
 }
 
-func checkPIDNamespace() (string, error) {
-	const first = "pid:[4026531836]" // PROC_PID_INIT_INO in the kernel's proc_ns.h
-	got, err := os.Readlink("/proc/self/ns/pid")
-	if err != nil {
-		return "", fmt.Errorf("read pid namespace: %w", err)
-	}
-	if got != first {
-		return "", fmt.Errorf("this process is in the pid namespace %s: it sees other process numbers than the kernel tells", got)
-	}
-	return "yes", nil
-}
+func checkPIDNamespace() (string, error) { return "yes", proc.FirstPIDNamespace() }
 
 func checkCapability(bit uint) (string, error) {
 	status, err := os.ReadFile("/proc/self/status")
