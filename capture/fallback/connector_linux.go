@@ -76,8 +76,9 @@ func (c *connector) subscribe() error {
 	return c.acknowledged()
 }
 
-// sequence numbers the one message that is sent, so that its answer is known.
-func sequence() uint32 { return uint32(os.Getpid()) }
+// number is how the answer to what is sent is known: it has the next one. The
+// kernel overwrites the number that is meant for that.
+func number() uint32 { return uint32(os.Getpid()) }
 
 // send asks the kernel to begin or to end telling.
 func (c *connector) send(op uint32) error {
@@ -87,7 +88,7 @@ func (c *connector) send(op uint32) error {
 	order.PutUint16(m[4:], unix.NLMSG_DONE)
 	order.PutUint32(m[unix.NLMSG_HDRLEN:], cnIdxProc)
 	order.PutUint32(m[unix.NLMSG_HDRLEN+4:], cnValProc)
-	order.PutUint32(m[unix.NLMSG_HDRLEN+8:], sequence())
+	order.PutUint32(m[unix.NLMSG_HDRLEN+12:], number())
 	order.PutUint16(m[unix.NLMSG_HDRLEN+16:], 4)
 	order.PutUint32(m[eventStart:], op)
 	return unix.Sendto(c.fd, m, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
@@ -111,7 +112,7 @@ func (c *connector) acknowledged() error {
 			continue
 		}
 		m := c.buf[:n]
-		if order.Uint32(m[eventStart:]) != whatNone || order.Uint32(m[unix.NLMSG_HDRLEN+8:]) != sequence() {
+		if order.Uint32(m[eventStart:]) != whatNone || order.Uint32(m[unix.NLMSG_HDRLEN+12:]) != number()+1 {
 			continue // of others, or what happened already
 		}
 		if code := order.Uint32(m[eventStart+eventData:]); code != 0 {

@@ -36,12 +36,13 @@ type Sensor struct {
 
 	// What follows belongs to Run's goroutine.
 	handle   func(capture.Script)
-	programs map[int]*program // by process
-	forks    map[int]*program // of their children
-	leaving  []ended          // processes of those two that have ended
-	notes    map[int]note     // binaries that are about to run
-	roots    map[uint32]bool  // mount namespaces whose root is watched
-	memory   int              // bytes of texts that wait
+	programs map[int]*program  // by process
+	forks    map[int]*program  // of their children
+	leaving  []ended           // processes of those two that have ended
+	notes    map[int]note      // binaries that are about to run
+	missed   map[int]time.Time // processes that ended before they were looked at, and whose binary is not known yet
+	roots    map[uint32]bool   // mount namespaces whose root is watched
+	memory   int               // bytes of texts that wait
 	swept    time.Time
 
 	mu   sync.Mutex // guards what follows
@@ -68,7 +69,7 @@ type note struct {
 func Open(config Config) (*Sensor, error) {
 	s := &Sensor{
 		looker: newLooker(), self: os.Getpid(), limit: config.Memory, programs: make(map[int]*program), forks: make(map[int]*program),
-		notes: make(map[int]note), roots: make(map[uint32]bool), lost: make(map[string]uint64),
+		notes: make(map[int]note), missed: make(map[int]time.Time), roots: make(map[uint32]bool), lost: make(map[string]uint64),
 	}
 	if s.limit <= 0 {
 		s.limit = 64 << 20
@@ -278,11 +279,18 @@ func (s *Sensor) executed(pid int) {
 	if pid == s.self {
 		return
 	}
+	if s.looker.knownOther(pid) {
+		s.watchRoot(pid)
+		s.end(pid, "")
+		return
+	}
 	x, err := s.looker.look(pid)
 	if err != nil {
 		s.end(pid, "")
 		switch {
 		case noted && !was.kind.Python():
+		case gone(err) && !noted && s.files != nil && len(s.missed) < maxNotes:
+			s.missed[pid] = time.Now()
 		case gone(err):
 			s.count(lostGone)
 		case errors.Is(err, proc.ErrBusy):
@@ -312,6 +320,12 @@ func (s *Sensor) note(o opened) {
 		return
 	}
 	key, kind := s.looker.kindOf(o.fd)
+	if _, ok := s.missed[o.pid]; ok && kind != python.Loader {
+		if delete(s.missed, o.pid); kind.Python() {
+			s.count(lostGone)
+		}
+		return
+	}
 	old, ok := s.notes[o.pid]
 	if ok && old.kind.Python() && !kind.Python() || kind == python.Loader && ok || len(s.notes) >= maxNotes {
 		return
@@ -323,12 +337,12 @@ func (s *Sensor) note(o opened) {
 // tells that they do.
 func (s *Sensor) await(now time.Time) {
 	for pid, n := range s.notes {
-		if !n.kind.Python() {
-			delete(s.notes, pid)
-			continue
-		}
-		if now.Sub(n.at) >= execWait {
+		switch {
+		case now.Sub(n.at) < execWait:
+		case n.kind.Python():
 			s.executed(pid)
+		default:
+			delete(s.notes, pid)
 		}
 	}
 }
@@ -347,6 +361,12 @@ func (s *Sensor) sweep(now time.Time) {
 	for pid := range s.forks {
 		if unix.Kill(pid, 0) == unix.ESRCH {
 			delete(s.forks, pid)
+		}
+	}
+	for pid, at := range s.missed {
+		if now.Sub(at) > openWait { // its binary lies where nobody watches
+			delete(s.missed, pid)
+			s.count(lostGone)
 		}
 	}
 	for pid, n := range s.notes {

@@ -97,6 +97,29 @@ func (l *looker) look(pid int) (seen, error) {
 	})
 }
 
+// knownOther reports whether a process runs a binary that is known to be no
+// Python. It asks nobody who might not answer, so it needs no worker: most
+// processes are done with here.
+func (l *looker) knownOther(pid int) bool {
+	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/exe", unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	var st unix.Statx_t
+	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_BASIC_STATS, &st); err != nil {
+		return false
+	}
+	key := fileKey{
+		dev: unix.Mkdev(st.Dev_major, st.Dev_minor), ino: st.Ino,
+		ctime: time.Unix(st.Ctime.Sec, int64(st.Ctime.Nsec)).UnixNano(), size: int64(st.Size),
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	kind, ok := l.kinds[key]
+	return ok && kind != python.NotLookedAt && !kind.Python()
+}
+
 // kindOf tells what a binary is. What a state of a file was is remembered.
 func (l *looker) kindOf(fd int) (fileKey, python.Binary) {
 	key, mode, err := keyOf(fd)

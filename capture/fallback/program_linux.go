@@ -40,18 +40,22 @@ type program struct {
 	done    bool // its own script was delivered, or there is none
 	digest  capture.Digest
 	imports map[capture.Digest]bool
+	sources map[string]bool  // stems of the modules whose source was opened
 	early   []capture.Script // modules opened before the script
 }
 
 // begin starts on a process that has executed an interpreter.
 func (s *Sensor) begin(x seen) {
 	pid := x.process.PID
+	if p := s.programs[pid]; s.connector == nil && p != nil && p.binary == x.binary && p.start == x.start && p.command == x.command {
+		return // the same once more: its loader was opened too
+	}
 	s.end(pid, "")
 	if len(s.programs) >= maxPrograms {
 		s.count(lostPrograms)
 		return
 	}
-	p := &program{seen: x, began: time.Now(), imports: make(map[capture.Digest]bool)}
+	p := &program{seen: x, began: time.Now(), imports: make(map[capture.Digest]bool), sources: make(map[string]bool)}
 	p.root = link("/proc/"+strconv.Itoa(pid), "root")
 	s.programs[pid] = p
 	switch {
@@ -83,8 +87,8 @@ func (s *Sensor) readDescriptor(p *program, number string) {
 			return text{}, err
 		}
 		defer f.Close()
-		if !stdin {
-			at = 0 // to open /dev/fd/N is to begin anew
+		if info, err := f.Stat(); !stdin || err == nil && at == info.Size() {
+			at = 0 // to open /dev/fd/N is to begin anew; and standard input was read already
 		}
 		return readText(int(f.Fd()), at, p.root)
 	})
@@ -197,6 +201,12 @@ func (s *Sensor) opened(o opened) {
 		}
 		s.deliverFile(p, t, fromOpened)
 	case python.IsModule(name) && !p.inLibrary(name):
+		// What is compiled from a source that was read is opened to be written.
+		if strings.HasSuffix(name, ".py") && len(p.sources) < maxImports {
+			p.sources[python.Stem(name)] = true
+		} else if p.sources[python.Stem(name)] {
+			return
+		}
 		t, err := readText(o.fd, 0, p.root)
 		if err != nil {
 			s.count(lostRead)
@@ -230,6 +240,9 @@ func (p *program) inLibrary(name string) bool {
 // deliverFile delivers a file as the program's own script.
 func (s *Sensor) deliverFile(p *program, t text, from string) {
 	kind, name := python.KindOf(p.name, t.bytes), p.name
+	if strings.HasSuffix(t.resolved, ".py") {
+		p.sources[python.Stem(t.resolved)] = true
+	}
 	switch {
 	case p.command.Kind == capture.Module:
 		kind, name = capture.Module, t.resolved
