@@ -152,8 +152,9 @@ type Hold struct {
 
 // Capability is one thing the sensor needs of a machine, and whether it is there.
 type Capability struct {
-	Name   string // short, for a table
-	OK     bool
-	Detail string // what was found
-	Fix    string // what to do; "" when OK
+	Name     string // short, for a table
+	OK       bool
+	Optional bool   // the sensor captures without it, but less
+	Detail   string // what was found, and the cause as far as it can be told
+	Fix      string // what to do; "" when OK
 }

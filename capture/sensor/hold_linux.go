@@ -14,6 +14,7 @@ import (
 
 	"kingsnake/capture"
 	"kingsnake/capture/proc"
+	"kingsnake/capture/rights"
 )
 
 const (
@@ -47,7 +48,7 @@ func newHolder(config Hold, k *kernel, clock clock, count func(string)) (*holder
 	if config.Wait <= 0 {
 		config.Wait = defaultWait
 	}
-	if _, err := checkCapability(unix.CAP_KILL); err != nil {
+	if granted, err := rights.Granted(); err != nil || granted&(1<<unix.CAP_KILL) == 0 {
 		return nil, fmt.Errorf("%w: nothing can be held without CAP_KILL: it could not be let go", ErrNotSupported)
 	}
 	o := &k.objects

@@ -312,7 +312,7 @@ func explain(err error) error {
 		return fmt.Errorf("the kernel refuses the programs: %w", err)
 	}
 	for _, c := range Check() {
-		if !c.OK && c.Name != uprobes {
+		if !c.OK && !c.Optional {
 			return fmt.Errorf("%w: %s: %s; %s (%w)", ErrNotSupported, c.Name, c.Detail, c.Fix, err)
 		}
 	}

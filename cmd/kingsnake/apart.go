@@ -48,11 +48,11 @@ func runApart(_ context.Context, env Env) error {
 }
 
 // confine gives up what the sensor does not need once it is attached.
-func confine(env Env) {
+func confine(env Env, use rights.Use) {
 	if !env.Process {
 		return
 	}
-	for _, give := range []func() error{rights.Reduce, rights.Refuse} {
+	for _, give := range []func() error{func() error { return rights.Reduce(use) }, rights.Refuse} {
 		if err := give(); err != nil {
 			fmt.Fprintf(env.Stderr, "kingsnake: rights are kept that are not needed: %v\n", err)
 		}

@@ -36,7 +36,7 @@ func runDoctor(ctx context.Context, env Env, args []string) error {
 		}
 	}
 	for _, c := range sensor.Check() {
-		line(c.OK, c.Name != "user probes", c.Name, c.Detail, c.Fix)
+		line(c.OK, !c.Optional, c.Name, c.Detail, c.Fix)
 	}
 	for _, s := range cri.Check(ctx, *socket) {
 		line(s.OK, false, "runtime "+s.Path, s.Detail, s.Fix)

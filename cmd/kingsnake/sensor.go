@@ -49,7 +49,7 @@ func runSensor(ctx context.Context, env Env, args []string) error {
 	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
-	if err := cfg.node.hold.check(cfg.node.host); err != nil {
+	if err := cfg.node.hold.check(cfg.node.host, cfg.node.capture); err != nil {
 		return err
 	}
 	limitMemory(env)
