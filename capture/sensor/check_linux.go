@@ -35,7 +35,13 @@ func Check() []Capability {
 	c.filtered = c.add("system call bpf", fixSeccomp, func() (string, error) { return refusal(unix.SYS_BPF, noSuchCommand, 0, 0) })
 	perf := c.add("system call perf_event_open", fixSeccomp, func() (string, error) { return refusal(unix.SYS_PERF_EVENT_OPEN, 0, 0, noSuchCommand) })
 	c.add("ring buffer", "run as root on Linux 5.8 or later", checkRing)
-	c.add("tracefs", "mount -t tracefs tracefs /sys/kernel/tracing", checkTracefs)
+	c.add("tracefs", "mount -t tracefs tracefs /sys/kernel/tracing, or grant CAP_SYS_ADMIN", func() (string, error) {
+		found, err := checkTracefs()
+		if err != nil {
+			return "", errors.New(err.Error()) // its refusal has nothing to do with BPF
+		}
+		return found, nil
+	})
 	c.add("raw tracepoints", "run as root, or grant CAP_BPF and CAP_PERFMON", checkRawTracepoint)
 	c.filtered = c.filtered || perf
 	c.add("system call tracepoints", "use a kernel built with CONFIG_FTRACE_SYSCALLS=y, and grant CAP_PERFMON", checkSyscallTracepoint)
@@ -65,7 +71,7 @@ func (c *checker) add(name, fix string, check func() (string, error)) (refused b
 		got.Detail = err.Error()
 		filtered := c.filtered || errors.Is(err, errRefused)
 		if why, what := c.facts.cause(err, filtered); why != "" {
-			got.Detail, got.Fix = got.Detail+": "+why, what
+			got.Detail, got.Fix = "refused: "+why, what
 		}
 	}
 	c.out = append(c.out, got)

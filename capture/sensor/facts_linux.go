@@ -117,13 +117,13 @@ func (f facts) cause(err error, filtered bool) (why, fix string) {
 	case f.lockdown == "confidentiality":
 		return "the kernel is locked down (confidentiality)", fixLockdown
 	case !f.firstUser:
-		return "this process is in a user namespace of its own, where its capabilities do not count for BPF", fixUser
+		return "capabilities of another user namespace than the first do not count", fixUser
 	case !f.has(unix.CAP_BPF):
-		return "CAP_BPF is not granted" + f.unprivileged(), "run as root, or grant CAP_BPF"
+		return "CAP_BPF is not granted", "run as root, or grant CAP_BPF"
 	case filtered:
 		return f.filter(), fixSeccomp
 	case !f.has(unix.CAP_PERFMON):
-		return "CAP_PERFMON is not granted" + f.perf(), "run as root, or grant CAP_PERFMON"
+		return "CAP_PERFMON is not granted", "run as root, or grant CAP_PERFMON"
 	case f.before(5, 11) && f.memlock < memlockNeeded && f.caps&(1<<unix.CAP_SYS_RESOURCE) == 0:
 		return fmt.Sprintf("only %d KiB of memory may be locked, which before Linux 5.11 bounds maps", f.memlock>>10), "raise it (ulimit -l unlimited, LimitMEMLOCK=infinity), or grant CAP_SYS_RESOURCE"
 	case f.enforcing:

@@ -39,6 +39,8 @@ func TestMain(m *testing.M) {
 		err = beGuard()
 	case len(os.Args) == 4 && os.Args[1] == roleSensor:
 		err = beSensor(os.Args[2], os.Args[3])
+	case len(os.Args) == 3 && os.Args[1] == roleChecked:
+		err = beChecked(os.Args[2])
 	default:
 		os.Exit(m.Run())
 	}
