@@ -56,3 +56,10 @@ type Config struct {
 // Blind says in plain words what a sensor of this package never sees.
 const Blind = "scripts in pipes, FIFOs and terminals, texts compiled at run time, members of archives, and files on FUSE and network file systems are not seen; " +
 	"nothing is held or followed, and other programs are not told of"
+
+// Status is what Check found of one way to watch.
+type Status struct {
+	Name   string // short, for a table
+	OK     bool
+	Detail string // what it gives, or why it cannot be had
+}

@@ -48,7 +48,8 @@ func Check() []Capability {
 	c.optional = true
 	c.add("user probes", "grant CAP_BPF and CAP_PERFMON on Linux 6.6 or later, CAP_SYS_ADMIN before; without them "+withoutProbes, checkUprobe)
 	c.add("all processes in /proc", "mount -o remount,hidepid=0 /proc, or run as root or in the group of its option gid", c.facts.checkHidden)
-	c.add("memory of holds", "mount -t bpf bpf /sys/fs/bpf; without it --hold works, but if sensor and guard are killed at once, nobody knows what they held", checkPins)
+	c.add("holding (--hold)", "mend what fails above, and grant CAP_KILL", c.checkHolding)
+	c.add("BPF file system", "mount -t bpf bpf /sys/fs/bpf; without it --hold works, but if sensor and guard are killed at once, nobody knows what they held", checkPins)
 	return c.out
 }
 
@@ -76,6 +77,19 @@ func (c *checker) add(name, fix string, check func() (string, error)) (refused b
 	}
 	c.out = append(c.out, got)
 	return errors.Is(err, errRefused)
+}
+
+// checkHolding says whether programs can be held, after all else was looked at.
+func (c *checker) checkHolding() (string, error) {
+	for _, other := range c.out {
+		if !other.OK && !other.Optional {
+			return "", fmt.Errorf("it takes BPF, and %s is missing", other.Name)
+		}
+	}
+	if !c.facts.has(unix.CAP_KILL) {
+		return "", errors.New("what cannot be let go is not held: CAP_KILL is not granted")
+	}
+	return "works, with a guard process beside", nil
 }
 
 // addRight looks at one of the capabilities of Linux.
