@@ -50,7 +50,7 @@ func (s *Sensor) watchRoot(pid int) {
 	s.roots[id] = true
 	_, _ = proc.Look(&s.looker.Looks, func() (struct{}, error) {
 		_ = s.files.watch(dir + "/cwd/.") // as far as may be had
-		return struct{}{}, s.files.watch(dir + "/root/.")
+		return struct{}{}, s.files.watch(proc.Root(pid) + "/.")
 	})
 }
 
