@@ -346,3 +346,23 @@ func TestWhatIsPerhapsOnlyReadIsNoGraveFinding(t *testing.T) {
 		t.Errorf("severity by whether it was perhaps only read (-want +got):\n%s", diff)
 	}
 }
+
+// TestAFindingSaysWhereItsTextWasTakenFrom has one script that was not copied as
+// the interpreter read it.
+func TestAFindingSaysWhereItsTextWasTakenFrom(t *testing.T) {
+	t.Parallel()
+	beside := script(1, capture.File, "evil")
+	beside.Indirect = "the file of that name"
+	var sink shelf
+	p := pipeline(scripts{beside, script(2, capture.Command, "evil too")}, &words{}, &sink)
+	if err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, f := range sink.kept {
+		got[f.Script.Kind] = f.Script.Indirect
+	}
+	if diff := cmp.Diff(map[string]string{"file": "the file of that name", "c": ""}, got); diff != "" {
+		t.Errorf("where the text is from (-want +got):\n%s", diff)
+	}
+}

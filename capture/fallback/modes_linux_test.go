@@ -97,6 +97,37 @@ func TestWhatIsSeenWithoutBPF(t *testing.T) {
 	}
 }
 
+// TestEachWayToWatchSeesScripts is the short form of it, for slow machines: the
+// modes that matter most, a few times.
+func TestEachWayToWatchSeesScripts(t *testing.T) {
+	pythons := generate.Pythons()
+	if len(pythons) == 0 {
+		t.Skip("python3 is missing: apt-get install python3")
+	}
+	for name, config := range map[string]fallback.Config{"both": {}, "without the connector": {NoConnector: true}, "without watching of files": {NoFiles: true}} {
+		t.Run(name, func(t *testing.T) {
+			h := &harvest{scripts: make(map[string][]capture.Script)}
+			s := watch(t, config, h.see)
+			bench := generate.NewBench(pythons[0], t.TempDir())
+			for _, mode := range bench.Modes(true) {
+				if !slices.Contains([]string{"-c", "file that deletes itself", "standard input from a file", "-m module"}, mode.Name) {
+					continue
+				}
+				before, whole, all := total(s), 0, runMode(t, bench, mode, h, 4)
+				for _, r := range all {
+					if complete, _ := check(r.Want, h.of(r), config.NoFiles); complete {
+						whole++
+					}
+				}
+				if missing, counted := len(all)-whole, total(s)-before; whole == 0 || uint64(missing) > counted {
+					t.Errorf("%s: of %d runs %d came whole, and %d losses were counted", mode.Name, len(all), whole, counted)
+				}
+			}
+			t.Logf("lost on the whole machine: %v", s.Stats().Lost)
+		})
+	}
+}
+
 func testModes(t *testing.T, config fallback.Config) {
 	pythons := generate.Pythons()
 	if len(pythons) == 0 {

@@ -78,6 +78,8 @@
 //
 // # Kernels and rights
 //
+// Where BPF cannot be used kingsnake/capture/fallback captures, and sees less.
+//
 // Linux 5.10 or later with BTF (/sys/kernel/btf/vmlinux), on amd64 and arm64.
 // Root is enough; otherwise CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE (to look at
 // binaries and ancestors through /proc) and, where tracefs is not mounted,
