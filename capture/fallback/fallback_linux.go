@@ -337,13 +337,23 @@ func (s *Sensor) note(o opened) {
 // tells that they do.
 func (s *Sensor) await(now time.Time) {
 	for pid, n := range s.notes {
-		switch {
-		case now.Sub(n.at) < execWait:
-		case n.kind.Python():
-			s.executed(pid)
-		default:
-			delete(s.notes, pid)
+		waited := now.Sub(n.at)
+		if waited < execWait {
+			continue
 		}
+		if !n.kind.Python() {
+			delete(s.notes, pid)
+			continue
+		}
+		runs, err := binaryOf(pid)
+		switch {
+		case gone(err), err == nil && runs != n.key && waited > openWait:
+			delete(s.notes, pid)
+			s.count(lostGone)
+		case err != nil, runs == n.key, n.kind == python.Loader && waited > 3*execWait:
+			s.executed(pid) // a loader alone was opened for a binary that nobody tells of, as one in memory
+		}
+		// Else it does not run it yet.
 	}
 }
 
@@ -370,8 +380,8 @@ func (s *Sensor) sweep(now time.Time) {
 		}
 	}
 	for pid, n := range s.notes {
-		if now.Sub(n.at) > openWait {
-			delete(s.notes, pid)
+		if now.Sub(n.at) > openWait && s.connector != nil {
+			delete(s.notes, pid) // it was never executed
 		}
 	}
 }

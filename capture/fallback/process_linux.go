@@ -97,22 +97,30 @@ func (l *looker) look(pid int) (seen, error) {
 	})
 }
 
-// knownOther reports whether a process runs a binary that is known to be no
-// Python. It asks nobody who might not answer, so it needs no worker: most
-// processes are done with here.
-func (l *looker) knownOther(pid int) bool {
+// binaryOf returns which binary a process runs. It asks nobody who might not
+// answer, so it needs no worker.
+func binaryOf(pid int) (fileKey, error) {
 	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/exe", unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return false
+		return fileKey{}, err
 	}
 	defer unix.Close(fd)
 	var st unix.Statx_t
 	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_BASIC_STATS, &st); err != nil {
-		return false
+		return fileKey{}, err
 	}
-	key := fileKey{
+	return fileKey{
 		dev: unix.Mkdev(st.Dev_major, st.Dev_minor), ino: st.Ino,
 		ctime: time.Unix(st.Ctime.Sec, int64(st.Ctime.Nsec)).UnixNano(), size: int64(st.Size),
+	}, nil
+}
+
+// knownOther reports whether a process runs a binary that is known to be no
+// Python. Most are done with here.
+func (l *looker) knownOther(pid int) bool {
+	key, err := binaryOf(pid)
+	if err != nil {
+		return false
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -299,7 +307,7 @@ func (l *looker) parents(pid int) (out []capture.Process) {
 type text struct {
 	bytes    []byte
 	key      fileKey
-	size     int64 // of the whole file, from where reading began
+	size     int64 // of the whole file
 	inode    capture.Inode
 	resolved string // without symbolic links, as the process sees it
 	changed  bool   // it was written to meanwhile
@@ -322,9 +330,9 @@ func (d descriptor) ReadAt(b []byte, at int64) (int, error) {
 	return n, nil
 }
 
-// readText reads what is open as fd, a regular file, from an offset on, for a process
-// whose root is root.
-func readText(fd int, from int64, root string) (text, error) {
+// readText reads what is open as fd, a regular file, for a process whose root is
+// root.
+func readText(fd int, root string) (text, error) {
 	key, mode, err := keyOf(fd)
 	if err != nil {
 		return text{}, err
@@ -332,7 +340,7 @@ func readText(fd int, from int64, root string) (text, error) {
 	if mode&unix.S_IFMT != unix.S_IFREG {
 		return text{}, errStream
 	}
-	b, err := io.ReadAll(io.NewSectionReader(descriptor(fd), from, capture.MaxText))
+	b, err := io.ReadAll(io.NewSectionReader(descriptor(fd), 0, capture.MaxText))
 	if err != nil {
 		return text{}, fmt.Errorf("read script: %w", err)
 	}
@@ -340,7 +348,7 @@ func readText(fd int, from int64, root string) (text, error) {
 	if err != nil {
 		return text{}, err
 	}
-	t := text{bytes: b, key: key, size: max(after.size-from, int64(len(b))), changed: after != key}
+	t := text{bytes: b, key: key, size: max(after.size, int64(len(b))), changed: after != key}
 	t.resolved = nameOf(fd, root)
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(fd, &st); err == nil {
@@ -364,32 +372,19 @@ func nameOf(fd int, root string) string {
 }
 
 // openDescriptor opens what a process has open, if it is a regular file: to open
-// a pipe would take from it. It returns where the process reads on, and no file
-// for the one that is always empty.
-func openDescriptor(pid int, number string) (f *os.File, at int64, err error) {
-	dir := "/proc/" + strconv.Itoa(pid)
-	fd, err := unix.Open(dir+"/fd/"+number, unix.O_PATH|unix.O_CLOEXEC, 0)
+// a pipe would take from it. It returns no file for the one that is always empty.
+func openDescriptor(pid int, number string) (*os.File, error) {
+	fd, err := unix.Open(fmt.Sprintf("/proc/%d/fd/%s", pid, number), unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == unix.Mkdev(1, 3) { // /dev/null
-		return nil, 0, nil
+		return nil, nil
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, 0, proc.ErrOther
-	}
-	info, _, err := readBounded(dir+"/fdinfo/"+number, maxSmall)
-	if err != nil {
-		return nil, 0, err
-	}
-	if _, err := fmt.Sscanf(string(info), "pos:\t%d", &at); err != nil {
-		return nil, 0, fmt.Errorf("parse fdinfo: %w", err)
-	}
-	f, err = proc.Reopen(fd)
-	return f, at, err
+	return proc.Reopen(fd)
 }

@@ -2,6 +2,7 @@ package fallback
 
 import (
 	"errors"
+	"hash/maphash"
 	"io/fs"
 	"path"
 	"slices"
@@ -40,7 +41,8 @@ type program struct {
 	done    bool // its own script was delivered, or there is none
 	digest  capture.Digest
 	imports map[capture.Digest]bool
-	sources map[string]bool  // stems of the modules whose source was opened
+	sources map[uint64]bool  // stems of the modules whose source was opened, by their hash
+	known   map[fileKey]bool // modules that were read already
 	early   []capture.Script // modules opened before the script
 }
 
@@ -55,7 +57,7 @@ func (s *Sensor) begin(x seen) {
 		s.count(lostPrograms)
 		return
 	}
-	p := &program{seen: x, began: time.Now(), imports: make(map[capture.Digest]bool), sources: make(map[string]bool)}
+	p := &program{seen: x, began: time.Now(), imports: make(map[capture.Digest]bool), sources: make(map[uint64]bool), known: make(map[fileKey]bool)}
 	p.root = link("/proc/"+strconv.Itoa(pid), "root")
 	s.programs[pid] = p
 	switch {
@@ -78,26 +80,24 @@ func (s *Sensor) begin(x seen) {
 	}
 }
 
-// readDescriptor delivers what is open as a descriptor of the process.
+// readDescriptor delivers what is open as a descriptor of the process: the whole
+// file, although something else may have read a part of standard input before.
+// Where the process reads now does not tell, since it may have begun itself.
 func (s *Sensor) readDescriptor(p *program, number string) {
-	stdin := p.command.Kind == capture.Stdin
 	t, err := proc.Look(&s.looker.Looks, func() (text, error) {
-		f, at, err := openDescriptor(p.process.PID, number)
+		f, err := openDescriptor(p.process.PID, number)
 		if err != nil || f == nil {
 			return text{}, err
 		}
 		defer f.Close()
-		if info, err := f.Stat(); !stdin || err == nil && at == info.Size() {
-			at = 0 // to open /dev/fd/N is to begin anew; and standard input was read already
-		}
-		return readText(int(f.Fd()), at, p.root)
+		return readText(int(f.Fd()), p.root)
 	})
 	if err != nil {
 		s.deliverLost(p, err)
 		return
 	}
 	from, kind := fromName, python.KindOf(p.name, t.bytes)
-	if stdin {
+	if p.command.Kind == capture.Stdin {
 		p.name, from, kind = t.resolved, fromStdin, capture.Stdin
 	}
 	s.deliverMain(p, kind, t, p.name, from)
@@ -147,7 +147,7 @@ func (s *Sensor) readPath(p *program, name string) (text, error) {
 	}
 	defer f.Close()
 	_ = s.files.watch("/proc/self/fd/" + strconv.Itoa(int(f.Fd()))) // without, it is delivered at once
-	return readText(int(f.Fd()), 0, p.root)
+	return readText(int(f.Fd()), p.root)
 }
 
 // readModule looks for the module that -m names as far as that can be done
@@ -194,26 +194,52 @@ func (s *Sensor) opened(o opened) {
 	}
 	switch {
 	case own && !p.done && s.isScript(p, o.fd, name):
-		t, err := readText(o.fd, 0, p.root)
+		t, err := readText(o.fd, p.root)
 		if err != nil {
 			s.deliverLost(p, err)
 			return
 		}
 		s.deliverFile(p, t, fromOpened)
 	case python.IsModule(name) && !p.inLibrary(name):
-		// What is compiled from a source that was read is opened to be written.
-		if strings.HasSuffix(name, ".py") && len(p.sources) < maxImports {
-			p.sources[python.Stem(name)] = true
-		} else if p.sources[python.Stem(name)] {
+		if p.compiles(name) || p.knows(o.fd) {
 			return
 		}
-		t, err := readText(o.fd, 0, p.root)
+		t, err := readText(o.fd, p.root)
 		if err != nil {
 			s.count(lostRead)
 			return
 		}
 		s.deliverImport(p, t)
 	}
+}
+
+var seed = maphash.MakeSeed()
+
+// compiles reports whether a module that is opened is what its interpreter makes
+// of a source that was opened before: it is opened to be written then.
+func (p *program) compiles(name string) bool {
+	stem := maphash.String(seed, python.Stem(name))
+	if !strings.HasSuffix(name, ".py") {
+		return p.sources[stem]
+	}
+	if len(p.sources) < maxImports {
+		p.sources[stem] = true
+	}
+	return false
+}
+
+// knows reports whether a file was read for the program already, and is as it
+// was. To read it each time that it is opened would be a program's to make costly.
+func (p *program) knows(fd int) bool {
+	key, _, err := keyOf(fd)
+	if err != nil || p.known[key] {
+		return err == nil
+	}
+	if len(p.known) >= maxImports {
+		clear(p.known)
+	}
+	p.known[key] = true
+	return false
 }
 
 // isScript reports whether a file is the program's own script.
@@ -240,9 +266,7 @@ func (p *program) inLibrary(name string) bool {
 // deliverFile delivers a file as the program's own script.
 func (s *Sensor) deliverFile(p *program, t text, from string) {
 	kind, name := python.KindOf(p.name, t.bytes), p.name
-	if strings.HasSuffix(t.resolved, ".py") {
-		p.sources[python.Stem(t.resolved)] = true
-	}
+	p.compiles(t.resolved)
 	switch {
 	case p.command.Kind == capture.Module:
 		kind, name = capture.Module, t.resolved
