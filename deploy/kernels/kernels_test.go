@@ -60,7 +60,11 @@ func TestKernels(t *testing.T) {
 				t.Fatalf("want %s, Debian's %s has %s", m.series, m.suite, k.Release)
 			}
 			fetched := time.Since(start)
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
+			limit := 20 * time.Minute
+			if *long {
+				limit = time.Hour
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
 			machine, err := Run(ctx, k, root, plan(m.passes))
 			keep(t, m.series, machine)
