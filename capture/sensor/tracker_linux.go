@@ -21,6 +21,7 @@ const (
 	head        = 64 << 10 // what of each file goes before the rest: HEAD in record.h
 	execWait    = time.Second
 	brokenWait  = 3 * time.Second
+	tellWait    = time.Second // an execution, for the script of its starter
 )
 
 // tracker turns records into scripts. It follows each program from its exec, or
@@ -97,6 +98,7 @@ type program struct {
 	compiled map[capture.Digest]bool
 	early    []*reading          // modules read before the script was whole
 	waiting  []capture.Execution // that it started before its script was known
+	waits    time.Time           // since when the first of them waits
 	lost     uint32              // bits of what was lost of its processes
 }
 
@@ -447,7 +449,9 @@ func (t *tracker) sweep(now time.Time) {
 				t.retire(p)
 			}
 		}
-		t.tellWaiting(p)
+		if p.done || now.Sub(p.waits) > tellWait {
+			t.tellWaiting(p)
+		}
 		return true
 	})
 	t.sweepCompiled(now)
