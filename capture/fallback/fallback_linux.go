@@ -78,33 +78,25 @@ func Open(config Config) (*Sensor, error) {
 	if err := proc.FirstPIDNamespace(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotSupported, err)
 	}
-	var err error
-	if s.connector, err = openConnector(); err != nil || config.NoConnector {
-		s.without = append(s.without, "what forked processes import is not seen, because processes are not told of: "+because(err))
+	told := errors.New("it was told not to")
+	err := told
+	if !config.NoConnector {
+		s.connector, err = openConnector()
 	}
-	if s.files, err = openFiles(); err != nil || config.NoFiles {
-		s.without = append(s.without, "imports and most modules are not seen, because opened files are not told of: "+because(err))
+	if err != nil {
+		s.without = append(s.without, "what forked processes import is not seen, because processes are not told of: "+err.Error())
 	}
-	if config.NoConnector && s.connector != nil {
-		err = errors.Join(s.connector.close())
-		s.connector = nil
+	if err = told; !config.NoFiles {
+		s.files, err = openFiles()
 	}
-	if config.NoFiles && s.files != nil {
-		err = errors.Join(s.files.close())
-		s.files = nil
+	if err != nil {
+		s.without = append(s.without, "imports and most modules are not seen, because opened files are not told of: "+err.Error())
 	}
 	if s.connector == nil && s.files == nil {
 		return nil, fmt.Errorf("%w: %s", ErrNotSupported, strings.Join(s.without, "; "))
 	}
 	s.watchMounts()
 	return s, nil
-}
-
-func because(err error) string {
-	if err == nil {
-		return "it was told not to"
-	}
-	return err.Error()
 }
 
 // Close stops watching. It must not be called while Run runs.

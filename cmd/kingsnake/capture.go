@@ -81,9 +81,8 @@ func (n *node) open(env Env) (*sensor.Sensor, error) {
 	}
 	n.eye, n.withoutBPF = s, why
 	if !errors.Is(why, errTold) {
-		fmt.Fprintf(env.Stderr, "BPF cannot be used here: %v\n", why)
+		fmt.Fprintf(env.Stderr, "BPF cannot be used here: %v\nFalling back to what the kernel tells of processes and files, which is less: \"kingsnake doctor\" says more.\n", why)
 	}
-	fmt.Fprintf(env.Stderr, "Capturing without BPF, which sees less (\"kingsnake doctor\" says more): %s.\n", s.Degraded())
 	return nil, nil
 }
 

@@ -53,7 +53,7 @@ func TestWithoutBPFTheSelftestIsFound(t *testing.T) {
 				_ = cmd.Process.Signal(os.Interrupt)
 				_ = cmd.Wait() // whatever it says: it was told to stop
 			})
-			await(t, "the sensor watches", func() bool { return strings.Contains(said.String(), "watching ") })
+			await(t, "the sensor watches", func() bool { return strings.Contains(said.String(), "Note: ") })
 			for _, want := range []string{"without BPF", "pipes"} {
 				if !strings.Contains(said.String(), want) {
 					t.Errorf("it does not say %q, but\n%s", want, said)
