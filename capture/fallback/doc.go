@@ -25,8 +25,9 @@
 // Text that comes through a pipe, a FIFO, a socket or a terminal; a memfd that
 // is not open as a descriptor when it is named; text compiled at run time; members of
 // archives that are read later; what lies on network file systems and on FUSE, which could make it hang;
-// what ran before it started. It holds nothing and follows nothing, and tells of
-// no executions. A process that ends before it is looked at is counted; so are
+// what ran before it started. It holds nothing; of a process that is followed it sees what
+// that starts and executes, not what it connects to and writes; of other programs it tells only of those
+// that are executed from memory alone. A process that ends before it is looked at is counted; so are
 // notices that the kernel had no room for. Whether a module was imported or only
 // read is not known.
 //
@@ -37,7 +38,11 @@
 // bounded, and everything that is dropped is counted by reason ([Sensor.Stats]).
 package fallback
 
-import "errors"
+import (
+	"errors"
+
+	"kingsnake/capture"
+)
 
 // ErrNotSupported is wrapped by the error of [Open] when nothing can be watched
 // here. The message says why, and what to do.
@@ -49,13 +54,21 @@ type Config struct {
 	// opened. Zero means 64 MiB.
 	Memory int
 
+	// Executed is called for each execution of a binary that lies in memory alone;
+	// nil: nobody is told. It must not block.
+	Executed func(capture.Execution)
+
+	// Acted is called for what processes do that Follow follows; nil: nobody is
+	// told. It must not block either.
+	Acted func(capture.Activity)
+
 	// No* leave a way to watch out, for tests.
 	NoConnector, NoFiles bool
 }
 
 // Blind says in plain words what a sensor of this package never sees.
 const Blind = "scripts in pipes, FIFOs and terminals, texts compiled at run time, members of archives, and files on FUSE and network file systems are not seen; " +
-	"nothing is held or followed, and other programs are not told of"
+	"nothing is held; of a followed process only what it starts and executes is seen, and of other programs only those that lie in memory alone"
 
 // Status is what Check found of one way to watch.
 type Status struct {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +34,9 @@ type Sensor struct {
 	looker    *looker
 	self      int
 	limit     int
+	told      func(capture.Execution) // may be nil
+	acted     func(capture.Activity)  // may be nil
+	followed  followed
 
 	// What follows belongs to Run's goroutine.
 	handle   func(capture.Script)
@@ -68,6 +72,7 @@ type note struct {
 // [ErrNotSupported] when neither way to watch can be had.
 func Open(config Config) (*Sensor, error) {
 	s := &Sensor{
+		told: config.Executed, acted: config.Acted, followed: followed{by: make(map[int]*follow), roots: make(map[*follow]bool)},
 		looker: newLooker(), self: os.Getpid(), limit: config.Memory, programs: make(map[int]*program), forks: make(map[int]*program),
 		notes: make(map[int]note), missed: make(map[int]time.Time), roots: make(map[uint32]bool), lost: make(map[string]uint64),
 	}
@@ -237,6 +242,11 @@ func (s *Sensor) changed(notices []notice) (gone []ended) {
 	for _, n := range notices {
 		switch n.what {
 		case whatFork:
+			if of, full := s.followed.forked(n.parent, n.pid); full {
+				s.count(lostFollowed)
+			} else if of != nil {
+				s.act(of, n.parent, capture.Forked, strconv.Itoa(n.pid), nil)
+			}
 			p := s.of(n.parent)
 			switch {
 			case p != nil && len(s.forks) < maxForks:
@@ -245,9 +255,12 @@ func (s *Sensor) changed(notices []notice) (gone []ended) {
 				s.count(lostPrograms)
 			}
 		case whatExec:
+			of := s.followed.of(n.pid) // before its script can have it followed
 			s.executed(n.pid)
+			s.actExec(of, n.pid)
 		case whatExit:
 			delete(s.notes, n.pid)
+			s.followed.ended(n.pid)
 			if p := s.of(n.pid); p != nil {
 				gone = append(gone, ended{n.pid, p})
 			}
@@ -298,8 +311,10 @@ func (s *Sensor) executed(pid int) {
 		s.end(pid, "")
 		s.count(lostBinary)
 	case x.kind.Python():
+		s.tell(pid)
 		s.begin(x)
 	default:
+		s.tell(pid)
 		s.end(pid, "")
 	}
 }
@@ -351,8 +366,9 @@ func (s *Sensor) await(now time.Time) {
 
 // sweep ends what has waited long enough, and what has ended unseen.
 func (s *Sensor) sweep(now time.Time) {
+	s.followed.sweep(now)
 	for pid, p := range s.programs {
-		start, err := proc.StartTicks("/proc/" + itoa(pid))
+		start, err := proc.StartTicks("/proc/" + strconv.Itoa(pid))
 		switch {
 		case gone(err) || err == nil && start != p.start:
 			s.leaving = append(s.leaving, ended{pid, p}) // in the next round, as others

@@ -29,6 +29,12 @@ func (*Sensor) Stats() capture.Stats { return capture.Stats{} }
 // Degraded says what this package never sees.
 func (*Sensor) Degraded() string { return Blind }
 
+// Follows reports false.
+func (*Sensor) Follows() bool { return false }
+
+// Follow returns an error that wraps [ErrNotSupported].
+func (*Sensor) Follow(capture.Process) error { return unsupported() }
+
 // Close does nothing.
 func (*Sensor) Close() error { return nil }
 

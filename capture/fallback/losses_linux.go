@@ -14,6 +14,7 @@ const (
 	lostNotices  = "process notices lost" // how many of them the kernel does not tell
 	lostOpens    = "file notices lost"    // the same
 	lostBinary   = "unreadable binary"
+	lostFollowed = "followed program did too much"
 	lostBroken   = "malformed notice"
 	lostStopped  = "sensor stopped"
 )

@@ -10,8 +10,6 @@ import (
 
 const maxRoots = 4096 // mount namespaces remembered
 
-func itoa(n int) string { return strconv.Itoa(n) }
-
 // watchMounts begins to watch what is mounted now: in this process's mount
 // namespace everything, of the others' the roots.
 func (s *Sensor) watchMounts() {
@@ -39,7 +37,7 @@ func (s *Sensor) watchMounts() {
 
 // watchRoot watches the root and the working folder of a process, once for each mount namespace.
 func (s *Sensor) watchRoot(pid int) {
-	dir := "/proc/" + itoa(pid)
+	dir := "/proc/" + strconv.Itoa(pid)
 	id := namespace(dir, "mnt")
 	if s.files == nil || id == 0 || s.roots[id] {
 		return

@@ -64,7 +64,7 @@ func (n *node) open(env Env) (*sensor.Sensor, error) {
 			Hold:     n.cfg.hold.sensor(),
 		})
 		if err == nil {
-			n.eye = s
+			n.eye, n.follower = s, s
 			return s, nil
 		}
 		if n.cfg.capture == captureBPF || len(n.cfg.hold.rules) > 0 {
@@ -72,7 +72,10 @@ func (n *node) open(env Env) (*sensor.Sensor, error) {
 		}
 		why = err
 	}
-	s, err := fallback.Open(fallback.Config{})
+	s, err := fallback.Open(fallback.Config{
+		Executed: func(x capture.Execution) { n.pipeline.Executed(x) },
+		Acted:    func(a capture.Activity) { n.pipeline.Acted(a) },
+	})
 	switch {
 	case err != nil && errors.Is(why, errTold):
 		return nil, err
@@ -80,6 +83,9 @@ func (n *node) open(env Env) (*sensor.Sensor, error) {
 		return nil, fmt.Errorf("%w\nIt cannot be done without BPF either: %w", why, err)
 	}
 	n.eye, n.withoutBPF = s, why
+	if s.Follows() {
+		n.follower = s
+	}
 	if !errors.Is(why, errTold) {
 		fmt.Fprintf(env.Stderr, "BPF cannot be used here: %v\nFalling back to what the kernel tells of processes and files, which is less: \"kingsnake doctor\" says more.\n", why)
 	}

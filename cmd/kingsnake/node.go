@@ -65,6 +65,7 @@ func (c *nodeConfig) flags(fs *flag.FlagSet) {
 type node struct {
 	cfg      nodeConfig
 	eye      eye
+	follower detect.Follower // nil when it cannot
 	resolver *cri.Resolver
 	pods     *kube.Pods
 	pipeline *detect.Pipeline
@@ -106,15 +107,12 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 	})
 	var binaries binary.Reader
 	n.pipeline = &detect.Pipeline{
-		Source: n.eye, Resolver: n.resolver, Judge: js.whole, Cut: js.cut, Sink: sink, Binary: binaries.Describe,
+		Source: n.eye, Follower: n.follower, Resolver: n.resolver, Judge: js.whole, Cut: js.cut, Sink: sink, Binary: binaries.Describe,
 		Observe: n.observe, SkipHost: !cfg.host, Workers: runtime.NumCPU(), Sensor: cfg.name,
 		Log: slog.New(slog.NewTextHandler(env.Stderr, nil)),
 	}
-	if bpf != nil {
-		n.pipeline.Follower = bpf
-		if len(cfg.hold.rules) > 0 {
-			n.pipeline.Holder, n.pipeline.Hold = bpf, cfg.hold.rules
-		}
+	if bpf != nil && len(cfg.hold.rules) > 0 {
+		n.pipeline.Holder, n.pipeline.Hold = bpf, cfg.hold.rules
 	}
 	n.pipeline.Habits = openHabits(cfg, n.pipeline.Log)
 	if n.pipeline.Share, n.pipeline.CPU = cfg.share, n.cpu; cfg.share <= 0 {
