@@ -24,7 +24,7 @@ func runDoctor(ctx context.Context, env Env, args []string) error {
 	data := fs.String("data", defaultData(env), "data `folder` of the instance or sensor whose model to look at, and of the instance to ask")
 	address := fs.String("metrics", metricsAddress, "`address` at which a sensor serves metrics, to ask it what it lost")
 	var api kubeConfig
-	api.flags(fs)
+	api.pathFlag(fs)
 	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
