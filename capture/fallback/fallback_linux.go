@@ -65,6 +65,7 @@ type ended struct {
 type note struct {
 	kind python.Binary
 	key  fileKey
+	exe  string // where it lies, of one that can be Python
 	at   time.Time
 }
 
@@ -222,6 +223,7 @@ func (s *Sensor) take() {
 		s.await(time.Now())
 	}
 	for _, o := range opens {
+		s.missOpened(o)
 		s.opened(o)
 		_ = unix.Close(o.fd) // it was only read
 	}
@@ -285,7 +287,7 @@ func (s *Sensor) executed(pid int) {
 		return
 	}
 	if s.looker.knownOther(pid) {
-		s.watchRoot(pid)
+		s.watchNew(pid)
 		s.end(pid, "")
 		return
 	}
@@ -305,15 +307,16 @@ func (s *Sensor) executed(pid int) {
 		}
 		return
 	}
-	s.watchRoot(pid)
 	switch {
 	case x.kind == python.NotLookedAt:
 		s.end(pid, "")
 		s.count(lostBinary)
 	case x.kind.Python():
+		s.watchRoot(pid) // the number of a mount namespace may have been another's
 		s.tell(pid)
 		s.begin(x)
 	default:
+		s.watchNew(pid)
 		s.tell(pid)
 		s.end(pid, "")
 	}
@@ -337,7 +340,23 @@ func (s *Sensor) note(o opened) {
 	if ok && old.kind.Python() && !kind.Python() || kind == python.Loader && ok || len(s.notes) >= maxNotes {
 		return
 	}
-	s.notes[o.pid] = note{kind: kind, key: key, at: time.Now()}
+	n := note{kind: kind, key: key, at: time.Now()}
+	if kind.Python() {
+		n.exe = nameOf(o.fd, "")
+	}
+	s.notes[o.pid] = n
+}
+
+// missOpened counts the modules that a process opens which nobody has told of
+// and which is not looked at yet.
+func (s *Sensor) missOpened(o opened) {
+	n, waits := s.notes[o.pid]
+	if s.connector != nil || !waits || o.exec || !n.kind.Python() {
+		return
+	}
+	if name := nameOf(o.fd, ""); python.IsModule(name) && !python.InLibrary(n.exe, name) {
+		s.count(lostEarly)
+	}
 }
 
 // await looks at the processes that were about to run a binary, where nobody
@@ -357,7 +376,7 @@ func (s *Sensor) await(now time.Time) {
 		case gone(err), err == nil && runs != n.key && waited > openWait:
 			delete(s.notes, pid)
 			s.count(lostGone)
-		case err != nil, runs == n.key, n.kind == python.Loader && waited > 3*execWait:
+		case err != nil, runs == n.key, n.kind == python.Loader && waited > 3*execWait && !s.looker.knownOther(pid):
 			s.executed(pid) // a loader alone was opened for a binary that nobody tells of, as one in memory
 		}
 		// Else it does not run it yet.

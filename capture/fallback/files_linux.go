@@ -22,7 +22,7 @@ type files struct {
 }
 
 const (
-	maxMarks = 1024 // file systems watched at once
+	maxMarks = 1024 // file systems that are known to be watched
 
 	metadataLen  = 24 // struct fanotify_event_metadata
 	metadataVers = 3
@@ -57,8 +57,10 @@ func openFiles() (*files, error) {
 	return f, nil
 }
 
-// watch adds the file system that a path lies on, once. One that a network or
-// another process answers for is left out: to open a file there may never end.
+// watch adds the file system that a path lies on. One that a network or another
+// process answers for is left out: to open a file there may never end. One that
+// is watched already is added again, which changes nothing: its number may have been
+// another's, which is no more.
 func (f *files) watch(p string) error {
 	if f == nil {
 		return nil
@@ -67,20 +69,20 @@ func (f *files) watch(p string) error {
 	if err := unix.Stat(p, &st); err != nil {
 		return err
 	}
-	if f.watches(uint64(st.Dev)) {
-		return nil
-	}
 	var fs unix.Statfs_t
 	if err := unix.Statfs(p, &fs); err != nil {
 		return err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !local(uint64(fs.Type)) || len(f.marks) >= maxMarks {
+	if !local(uint64(fs.Type)) {
 		return nil
 	}
 	if err := unix.FanotifyMark(f.fd, unix.FAN_MARK_ADD|unix.FAN_MARK_FILESYSTEM, watched, unix.AT_FDCWD, p); err != nil {
 		return err
+	}
+	if len(f.marks) >= maxMarks {
+		clear(f.marks) // the kernel goes on watching; scripts there are delivered by name until they are added again
 	}
 	f.marks[uint64(st.Dev)] = true
 	return nil

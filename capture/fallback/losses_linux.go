@@ -3,6 +3,7 @@ package fallback
 // Reasons for what is lost, in Stats and in a script's Lost field.
 const (
 	lostGone     = "process ended before it was looked at"
+	lostEarly    = "file opened before its process was looked at"
 	lostHang     = "look-ups hang"
 	lostStream   = "script is no file"
 	lostScript   = "script gone before it was read"

@@ -30,15 +30,15 @@ func (s *Sensor) watchMounts() {
 	names, _ := dir.Readdirnames(1 << 16)
 	for _, name := range names {
 		if pid, err := strconv.Atoi(name); err == nil {
-			s.watchRoot(pid)
+			s.watchNew(pid)
 		}
 	}
 }
 
-// watchRoot watches the root and the working folder of a process, once for each mount namespace.
-func (s *Sensor) watchRoot(pid int) {
-	dir := "/proc/" + strconv.Itoa(pid)
-	id := namespace(dir, "mnt")
+// watchNew watches where a process works, unless one of its mount namespace was
+// seen before: a container is then watched before the first Python in it runs.
+func (s *Sensor) watchNew(pid int) {
+	id := namespace("/proc/"+strconv.Itoa(pid), "mnt")
 	if s.files == nil || id == 0 || s.roots[id] {
 		return
 	}
@@ -46,8 +46,17 @@ func (s *Sensor) watchRoot(pid int) {
 		clear(s.roots)
 	}
 	s.roots[id] = true
+	s.watchRoot(pid)
+}
+
+// watchRoot watches the file systems of the root and the working folder of a
+// process, as far as they may be.
+func (s *Sensor) watchRoot(pid int) {
+	if s.files == nil {
+		return
+	}
 	_, _ = proc.Look(&s.looker.Looks, func() (struct{}, error) {
-		_ = s.files.watch(dir + "/cwd/.") // as far as may be had
+		_ = s.files.watch("/proc/" + strconv.Itoa(pid) + "/cwd/.") // of no consequence for the other
 		return struct{}{}, s.files.watch(proc.Root(pid) + "/.")
 	})
 }
