@@ -80,8 +80,7 @@ func Open(config Config) (*Sensor, error) {
 	if s.limit <= 0 {
 		s.limit = 64 << 20
 	}
-	// Processes are known by the numbers that the first pid namespace has for them.
-	if err := proc.FirstPIDNamespace(); err != nil {
+	if err := mayLook(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotSupported, err)
 	}
 	told := errors.New("it was told not to")
