@@ -37,7 +37,7 @@ func TestWhatAFollowedProcessStartsIsTold(t *testing.T) {
 	if !s.Follows() {
 		t.Skip("the proc connector cannot be had here")
 	}
-	cmd := exec.Command("python3", "-c", "import sys, subprocess; sys.stdin.readline(); subprocess.run(['/bin/echo', '"+nonce+"'], shell=False)")
+	cmd := exec.Command("python3", "-c", "import sys, subprocess; sys.stdin.readline(); subprocess.run(['/bin/sleep', '1']) # "+nonce)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -66,8 +66,8 @@ func TestWhatAFollowedProcessStartsIsTold(t *testing.T) {
 	if forked.Act != capture.Forked || forked.PID != p.PID || forked.By != p.PID || !forked.Start.Equal(p.Start) {
 		t.Errorf("fork: got %+v", forked)
 	}
-	if executed.Act != capture.Executed || path.Base(executed.Target) != "echo" && path.Base(executed.Target) != "coreutils" ||
-		!slices.Equal(executed.Args, []string{"/bin/echo", nonce}) || executed.PID != p.PID || executed.By == p.PID {
+	if executed.Act != capture.Executed || path.Base(executed.Target) != "sleep" && path.Base(executed.Target) != "coreutils" ||
+		!slices.Equal(executed.Args, []string{"/bin/sleep", "1"}) || executed.PID != p.PID || executed.By == p.PID {
 		t.Errorf("exec: got %+v", executed)
 	}
 	in.Close()

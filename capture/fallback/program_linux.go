@@ -49,8 +49,8 @@ type program struct {
 // begin starts on a process that has executed an interpreter.
 func (s *Sensor) begin(x seen) {
 	pid := x.process.PID
-	if p := s.programs[pid]; s.connector == nil && p != nil && p.binary == x.binary && p.start == x.start && p.command == x.command {
-		return // the same once more: its loader was opened too
+	if p := s.programs[pid]; p != nil && p.binary == x.binary && p.start == x.start && p.command == x.command && (s.connector == nil || time.Since(p.began) < round) {
+		return // the same once more: its loader was opened too, or it was seen when it was told of what it had been before
 	}
 	s.end(pid, "")
 	if len(s.programs) >= maxPrograms {
@@ -124,6 +124,8 @@ func (s *Sensor) readName(p *program) {
 	}
 	p.folder = folder
 	switch {
+	case err != nil && link("/proc/"+strconv.Itoa(p.process.PID), "root") == "":
+		s.deliverLost(p, fs.ErrNotExist) // it is the process that is gone
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR):
 		// There never was such a file, or it is gone: whether it was opened will show.
 	case err != nil:
@@ -201,7 +203,7 @@ func (s *Sensor) opened(o opened) {
 		}
 		s.deliverFile(p, t, fromOpened)
 	case python.IsModule(name) && !p.inLibrary(name):
-		if p.compiles(name) || p.knows(o.fd) {
+		if p.compiles(name) || p.knows(o.fd) || p.compiled(name, o.fd) {
 			return
 		}
 		t, err := readText(o.fd, p.root)
@@ -226,6 +228,13 @@ func (p *program) compiles(name string) bool {
 		p.sources[stem] = true
 	}
 	return false
+}
+
+// compiled reports whether a compiled module is younger than the program, which
+// then has made it itself, of a source whose opening was not seen.
+func (p *program) compiled(name string, fd int) bool {
+	key, _, err := keyOf(fd)
+	return err == nil && strings.Contains(name, "/__pycache__/") && key.ctime > p.process.Start.UnixNano()
 }
 
 // knows reports whether a file was read for the program already, and is as it
