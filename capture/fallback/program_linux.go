@@ -38,6 +38,8 @@ type program struct {
 
 	text *text // what lay at name, until it is opened
 
+	vanished bool // it had ended when its script was looked for
+
 	done    bool // its own script was delivered, or there is none
 	digest  capture.Digest
 	imports map[capture.Digest]bool
@@ -125,7 +127,7 @@ func (s *Sensor) readName(p *program) {
 	p.folder = folder
 	switch {
 	case err != nil && link("/proc/"+strconv.Itoa(p.process.PID), "root") == "":
-		s.deliverLost(p, fs.ErrNotExist) // it is the process that is gone
+		p.vanished = true // it is the process that is gone; what it opened may still be told
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR):
 		// There never was such a file, or it is gone: whether it was opened will show.
 	case err != nil:
@@ -397,7 +399,7 @@ func (s *Sensor) finish(p *program, reason string) {
 		s.send(p, capture.Script{Kind: p.command.Kind, Path: p.name, Lost: reason})
 	case p.command.Kind == capture.Module:
 		s.deliverLost(p, errNoModule)
-	case s.files == nil:
+	case s.files == nil || p.vanished:
 		s.deliverLost(p, fs.ErrNotExist)
 	}
 	// Else it opened no such file, and ran nothing.
