@@ -11,13 +11,13 @@ import (
 
 // queue is a channel of scripts that is bounded in bytes as well.
 type queue struct {
-	scripts  chan capture.Script
+	scripts  chan *capture.Script // pointers: a queue takes little room while it is empty
 	bytes    atomic.Int64
 	maxBytes int64
 }
 
 func newQueue(scripts int, bytes int64) *queue {
-	return &queue{scripts: make(chan capture.Script, scripts), maxBytes: bytes}
+	return &queue{scripts: make(chan *capture.Script, scripts), maxBytes: bytes}
 }
 
 // offer queues s, or returns false at once when there is no room.
@@ -28,7 +28,7 @@ func (q *queue) offer(s capture.Script) bool {
 		return false
 	}
 	select {
-	case q.scripts <- s:
+	case q.scripts <- &s:
 		return true
 	default:
 		q.bytes.Add(-n)
@@ -97,7 +97,7 @@ func (v *verdicts) put(d capture.Digest, got classify.Verdict) {
 
 func (v *verdicts) add(d capture.Digest, got classify.Verdict) {
 	if v.young == nil || len(v.young) >= generation {
-		v.old, v.young = v.young, make(map[capture.Digest]classify.Verdict, generation)
+		v.old, v.young = v.young, map[capture.Digest]classify.Verdict{}
 	}
 	v.young[d] = got
 }

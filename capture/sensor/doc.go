@@ -111,7 +111,7 @@ type Config struct {
 
 	// ExecRing and DataRing are the sizes, in bytes, of the kernel's rings of
 	// executions and of what is read. They are rounded up to a power of two. Zero
-	// means 4 MiB and 8 MiB.
+	// means one MiB and four for each processor, at least two processors and at most four.
 	ExecRing, DataRing int
 
 	// Executed is called for each execution that is worth telling; nil: nobody

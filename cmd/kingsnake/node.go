@@ -69,6 +69,7 @@ type node struct {
 	client   *push.Client // hands findings to a server; nil when there is none
 	models   *models
 	apart    *apart.Pool // nil when scripts are taken apart in this process
+	alone    bool        // the process is this node's: its memory may be tidied
 	started  time.Time
 	now      func() time.Time
 	beats    atomic.Uint64
@@ -93,7 +94,7 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 		return nil, err
 	}
 	hold := cfg.hold.sensor()
-	n := &node{cfg: cfg, pods: pods, models: m, started: env.Now(), now: env.Now}
+	n := &node{cfg: cfg, pods: pods, models: m, alone: env.Process, started: env.Now(), now: env.Now}
 	// The sensor tells of executions only while the pipeline runs it.
 	n.sensor, err = sensor.Open(sensor.Config{
 		Executed: func(x capture.Execution) { n.pipeline.Executed(x) },
@@ -123,6 +124,7 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 	if n.apart = newApart(env); n.apart != nil {
 		n.pipeline.Normalize = n.apart.Normalize
 	}
+	settle(env)
 	confine(env)
 	return n, nil
 }
@@ -169,6 +171,9 @@ func (n *node) Run(ctx context.Context) error {
 	go func() { defer close(modeled); n.models.Run(following) }()
 	learned := make(chan struct{})
 	go func() { defer close(learned); n.keepHabits(following) }()
+	if n.alone {
+		go giveBack(following)
+	}
 	err := n.pipeline.Run(ctx)
 	stop()
 	<-learned

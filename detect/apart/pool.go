@@ -51,12 +51,13 @@ func (e *Error) Error() string {
 
 // rest is how long a process has nothing to do before it is ended, if it is not
 // the last.
-const rest = 10 * time.Second
+const rest = 2 * time.Second
 
 // Pool is a set of processes. It is safe for concurrent use.
 type Pool struct {
 	cfg  Config
 	free chan struct{} // holds a token for each process that may be used
+	big  sync.Mutex    // held while a large script is normalized: only one at a time takes that much memory
 
 	mu      sync.Mutex
 	resting []*process // the one used last comes last
@@ -82,8 +83,12 @@ func New(cfg Config) (*Pool, error) {
 }
 
 // Normalize is [normalize.Normalize] in another process. It waits for one that
-// is free. The error is an *Error; the next script has a new process.
+// is free; of large scripts, longer than a MiB, one after the other is taken. The error is an *Error; the next script has a new process.
 func (p *Pool) Normalize(script []byte) (normalize.Text, error) {
+	if len(script) > large {
+		p.big.Lock()
+		defer p.big.Unlock()
+	}
 	<-p.free
 	defer func() { p.free <- struct{}{} }()
 	text, w, err := p.use(p.take(), script)
