@@ -112,7 +112,7 @@ type Pipeline struct {
 // Limits of the queue between the source and the workers.
 const (
 	queueScripts = 4096
-	queueBytes   = 64 << 20
+	queueBytes   = 24 << 20
 )
 
 // sinkTries is how often a finding is offered to a failing sink before it is

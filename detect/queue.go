@@ -22,7 +22,7 @@ func newQueue(scripts int, bytes int64) *queue {
 
 // offer queues s, or returns false at once when there is no room.
 func (q *queue) offer(s capture.Script) bool {
-	n := int64(len(s.Text))
+	n := int64(sizeOf(s))
 	if q.bytes.Add(n) > q.maxBytes {
 		q.bytes.Add(-n)
 		return false
@@ -37,7 +37,7 @@ func (q *queue) offer(s capture.Script) bool {
 }
 
 // done gives back the room of a script that was taken from the queue.
-func (q *queue) done(s capture.Script) { q.bytes.Add(-int64(len(s.Text))) }
+func (q *queue) done(s capture.Script) { q.bytes.Add(-int64(sizeOf(s))) }
 
 // counts is what a pipeline did, safe for concurrent use.
 type counts struct {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 )
 
 // An index file is, in order and little-endian: the magic; the version and how
@@ -121,6 +120,7 @@ func (ix *Index) readNames(data []byte, files int) error {
 	for i := range ix.from {
 		ix.from[i] = in.name()
 	}
+	ix.names.origins, ix.names.ends = make([]uint16, 0, files), make([]uint32, 0, files)
 	for range files {
 		f := file{uint32(in.number()), in.name()}
 		if in.err != nil {
@@ -131,7 +131,7 @@ func (ix *Index) readNames(data []byte, files int) error {
 		}
 		ix.names.add(f)
 	}
-	ix.names = names{slices.Clip(ix.names.origins), slices.Clip(ix.names.ends), slices.Clip(ix.names.paths)}
+	ix.names.paths = bytes.Clone(ix.names.paths) // as long as it is, without the room it grew in
 	if in.err != nil {
 		return fmt.Errorf("names: %w", in.err)
 	}

@@ -94,6 +94,7 @@ func giveBack(ctx context.Context) {
 		}
 		if metrics.Read(sample); sample[0].Value.Uint64() > freeMemory {
 			debug.FreeOSMemory()
+			dropProgram()
 		}
 	}
 }
