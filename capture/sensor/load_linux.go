@@ -46,6 +46,9 @@ func openKernel(config Config) (*kernel, error) {
 	} {
 		spec.Maps[name].MaxEntries = ringSize(size)
 	}
+	if err := spec.Variables["bytes_per_second"].Set(uint64(cmp.Or(max(config.BytesPerSecond, 0), defaultBytes))); err != nil {
+		return nil, fmt.Errorf("set the ceiling: %w", err)
+	}
 	k := new(kernel)
 	if k.probes, err = prepareCompiled(spec); err != nil {
 		return nil, fmt.Errorf("prepare programs: %w", err)

@@ -37,6 +37,7 @@ type nodeConfig struct {
 	kube    kubeConfig
 	host    bool
 	share   float64 // processors that judging may keep busy
+	bytes   int     // MiB that are captured in a second, at most
 	args    bool    // report arguments
 	env     bool    // report the environment
 	known   knownConfig
@@ -53,6 +54,7 @@ func (c *nodeConfig) flags(fs *flag.FlagSet) {
 	fs.BoolVar(&c.host, "host", true, "watch scripts outside containers too; --host=false leaves them out")
 	c.kube.flags(fs)
 	fs.Float64Var(&c.share, "cpu", 0, "how many `processors` may be kept busy for long: scripts wait meanwhile, and those that cannot are counted (default: half of the machine's, and at least one)")
+	fs.IntVar(&c.bytes, "bytes", 128, "how many `MiB` of scripts are captured in a second, of the whole machine; more is left out and counted")
 	fs.BoolVar(&c.args, "report-args", true, "report the arguments of processes; --report-args=false leaves all but the first out of findings")
 	fs.BoolVar(&c.env, "report-env", true, "report the environment of processes; --report-env=false leaves it out of findings")
 	fs.DurationVar(&c.warmUp, "learn-shells", detect.DefaultWarmUp, "`time` for which the shells that the Python of an image starts are learned;\nothers after it are findings; 0 turns that off")
@@ -100,6 +102,8 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 		Executed: func(x capture.Execution) { n.pipeline.Executed(x) },
 		Acted:    func(a capture.Activity) { n.pipeline.Acted(a) },
 		Hold:     hold,
+
+		BytesPerSecond: cfg.bytes << 20,
 	})
 	if err != nil {
 		return nil, err
