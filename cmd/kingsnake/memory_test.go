@@ -11,7 +11,7 @@ func TestOnlyTheProgramsOwnPagesAreDropped(t *testing.T) {
 		"020f6000-02558000 rw-p 01cf6000 fe:00 1234                               " + file:       {},
 		"01087000-020f6000 r--p 00c87000 fe:00 1234                               /other" + file: {},
 		"7ffe1000-7ffe2000 r-xp 00000000 00:00 0                                  [vdso]":        {},
-		"c000000000-c000400000 rw-p 00000000 00:00 0 ":                                            {},
+		"c000000000-c000400000 rw-p 00000000 00:00 0 ":                                           {},
 		"": {},
 	} {
 		from, to, ok := readOnly(line, file)

@@ -223,7 +223,7 @@ func (n *node) Status() finding.SensorStatus {
 	st.Lost.Add(finding.StageCapture, stats.Lost)
 	st.Lost.Add(finding.StageDetect, dropped)
 	if h := n.pipeline.Habits; h != nil && h.Forgot() > 0 {
-		st.Lost.Add(finding.StageDetect, map[string]uint64{"image forgotten, learned anew": h.Forgot()})
+		st.Lost.Add(finding.StageWorkload, map[string]uint64{"image forgotten, its shells are learned anew": h.Forgot()})
 	}
 	st.Lost.Add(finding.StageWorkload, n.resolver.Misses())
 	st.Lost.Add(finding.StageCapture, map[string]uint64{"script longer than is kept": n.cut.Load()})

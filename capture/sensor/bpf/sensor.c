@@ -939,7 +939,9 @@ static __always_inline void send_read(struct scratch *s, struct task *t, struct 
 	} else if (t->unknown && t->bytes > MAX_UNKNOWN) {
 		t->lost |= 1 << LOSS_UNKNOWN;
 	} else if (!may_take(len, offset + len <= HEAD)) {
-		count_loss(LOSS_CEILING);
+		if (!(t->lost &
+		      1 << LOSS_CEILING)) /* once a process: it may be thousands of reads */
+			count_loss(LOSS_CEILING);
 		t->lost |= 1 << LOSS_CEILING;
 	} else if (len) {
 		t->bytes += len;
