@@ -20,16 +20,20 @@ const apartCommand = "normalize-apart"
 
 // newApart starts the processes that take scripts apart. When they cannot be
 // had, it says so and returns nil: it is done in this process then.
-func newApart(env Env) *apart.Pool {
+func newApart(env Env, holds bool) *apart.Pool {
 	if !env.Process {
 		return nil
+	}
+	kept := 1
+	if holds {
+		kept = detect.HeldWorkers // what is held does not wait for what is not
 	}
 	p, err := apart.New(apart.Config{
 		// The file this process runs, even when another lies at its path now.
 		Path: "/proc/self/exe", Args: []string{"kingsnake", apartCommand},
 		Env: []string{"GOMAXPROCS=1", "GOMEMLIMIT=48MiB", "GOTRACEBACK=single"},
 		// As many as there are goroutines that judge, so that none waits for another.
-		Workers: max(runtime.NumCPU(), 2) + detect.HeldWorkers,
+		Workers: max(runtime.NumCPU(), 2) + detect.HeldWorkers, Kept: kept,
 	})
 	if err != nil {
 		fmt.Fprintf(env.Stderr, "kingsnake: hostile scripts are taken apart in the sensor's own process: %v\n", err)

@@ -79,9 +79,10 @@ func readOnly(line, file string) (from, to uintptr, ok bool) {
 
 // freeMemory is how much may be free and not given back: less is not worth the
 // collection that gives it back.
-const freeMemory = 6 << 20
+const freeMemory = 3 << 20
 
-// giveBack gives back what a storm took, every few seconds until ctx ends.
+// giveBack gives back what a storm took, and pages of the program that were not
+// used of late, every few seconds until ctx ends.
 func giveBack(ctx context.Context) {
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
@@ -92,9 +93,9 @@ func giveBack(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		dropProgram() // what is in use comes back at once
 		if metrics.Read(sample); sample[0].Value.Uint64() > freeMemory {
 			debug.FreeOSMemory()
-			dropProgram()
 		}
 	}
 }

@@ -125,7 +125,7 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 		n.pipeline.Share = max(float64(runtime.NumCPU())/2, 1)
 	}
 	n.pipeline.HideArgs, n.pipeline.HideEnv = !cfg.args, !cfg.env
-	if n.apart = newApart(env); n.apart != nil {
+	if n.apart = newApart(env, hold != nil); n.apart != nil {
 		n.pipeline.Normalize = n.apart.Normalize
 	}
 	settle(env)
