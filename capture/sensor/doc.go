@@ -106,7 +106,7 @@ var ErrNotSupported = errors.New("capturing is not supported here")
 // Config sets the bounds of a sensor. The zero value is what most want.
 type Config struct {
 	// Memory is how many bytes of texts may be held while they are put together
-	// or kept because they are read again and again. Zero means 32 MiB.
+	// or kept because they are read again and again. Zero means 48 MiB.
 	Memory int
 
 	// ExecRing and DataRing are the sizes, in bytes, of the kernel's rings of

@@ -42,7 +42,7 @@ func openKernel(config Config) (*kernel, error) {
 	for name, size := range map[string]int{
 		probeMapExecRing:    cmp.Or(config.ExecRing, ringShare(cpus)),
 		probeMapDataRing:    cmp.Or(config.DataRing, 4*ringShare(cpus)),
-		probeMapCompileRing: ringShare(cpus),
+		probeMapCompileRing: 2 * ringShare(cpus), // a text of 8 MiB comes as fast as memory is copied
 	} {
 		spec.Maps[name].MaxEntries = ringSize(size)
 	}

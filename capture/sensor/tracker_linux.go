@@ -54,10 +54,10 @@ type tracker struct {
 func newTracker(config Config, k *kernel, deliver func(capture.Script), count func(string)) *tracker {
 	limit := config.Memory
 	if limit <= 0 {
-		limit = 32 << 20
+		limit = 48 << 20
 	}
 	t := &tracker{deliver: deliver, executed: config.Executed, acted: config.Acted, count: count, clock: newClock(), looker: newLooker(), limit: limit}
-	t.teacher = newTeacher(k, limit/8)
+	t.teacher = newTeacher(k, limit/12)
 	t.programs = newLRU(maxPrograms, func(_ probeProgram, p *program) {
 		if !p.done {
 			count(lostPrograms)
