@@ -39,7 +39,7 @@ e2e: ## the tests with a real kernel, real containers and a real browser only
 
 kernels: ## the sensor's tests in virtual machines with Debian's kernels (ARGS="-run Kernels/5.10", or "-tests REGEXP", or -long)
 	@.ci/setup test
-	@KINGSNAKE_E2E=1 go test -count=1 -timeout=60m -v ./deploy/kernels $(ARGS)
+	@KINGSNAKE_E2E=1 go test -count=1 -timeout=4h -v ./deploy/kernels $(ARGS)
 
 model: ## train the embedded model anew on CORPUS=folder, and write its card
 	@.ci/model $(CORPUS)

@@ -1,6 +1,9 @@
 package finding
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // SensorStatus is a sensor's heartbeat: what it saw and lost since it started.
 type SensorStatus struct {
@@ -53,6 +56,17 @@ type Sensor struct {
 	// Past is what the sensor had counted at some earlier heartbeats of the same
 	// run, oldest first. See Recent.
 	Past []Sample `json:"past,omitempty"`
+
+	// Before is the run that was heard before this one, and Turns grows while
+	// both are heard by turns: then two sensors have one name. See Hear.
+	Before Run `json:"before,omitzero"`
+	Turns  int `json:"turns,omitempty"`
+}
+
+// Run is one run of a sensor, and its last heartbeat.
+type Run struct {
+	Started time.Time `json:"started"`
+	Beat    uint64    `json:"beat"`
 }
 
 // Sample is what a sensor had counted when it had been running for Uptime.
@@ -69,6 +83,7 @@ const (
 	SampleEvery = time.Minute
 	SampleSpan  = 6 * time.Minute // that Past reaches back
 	maxSamples  = 2 * int(SampleSpan/SampleEvery)
+	twinTurns   = 3   // turns that are no restart whose last heartbeat came late
 	maxSampled  = 64  // losses in a sample, the largest
 	maxReason   = 200 // bytes of one in it; no sensor of ours has longer ones
 )
@@ -89,7 +104,9 @@ func (s SensorStatus) Sample() Sample {
 // nothing is to be changed then.
 //
 // Which is later is told by their numbers, so that a clock may be set. A sensor
-// that started anew is believed whatever its clock says.
+// that started anew is believed whatever its clock says. When a run goes on
+// after another of the same name began, and that one too, again and again, two
+// sensors have one name: Degraded says so until one of them is silent.
 func (k Sensor) Hear(s SensorStatus, at time.Time) (Sensor, bool) {
 	out := Sensor{SensorStatus: s, Heard: at}
 	sameRun := k.Name != "" && k.Started.Equal(s.Started)
@@ -98,7 +115,15 @@ func (k Sensor) Hear(s SensorStatus, at time.Time) (Sensor, bool) {
 	case sameRun && s.Beat < k.Beat, (sameRun || s.Beat == 0) && s.Beat == k.Beat && s.Time.Before(k.Time):
 		return k, false
 	case sameRun:
-		out.Past = k.Past
+		out.Past, out.Before, out.Turns = k.Past, k.Before, max(0, k.Turns-1)
+	default:
+		out.Before = Run{k.Started, k.Beat}
+		if k.Before.Started.Equal(s.Started) && s.Beat > k.Before.Beat {
+			out.Turns = min(k.Turns+1, 2*twinTurns)
+		}
+	}
+	if out.Turns >= twinTurns {
+		out.Degraded = strings.TrimPrefix(out.Degraded+"; two sensors have this name: give one of them another with --node", "; ")
 	}
 	now := s.Sample()
 	if n := len(out.Past); n > 0 && out.Past[n-1].Uptime > now.Uptime {

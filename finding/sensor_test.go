@@ -109,3 +109,36 @@ func FuzzHear(f *testing.F) {
 		}
 	})
 }
+
+// TestTwoSensorsOfOneNameAreSeen has two sensors send heartbeats under one name,
+// and sensors that only start anew.
+func TestTwoSensorsOfOneNameAreSeen(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	hear := func(runs string) finding.Sensor {
+		var k finding.Sensor
+		beats := map[rune]uint64{}
+		for i, run := range runs {
+			beats[run]++
+			s := finding.SensorStatus{Name: "n", Started: start.Add(time.Duration(run) * time.Hour), Beat: beats[run], Degraded: "no names"}
+			if later, ok := k.Hear(s, start.Add(time.Duration(i)*time.Second)); ok {
+				k = later
+			}
+		}
+		return k
+	}
+	const twins = "no names; two sensors have this name: give one of them another with --node"
+	for runs, want := range map[string]string{
+		"aaaa":              "no names",
+		"aaaabbbb":          "no names",
+		"aaabab":            "no names", // the last heartbeat of a came late
+		"abcdef":            "no names", // it starts anew all the time
+		"abababa":           twins,
+		"aabaabbabab":       twins,
+		"ababababababbbbbb": "no names", // a is gone, or has another name now
+	} {
+		if got := hear(runs).Degraded; got != want {
+			t.Errorf("%s: %q, want %q", runs, got, want)
+		}
+	}
+}

@@ -88,7 +88,7 @@ func (l *Layer) pieceAt(i int) foundPiece {
 		Span:  Span{int(p.start), int(p.end)},
 		index: k,
 		value: int(p.value),
-		exact: end-int(p.value) == int(p.end-p.start),
+		exact: i >= int(p.value) && end-int(p.value) == int(p.end-p.start),
 	}
 }
 

@@ -24,7 +24,7 @@ const overCeiling = "too many bytes in a second"
 // so, and short scripts come whole. So do scripts of another cgroup, that is quiet.
 func TestTheCeilingOfBytesHolds(t *testing.T) {
 	const ceiling, long, short, quiet = 16 << 20, 24, 60, 4
-	noisy, other := newCgroup(t, "noisy"), newCgroup(t, "quiet")
+	noisy, other := newCgroup(t), newCgroup(t)
 	tag := "KINGSNAKE_TEST=" + t.Name() + " "
 	f := newFates()
 	see := f.see(tag)
@@ -104,29 +104,4 @@ func TestTheCeilingOfBytesHolds(t *testing.T) {
 	if n := whole(long+short, quiet); n < quiet/2 {
 		t.Errorf("%d of %d scripts of the quiet cgroup are whole", n, quiet)
 	}
-}
-
-// newCgroup makes a cgroup of version 2 for the test.
-func newCgroup(t *testing.T, name string) string {
-	t.Helper()
-	root := "/sys/fs/cgroup"
-	if _, err := os.Stat(root + "/unified/cgroup.procs"); err == nil {
-		root += "/unified"
-	}
-	if _, err := os.Stat(root + "/cgroup.procs"); err != nil {
-		t.Skip("no cgroups of version 2 here: mount -t cgroup2 none /sys/fs/cgroup")
-	}
-	path := fmt.Sprintf("%s/kingsnake-test-%d-%s", root, os.Getpid(), name)
-	if err := os.Mkdir(path, 0o755); err != nil {
-		t.Skipf("as root: go test ./capture/sensor (%v)", err)
-	}
-	t.Cleanup(func() {
-		for range 50 { // what ran in it may be ending
-			if os.Remove(path) == nil {
-				return
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-	})
-	return path
 }

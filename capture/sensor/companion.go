@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"kingsnake/capture"
+	"kingsnake/capture/python"
 )
 
 // shellNames are the names of shells. A shell with another name is known by
@@ -83,7 +84,7 @@ func roleOf(kind binaryKind, exe string, args []string) capture.Role {
 	case notLookedAt:
 		kind = nameKind(exe)
 	case loader:
-		if args = unwrapLoader(args); len(args) > 0 {
+		if args = python.UnwrapLoader(args); len(args) > 0 {
 			kind = nameKind(args[0])
 		}
 	}

@@ -4,6 +4,7 @@ package sensor
 
 import (
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -37,6 +38,9 @@ func (t *tracker) tell(e *event, kind binaryKind, process capture.Process) {
 		x.Starter = t.starter(e.exec.Starter)
 	}
 	if p, ok := t.programs.get(e.exec.Starter); ok && x.Starter != nil && !p.done && len(p.waiting) < maxWaiting {
+		if len(p.waiting) == 0 {
+			p.waits = time.Now()
+		}
 		p.waiting = append(p.waiting, x) // until its script is known: the rings are read by turns
 		return
 	}

@@ -18,6 +18,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"kingsnake/capture/proc"
 )
 
 // Bounds of what is attached to. Each interpreter has one binary or library, in
@@ -157,7 +159,7 @@ func (h *hooks) run(stop <-chan struct{}) {
 	}
 	// An interpreter that is starting does not wait for its probes.
 	runtime.LockOSThread()
-	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), readerNice)
+	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), proc.Nice)
 	for {
 		select {
 		case <-stop:
@@ -299,7 +301,7 @@ func (h *hooks) scanProcess(dir string, done map[string]bool) {
 		done[file] = true
 		h.lookAt(func() (*os.File, error) {
 			if library {
-				return openIn(pid, name)
+				return proc.OpenIn(pid, name)
 			}
 			return os.Open(dir + "/exe")
 		})

@@ -5,6 +5,8 @@ import (
 	"debug/elf"
 	"fmt"
 	"io"
+
+	"kingsnake/capture/python"
 )
 
 // door is a kind of function that is handed a text which an interpreter
@@ -53,7 +55,7 @@ func findDoors(r io.ReaderAt, found func(door, []entryPoint) error) (err error) 
 			err = fmt.Errorf("parse binary: %v", p)
 		}
 	}()
-	if ok, err := checkHeader(r); err != nil || !ok {
+	if ok, err := python.IsELF(r); err != nil || !ok {
 		return err
 	}
 	f, err := elf.NewFile(r)
@@ -91,12 +93,12 @@ func findDoors(r io.ReaderAt, found func(door, []entryPoint) error) (err error) 
 // exportedFunctions returns the addresses of those of doorFunctions that the
 // file defines. Of the two that compile, only the last one called is taken.
 func exportedFunctions(f *elf.File) (map[string]uint64, error) {
-	names, err := sectionBytes(f, ".dynstr", maxStrings)
+	names, err := python.Section(f, ".dynstr", python.MaxStrings)
 	if err != nil {
 		return nil, fmt.Errorf("read names of binary: %w", err)
 	}
 	const size = elf.Sym64Size
-	symbols, err := sectionBytes(f, ".dynsym", maxSymbols*size)
+	symbols, err := python.Section(f, ".dynsym", maxSymbols*size)
 	if err != nil || f.Class != elf.ELFCLASS64 {
 		return nil, err
 	}

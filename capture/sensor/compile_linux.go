@@ -15,6 +15,7 @@ import (
 	"github.com/cilium/ebpf/features"
 
 	"kingsnake/capture"
+	"kingsnake/capture/proc"
 )
 
 // probeFeatures is what the kernel can do with user probes.
@@ -144,7 +145,7 @@ func (t *tracker) seeLibrary(r *reading) {
 	}
 	pid, name, file := int(r.key.tgid), r.path, r.file
 	t.hooks.see(sighting{hookKeyOf(file), func() (*os.File, error) {
-		return openSame(func() (*os.File, error) { return openIn(pid, name) }, file)
+		return openSame(func() (*os.File, error) { return proc.OpenIn(pid, name) }, file)
 	}})
 }
 
@@ -297,7 +298,7 @@ func (t *tracker) isOwn(p *program, s capture.Script) bool {
 		return true
 	}
 	n := len(s.Text)
-	return p.exec.command.kind == capture.Command && n > 0 && s.Text[n-1] == '\n' && capture.Sum(s.Text[:n-1]) == p.digest
+	return p.exec.command.Kind == capture.Command && n > 0 && s.Text[n-1] == '\n' && capture.Sum(s.Text[:n-1]) == p.digest
 }
 
 // sweepCompiled ends the texts whose next record does not come.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+
+	"kingsnake/capture/python"
 )
 
 // marshal.loads calls nothing that is exported and cold, and is not exported
@@ -69,7 +71,7 @@ func readTables(f *elf.File) (*tables, error) {
 		m.relative = elf.R_X86_64(elf.R_AARCH64_RELATIVE)
 	}
 	read := func(name string) (part, error) {
-		b, err := sectionBytes(f, name, maxTable)
+		b, err := python.Section(f, name, maxTable)
 		if err != nil || b == nil {
 			return part{}, err
 		}

@@ -4,13 +4,14 @@ package sensor
 
 import (
 	"path"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"kingsnake/capture"
+	"kingsnake/capture/proc"
+	"kingsnake/capture/python"
 )
 
 // pieces is what has come of an exec before its last record.
@@ -123,10 +124,10 @@ func (t *tracker) handleExec(e *event) {
 		x.exe = t.looker.link(int(e.Program.Tgid), "exe")
 	}
 	if e.exec.Root != (probeProgram{}) {
-		t.act(e, e.exec.Root, capture.Executed, x.exe, shorten(splitStrings(x.args, false)))
+		t.act(e, e.exec.Root, capture.Executed, x.exe, proc.Shorten(python.SplitStrings(x.args, false)))
 	}
 	kind := t.classify(e, x)
-	if !kind.python() {
+	if !kind.Python() {
 		if t.worthTelling(e, kind) {
 			t.tell(e, kind, t.process(e, x))
 		}
@@ -156,7 +157,7 @@ func (t *tracker) handleExec(e *event) {
 			return
 		}
 	} else {
-		p.exec.command = parseCommand(p.exec.process.Args)
+		p.exec.command = python.ParseCommand(p.exec.process.Args)
 	}
 	t.locate(p)
 	p.certain = p.certain || p.exec.kind != notLookedAt
@@ -172,8 +173,8 @@ func (t *tracker) process(e *event, x *pieces) capture.Process {
 		PID: int(e.Program.Tgid), PPID: int(e.exec.Ppid), Start: t.clock.wall(e.exec.Start),
 		UID: e.exec.Uid, GID: e.exec.Gid,
 		Comm: cString(e.exec.Comm), Exe: x.exe, Cwd: x.cwd,
-		Args: splitStrings(x.args, e.exec.ArgsLen > uint64(len(x.args))), ArgsTruncated: e.exec.ArgsLen > uint64(len(x.args)),
-		Env: splitStrings(x.env, e.exec.EnvLen > uint64(len(x.env))), EnvTruncated: e.exec.EnvLen > uint64(len(x.env)),
+		Args: python.SplitStrings(x.args, e.exec.ArgsLen > uint64(len(x.args))), ArgsTruncated: e.exec.ArgsLen > uint64(len(x.args)),
+		Env: python.SplitStrings(x.env, e.exec.EnvLen > uint64(len(x.env))), EnvTruncated: e.exec.EnvLen > uint64(len(x.env)),
 		Cgroup: x.cgroup, PIDNamespace: e.exec.PidNs, MountNamespace: e.exec.MntNs,
 		Parents: t.ancestors(x),
 	}
@@ -195,14 +196,14 @@ func (t *tracker) settle(p *program) {
 // It reports false when that is no Python.
 func (t *tracker) unwrap(p *program) bool {
 	p.exec.kind = notLookedAt
-	args := unwrapLoader(p.exec.process.Args)
+	args := python.UnwrapLoader(p.exec.process.Args)
 	if len(args) == 0 {
 		t.forget(p)
 		return false
 	}
-	p.exec.command = parseCommand(args)
-	kind := t.looker.classifyPath(p.exec.process.PID, absolute(p.exec.process.Cwd, args[0]))
-	if !kind.python() {
+	p.exec.command = python.ParseCommand(args)
+	kind := t.looker.classifyPath(p.exec.process.PID, python.Absolute(p.exec.process.Cwd, args[0]))
+	if !kind.Python() {
 		t.forget(p)
 		return false
 	}
@@ -210,23 +211,17 @@ func (t *tracker) unwrap(p *program) bool {
 	return true
 }
 
-var descriptorPath = regexp.MustCompile(`^/(?:dev|proc/self|proc/thread-self|proc/[0-9]+)/fd/([0-9]{1,9})$`)
-
 // locate looks at what the script's path leads to. It only helps to tell the
 // script's reads from others: the bytes never come from here.
 func (t *tracker) locate(p *program) {
 	x := p.exec
-	switch x.command.kind {
+	switch x.command.Kind {
 	case capture.Stdin:
 		x.found = t.descriptor(x, "0")
 	case capture.File:
-		x.script = absolute(x.process.Cwd, x.command.arg)
-		name := x.script
-		if name == "/dev/stdin" {
-			name = "/dev/fd/0"
-		}
-		if m := descriptorPath.FindStringSubmatch(name); m != nil {
-			x.found = t.descriptor(x, m[1])
+		x.script = python.Absolute(x.process.Cwd, x.command.Arg)
+		if number := python.Descriptor(x.script); number != "" {
+			x.found = t.descriptor(x, number)
 			x.found.descriptor = true
 			return
 		}
@@ -254,24 +249,17 @@ func (x *executed) pids() []int {
 	return out
 }
 
-func absolute(cwd, p string) string {
-	if !strings.HasPrefix(p, "/") {
-		p = cwd + "/" + p
-	}
-	return path.Clean(p)
-}
-
 // matches reports whether a reading is that of the program's own script.
 func (x *executed) matches(r *reading) bool {
 	if !r.own {
 		return false
 	}
 	same := x.found.same(r)
-	switch x.command.kind {
+	switch x.command.Kind {
 	case capture.Stdin:
 		return r.fd == 0 && (same || !x.found.ok)
 	case capture.Module:
-		main, _ := isMainModule(r.path, x.command.arg)
+		main, _ := python.IsMain(r.path, x.command.Arg)
 		return main
 	case capture.File:
 		if x.found.descriptor {

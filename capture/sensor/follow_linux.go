@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kingsnake/capture"
+	"kingsnake/capture/proc"
 )
 
 // FollowTime is how long a process and those that come of it are followed.
@@ -54,7 +55,7 @@ func (s *Sensor) Follow(p capture.Process) error { return s.follower.follow(p) }
 func (f *follower) follow(p capture.Process) error {
 	id := probeProgram{Exec: uint64(p.Start.Sub(f.clock.boot)), Tgid: uint32(p.PID)}
 	const tick = 1e9 / 100
-	if start, err := startTicks(procDir(p.PID)); err != nil || start != id.Exec/tick {
+	if start, err := proc.StartTicks(procDir(p.PID)); err != nil || start != id.Exec/proc.Tick {
 		return capture.ErrEnded
 	}
 	f.mu.Lock()

@@ -12,6 +12,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"kingsnake/capture/proc"
 )
 
 const (
@@ -135,7 +137,7 @@ func Guard(files []*os.File) error {
 	if err := binary.Read(alive, binary.LittleEndian, &wait); err != nil {
 		return fmt.Errorf("hear from the sensor: %w", err)
 	}
-	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, readerNice) // without CAP_SYS_NICE it is an ordinary process
+	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, proc.Nice) // without CAP_SYS_NICE it is an ordinary process
 	if _, err := alive.Write([]byte{1}); err != nil {
 		return fmt.Errorf("answer the sensor: %w", err)
 	}

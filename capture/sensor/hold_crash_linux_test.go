@@ -59,7 +59,7 @@ func beGuard() error {
 }
 
 // beSensor holds what runs in the cgroup at dir, and lets every other script go.
-// It says the number of its guard, once it holds.
+// It says the number of its guard, that it holds, and whom.
 func beSensor(dir, pins string) error {
 	h := sensor.Hold{Wait: time.Minute, Guard: startGuard(func(pid int) { fmt.Println("guard", pid) }), Pins: pins}
 	sensor.HoldNamed(&h)
@@ -70,6 +70,7 @@ func beSensor(dir, pins string) error {
 	if err := s.HoldIn(dir); err != nil {
 		return err
 	}
+	fmt.Println("holds")
 	n := 0
 	return s.Run(context.Background(), func(script capture.Script) {
 		if !script.Held.IsZero() {
@@ -103,9 +104,11 @@ type victim struct {
 
 	mu    sync.Mutex
 	guard int
+	holds bool
 	held  int
 }
 
+// startVictim starts a sensor and waits until it holds.
 func startVictim(t *testing.T, c *sensortest.Cell, pins string) *victim {
 	t.Helper()
 	v := &victim{cmd: exec.Command("/proc/self/exe", roleSensor, c.Dir, pins)}
@@ -125,6 +128,8 @@ func startVictim(t *testing.T, c *sensortest.Cell, pins string) *victim {
 			switch word {
 			case "guard":
 				v.guard, _ = strconv.Atoi(number)
+			case "holds":
+				v.holds = true
 			case "held":
 				v.held++
 			default:
@@ -133,6 +138,11 @@ func startVictim(t *testing.T, c *sensortest.Cell, pins string) *victim {
 			v.mu.Unlock()
 		}
 	}()
+	until(t, "the sensor holds", func() bool {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		return v.holds
+	})
 	return v
 }
 
@@ -158,6 +168,7 @@ type storm struct {
 func startStorm(t *testing.T, c *sensortest.Cell) *storm {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
+	t.Cleanup(stop)
 	s := &storm{stop: stop, errs: make(chan error, 1)}
 	file := write(t, "storm.py", []byte("import os\nos.getpid()\n"))
 	for range 8 {
@@ -186,7 +197,7 @@ func (s *storm) end(t *testing.T, c *sensortest.Cell) bool {
 	go func() { s.work.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		procs, _ := os.ReadFile(filepath.Join(c.Dir, "cgroup.procs"))
 		for pid := range strings.FieldsSeq(string(procs)) {
 			stat, _ := os.ReadFile("/proc/" + pid + "/stat")
@@ -208,7 +219,7 @@ func (s *storm) end(t *testing.T, c *sensortest.Cell) bool {
 
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain: %s", what)
 		}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kingsnake/capture"
+	"kingsnake/capture/proc"
 )
 
 const (
@@ -125,7 +126,7 @@ func (h *holder) endLocked(key probeHoldKey, signal unix.Signal) bool {
 
 // gone reports whether a signal found no process to go to.
 func gone(err error) bool {
-	return errors.Is(err, unix.ESRCH) || errors.Is(err, os.ErrNotExist) || errors.Is(err, errOther)
+	return errors.Is(err, unix.ESRCH) || errors.Is(err, os.ErrNotExist) || errors.Is(err, proc.ErrOther)
 }
 
 // signalSame sends a signal to a process, and to no other that has its number
@@ -136,12 +137,12 @@ func signalSame(key processKey, signal unix.Signal) error {
 		return err
 	}
 	defer unix.Close(fd)
-	start, err := startTicks(fmt.Sprintf("/proc/%d", key.pid))
+	start, err := proc.StartTicks(fmt.Sprintf("/proc/%d", key.pid))
 	if err != nil {
 		return err
 	}
-	if start != key.start/tick {
-		return errOther
+	if start != key.start/proc.Tick {
+		return proc.ErrOther
 	}
 	return unix.PidfdSendSignal(fd, signal, nil, 0)
 }

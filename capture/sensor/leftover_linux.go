@@ -11,6 +11,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"kingsnake/capture/proc"
 )
 
 // defaultPins is where the BPF file system is mounted, as a rule.
@@ -34,7 +36,7 @@ func (h *holder) pin() error {
 	if err := h.releaseLeft(dir); err != nil {
 		return err
 	}
-	start, err := startTicks("/proc/self")
+	start, err := proc.StartTicks("/proc/self")
 	if err != nil {
 		return fmt.Errorf("read own start: %w", err)
 	}
@@ -59,7 +61,7 @@ func (h *holder) releaseLeft(dir string) error {
 		if _, err := fmt.Sscanf(name, "%d-%d", &pid, &start); !ours || err != nil {
 			continue
 		}
-		if now, err := startTicks(fmt.Sprintf("/proc/%d", pid)); err == nil && now == start {
+		if now, err := proc.StartTicks(fmt.Sprintf("/proc/%d", pid)); err == nil && now == start {
 			continue
 		}
 		errs = append(errs, h.releasePinned(filepath.Join(dir, f.Name())))

@@ -2,7 +2,11 @@
 
 package sensor
 
-import "strings"
+import (
+	"strings"
+
+	"kingsnake/capture/python"
+)
 
 const maxFolders = 1024
 
@@ -27,7 +31,7 @@ func (t *tracker) learnFolder(p *program) {
 // to the site packages beside its library, and not to what it runs.
 func (t *tracker) inLibrary(p *program, r *reading) bool {
 	path := r.path
-	if inLibrary(p.exec.process.Exe, path) || p.library != "" && strings.HasPrefix(path, p.library+"/") {
+	if python.InLibrary(p.exec.process.Exe, path) || p.library != "" && strings.HasPrefix(path, p.library+"/") {
 		return true
 	}
 	for i := 1; i < len(path); i++ {

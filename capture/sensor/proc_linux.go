@@ -3,7 +3,6 @@
 package sensor
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,90 +10,23 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"kingsnake/capture"
+	"kingsnake/capture/proc"
+	"kingsnake/capture/python"
 )
 
-// looker looks at processes through /proc. What it finds only helps: a process
-// may be gone, and hostile file systems may never answer. So each look has a
-// moment's time, and only a few may hang at once.
+// looker looks at processes through /proc.
 type looker struct {
-	jobs    chan func()
-	workers atomic.Int32
-	kinds   *lru[probeFileKey, binaryKind]
+	proc.Looks
+	kinds *lru[probeFileKey, binaryKind]
 }
-
-const (
-	lookSlots = 8
-	lookTime  = 200 * time.Millisecond
-	lookIdle  = 5 * time.Second // after which a worker ends
-)
-
-var errBusy = errors.New("look-ups hang")
 
 func newLooker() *looker {
-	return &looker{jobs: make(chan func()), kinds: newLRU[probeFileKey, binaryKind](8192, nil)}
-}
-
-// hand gives a job to a worker, and reports false when all of them hang.
-func (l *looker) hand(job func()) bool {
-	select {
-	case l.jobs <- job:
-		return true
-	default:
-	}
-	if l.workers.Add(1) > lookSlots {
-		l.workers.Add(-1)
-		return false
-	}
-	go l.work(job)
-	return true
-}
-
-// work does a job and those that follow, until there are none for a while. Who
-// waits for it keeps a ring from being emptied, so it goes first as they do.
-func (l *looker) work(job func()) {
-	defer l.workers.Add(-1)
-	goFirst()
-	idle := time.NewTimer(lookIdle)
-	defer idle.Stop()
-	for {
-		job()
-		idle.Reset(lookIdle)
-		select {
-		case job = <-l.jobs:
-		case <-idle.C:
-			return
-		}
-	}
-}
-
-// look has a worker call f, and stops waiting for it after a moment.
-func look[T any](l *looker, f func() (T, error)) (T, error) {
-	type answer struct {
-		value T
-		err   error
-	}
-	var none T
-	done := make(chan answer, 1)
-	if !l.hand(func() {
-		value, err := f()
-		done <- answer{value, err}
-	}) {
-		return none, errBusy
-	}
-	timeout := time.NewTimer(lookTime)
-	defer timeout.Stop()
-	select {
-	case a := <-done:
-		return a.value, a.err
-	case <-timeout.C:
-		return none, errBusy
-	}
+	return &looker{kinds: newLRU[probeFileKey, binaryKind](8192, nil)}
 }
 
 // found is what lay at a path when it was looked at.
@@ -131,20 +63,20 @@ func (f found) packageDir(script string) string {
 // the process, the first of pids, has ended, it asks its ancestors: what they
 // do not have says nothing.
 func (l *looker) resolve(pids []int, p string) found {
-	f, _ := look(l, func() (found, error) {
+	f, _ := proc.Look(&l.Looks, func() (found, error) {
 		for i, pid := range pids {
 			f, err := resolveIn(pid, p)
 			if err == nil && (i == 0 || f.ok) {
 				return f, nil
 			}
 		}
-		return found{}, errOther
+		return found{}, proc.ErrOther
 	})
 	return f
 }
 
 func resolveIn(pid int, p string) (found, error) {
-	root, err := unix.Open(rootOf(pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	root, err := unix.Open(proc.Root(pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return found{}, err
 	}
@@ -178,7 +110,7 @@ func describe(fd, root int) (found, error) {
 
 // descriptor describes an open file descriptor of a process.
 func (l *looker) descriptor(pid int, number string) found {
-	f, _ := look(l, func() (found, error) {
+	f, _ := proc.Look(&l.Looks, func() (found, error) {
 		fd, err := unix.Open(fmt.Sprintf("/proc/%d/fd/%s", pid, number), unix.O_PATH|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return found{}, err
@@ -191,21 +123,21 @@ func (l *looker) descriptor(pid int, number string) found {
 
 // link reads one of a process's links: exe or cwd.
 func (l *looker) link(pid int, name string) string {
-	target, _ := look(l, func() (string, error) { return os.Readlink(fmt.Sprintf("/proc/%d/%s", pid, name)) })
+	target, _ := proc.Look(&l.Looks, func() (string, error) { return os.Readlink(fmt.Sprintf("/proc/%d/%s", pid, name)) })
 	return target
 }
 
 // classify looks at the binary of an exec: through the process itself, or by
 // its path as one of its ancestors sees it.
 func (l *looker) classify(pids []int, exe string, e *event) binaryKind {
-	return l.inspect(pids, exe, e.File, readBinary)
+	return l.inspect(pids, exe, e.File, python.ReadBinary)
 }
 
 // inspect has read look at the binary of an exec.
 func (l *looker) inspect(pids []int, exe string, file probeFileKey, read func(io.ReaderAt) (binaryKind, error)) binaryKind {
-	kind, _ := look(l, func() (binaryKind, error) {
+	kind, _ := proc.Look(&l.Looks, func() (binaryKind, error) {
 		for i, pid := range pids {
-			open := func() (*os.File, error) { return openIn(pid, exe) }
+			open := func() (*os.File, error) { return proc.OpenIn(pid, exe) }
 			if i == 0 {
 				open = func() (*os.File, error) { return os.Open(fmt.Sprintf("/proc/%d/exe", pid)) }
 			}
@@ -226,18 +158,16 @@ func (l *looker) inspect(pids []int, exe string, file probeFileKey, read func(io
 
 // classifyPath looks at a file by its path in a process's root.
 func (l *looker) classifyPath(pid int, p string) binaryKind {
-	kind, _ := look(l, func() (binaryKind, error) {
-		f, err := openIn(pid, p)
+	kind, _ := proc.Look(&l.Looks, func() (binaryKind, error) {
+		f, err := proc.OpenIn(pid, p)
 		if err != nil {
 			return notLookedAt, err
 		}
 		defer f.Close()
-		return readBinary(f)
+		return python.ReadBinary(f)
 	})
 	return kind
 }
-
-var errOther = errors.New("another file")
 
 // openSame opens a file, if it is the one that the kernel half saw.
 func openSame(open func() (*os.File, error), file probeFileKey) (*os.File, error) {
@@ -252,34 +182,6 @@ func openSame(open func() (*os.File, error), file probeFileKey) (*os.File, error
 	return f, nil
 }
 
-func rootOf(pid int) string { return fmt.Sprintf("/proc/%d/root", pid) }
-
-// openIn opens a regular file by its path in a process's root, which no
-// symbolic link leads out of.
-func openIn(pid int, p string) (*os.File, error) {
-	if p == "" {
-		return nil, errOther
-	}
-	root, err := unix.Open(rootOf(pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(root)
-	fd, err := unix.Openat2(root, p, &unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOCTTY,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	})
-	if err != nil {
-		return nil, err
-	}
-	f := os.NewFile(uintptr(fd), p)
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		f.Close()
-		return nil, errOther
-	}
-	return f, nil
-}
-
 // checkSame compares what does not differ between an overlay and its layers:
 // when the file changed, and its size.
 func checkSame(f *os.File, file probeFileKey) error {
@@ -288,7 +190,7 @@ func checkSame(f *os.File, file probeFileKey) error {
 		return err
 	}
 	if st.Ctim.Nano() != file.Ctime || uint64(st.Size) != file.Size {
-		return errOther
+		return proc.ErrOther
 	}
 	return nil
 }
@@ -304,9 +206,9 @@ func (l *looker) readFile(p *program, r *reading) ([]byte, bool) {
 		pids = append(pids, p.exec.pids()...)
 	}
 	file, name := r.file, r.path
-	content, err := look(l, func() ([]byte, error) {
+	content, err := proc.Look(&l.Looks, func() ([]byte, error) {
 		for _, pid := range pids {
-			f, err := openSame(func() (*os.File, error) { return openIn(pid, name) }, file)
+			f, err := openSame(func() (*os.File, error) { return proc.OpenIn(pid, name) }, file)
 			if err != nil {
 				continue
 			}
@@ -319,7 +221,7 @@ func (l *looker) readFile(p *program, r *reading) ([]byte, bool) {
 				return content, nil
 			}
 		}
-		return nil, errOther
+		return nil, proc.ErrOther
 	})
 	return content, err == nil
 }
@@ -331,24 +233,10 @@ type ancestor struct {
 	read      time.Time // when the arguments were; zero when they came with its exec
 }
 
-const (
-	maxAncestorArgs = 4 << 10
-	ancestorFresh   = time.Second
-)
+const ancestorFresh = time.Second
 
 func newAncestor(p capture.Process) ancestor {
-	return ancestor{comm: p.Comm, exe: p.Exe, args: shorten(p.Args)}
-}
-
-// shorten cuts a list of arguments to what is kept of an ancestor's.
-func shorten(args []string) []string {
-	room := maxAncestorArgs
-	for i, a := range args {
-		if room -= len(a) + 1; room < 0 {
-			return append(args[:i:i], strings.ToValidUTF8(a[:max(0, len(a)+room)], "")+"…")
-		}
-	}
-	return args
+	return ancestor{comm: p.Comm, exe: p.Exe, args: proc.Shorten(p.Args)}
 }
 
 // ancestors completes the ancestors of an exec with their arguments.
@@ -357,11 +245,11 @@ func (t *tracker) ancestors(x *pieces) []capture.Process {
 		p := &x.parents[i]
 		a, ok := t.parents.get(key)
 		if !ok || a.comm != p.Comm || a.exe != p.Exe || !a.read.IsZero() && time.Since(a.read) > ancestorFresh {
-			args, err := look(t.looker, func() ([]string, error) { return commandLine(key) })
+			args, err := proc.Look(&t.looker.Looks, func() ([]string, error) { return commandLine(key) })
 			if err != nil {
 				continue
 			}
-			a = ancestor{comm: p.Comm, exe: p.Exe, args: shorten(args), read: time.Now()}
+			a = ancestor{comm: p.Comm, exe: p.Exe, args: proc.Shorten(args), read: time.Now()}
 			t.parents.put(key, a)
 		}
 		p.Args = a.args
@@ -377,43 +265,24 @@ func commandLine(key processKey) ([]string, error) {
 		return nil, err
 	}
 	defer f.Close()
-	line, err := io.ReadAll(io.LimitReader(f, 2*maxAncestorArgs))
+	line, err := io.ReadAll(io.LimitReader(f, 2*proc.MaxShort))
 	if err != nil {
 		return nil, err
 	}
-	start, err := startTicks(dir)
+	start, err := proc.StartTicks(dir)
 	if err != nil {
 		return nil, err
 	}
-	if start != key.start/tick {
-		return nil, errOther
+	if start != key.start/proc.Tick {
+		return nil, proc.ErrOther
 	}
-	return splitStrings(line, false), nil
+	return python.SplitStrings(line, false), nil
 }
 
 // ended reports whether a process is certainly gone.
 func (l *looker) ended(pid int, start uint64) bool {
-	now, err := look(l, func() (uint64, error) { return startTicks(fmt.Sprintf("/proc/%d", pid)) })
-	return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) || err == nil && start != 0 && now != start/tick
-}
-
-// tick is a hundredth of a second: USER_HZ is 100 on both architectures.
-const tick = 1e9 / 100
-
-// startTicks reads when a process was started, in ticks since boot.
-func startTicks(dir string) (uint64, error) {
-	stat, err := os.ReadFile(path.Join(dir, "stat"))
-	if err != nil {
-		return 0, err
-	}
-	// The second field may hold anything, parentheses included.
-	rest := stat[bytes.LastIndexByte(stat, ')')+1:]
-	fields := strings.Fields(string(rest))
-	const startField = 22 - 3
-	if len(fields) <= startField {
-		return 0, fmt.Errorf("parse %s/stat: too few fields", dir)
-	}
-	return strconv.ParseUint(fields[startField], 10, 64)
+	now, err := proc.Look(&l.Looks, func() (uint64, error) { return proc.StartTicks(fmt.Sprintf("/proc/%d", pid)) })
+	return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) || err == nil && start != 0 && now != start/proc.Tick
 }
 
 // observe makes up an exec that was not seen with what /proc still knows. Its
@@ -422,22 +291,22 @@ func (t *tracker) observe(pid int) *executed {
 	dir := fmt.Sprintf("/proc/%d", pid)
 	x := &executed{kind: notLookedAt}
 	x.process = capture.Process{PID: pid, Exe: t.looker.link(pid, "exe"), Cwd: t.looker.link(pid, "cwd")}
-	args, err := look(t.looker, func() ([]string, error) {
+	args, err := proc.Look(&t.looker.Looks, func() ([]string, error) {
 		f, err := os.Open(dir + "/cmdline")
 		if err != nil {
 			return nil, err
 		}
 		defer f.Close()
 		line, err := io.ReadAll(io.LimitReader(f, maxArgs))
-		return splitStrings(line, false), err
+		return python.SplitStrings(line, false), err
 	})
 	if err != nil || len(args) == 0 {
 		return x
 	}
 	x.process.Args = args
-	x.command = parseCommand(args)
-	if start, err := startTicks(dir); err == nil {
-		x.start = start * tick
+	x.command = python.ParseCommand(args)
+	if start, err := proc.StartTicks(dir); err == nil {
+		x.start = start * proc.Tick
 		x.process.Start = t.clock.wall(x.start)
 	}
 	return x
@@ -449,13 +318,13 @@ func (t *tracker) adopt(p *program) {
 	x.lost = lostExec
 	p.exec = x
 	if len(x.process.Args) == 0 {
-		x.command = command{kind: capture.File}
+		x.command = command{Kind: capture.File}
 		for _, r := range p.readings {
 			if r.stream && r.fd == 0 {
-				x.command.kind = capture.Stdin
+				x.command.Kind = capture.Stdin
 			}
 		}
-	} else if x.kind = t.looker.classifyPath(x.process.PID, x.process.Exe); !x.kind.python() {
+	} else if x.kind = t.looker.classifyPath(x.process.PID, x.process.Exe); !x.kind.Python() {
 		t.forget(p)
 		return
 	}

@@ -414,3 +414,66 @@ func TestManyAtOnceAreAllCapturedExactly(t *testing.T) {
 	}
 	r.noLoss(t)
 }
+
+// TestANumberThatIsUsedAgain has two processes of the same number, one right
+// after the other, in cgroups as two containers have them: nothing of the first
+// is said of the second.
+func TestANumberThatIsUsedAgain(t *testing.T) {
+	r := record(t)
+	tag := "KINGSNAKE_TEST=" + t.Name()
+	var groups [2]string
+	for i := range groups {
+		groups[i] = newCgroup(t)
+	}
+	run := func(i, try int) int {
+		cmd := sh(`echo $$ > "$1/cgroup.procs"; exec python3 -c "$2"`, groups[i], fmt.Sprintf("pass # %d of try %d", i, try))
+		cmd.Env = []string{tag, "PATH=/usr/bin:/bin"}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return cmd.Process.Pid
+	}
+	// Whatever else starts on the machine may take the number first.
+	const tries = 50
+	for try := range tries {
+		first := run(0, try)
+		if err := os.WriteFile("/proc/sys/kernel/ns_last_pid", []byte(strconv.Itoa(first-1)), 0o644); err != nil {
+			t.Skipf("needs to choose the number of the next process: run as root, on a kernel with CONFIG_CHECKPOINT_RESTORE (%v)", err)
+		}
+		if run(1, try) != first {
+			continue
+		}
+		got := r.wait(t, 2*(try+1), tag)[2*try:]
+		for i, s := range got {
+			if want := fmt.Sprintf("pass # %d of try %d", i, try); string(s.Text) != want || s.Process.PID != first || s.Process.Cgroup != "/"+filepath.Base(groups[i]) {
+				t.Errorf("want %q of process %d in %s, got process %d in %s:%s", want, first, groups[i], s.Process.PID, s.Process.Cgroup, describe(got[i:i+1]))
+			}
+		}
+		if !got[0].Process.Start.Before(got[1].Process.Start) {
+			t.Errorf("started at %v and %v", got[0].Process.Start, got[1].Process.Start)
+		}
+		r.noLoss(t)
+		return
+	}
+	t.Fatalf("no number was used twice in %d tries", tries)
+}
+
+// newCgroup makes a cgroup at the top of the hierarchy that the sensor tells,
+// and returns its folder. It is removed when the test ends.
+func newCgroup(t *testing.T) string {
+	t.Helper()
+	top := "/sys/fs/cgroup"
+	if _, err := os.Stat(top + "/memory/cgroup.procs"); err == nil {
+		top += "/memory" // version 1
+	}
+	dir, err := os.MkdirTemp(top, "kingsnake-test-")
+	if err != nil {
+		t.Skipf("needs to make a cgroup: run as root (%v)", err)
+	}
+	t.Cleanup(func() {
+		if err := os.Remove(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}

@@ -13,6 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kingsnake/capture"
+	"kingsnake/capture/proc"
+	"kingsnake/capture/python"
 )
 
 // decide starts on a program that is certainly Python and whose exec is known.
@@ -26,18 +28,18 @@ func (t *tracker) decide(p *program) {
 		// Its arguments are its own; what it imports is all that can be told.
 		p.done = true
 		t.teacher.setMode(p.id, probeProgramModeMODE_MODULES)
-	case x.command.kind == capture.Command:
-		text := []byte(x.command.arg)
+	case x.command.Kind == capture.Command:
+		text := []byte(x.command.Arg)
 		t.deliverMain(p, capture.Script{
 			Kind: capture.Command, Text: text[:min(len(text), capture.MaxText)], Size: int64(len(text)),
 			Truncated: len(text) > capture.MaxText, Lost: x.lost,
 		})
-	case x.command.kind == "":
+	case x.command.Kind == "":
 		p.done = true
 		if x.lost == "" && len(x.process.Args) > 0 {
 			t.teacher.setMode(p.id, probeProgramModeMODE_IGNORE)
 		}
-	case x.command.kind != capture.Module:
+	case x.command.Kind != capture.Module:
 		t.teacher.setMode(p.id, probeProgramModeMODE_SCRIPT)
 	}
 	for _, r := range p.inOrder() {
@@ -75,7 +77,7 @@ func (t *tracker) consider(p *program, r *reading) {
 		t.library.put(capture.Sum(r.text.content(0)), struct{}{})
 	}
 	switch {
-	case library, p.done && !isModuleName(r.path):
+	case library, p.done && !python.IsModule(r.path):
 		t.drop(r)
 	case p.done:
 		t.deliverImport(p, r, "")
@@ -94,7 +96,7 @@ func (t *tracker) consider(p *program, r *reading) {
 // will be.
 func (t *tracker) considerMain(p *program, r *reading) {
 	from := int64(0)
-	if p.exec.command.kind == capture.Stdin && !r.stream {
+	if p.exec.command.Kind == capture.Stdin && !r.stream {
 		from = r.text.start() // what ran before may have read a part
 	}
 	if r.text.wholeFrom(from) {
@@ -112,7 +114,7 @@ func (t *tracker) considerMain(p *program, r *reading) {
 		t.deliverReading(p, r, 0, t.reason(p, r, lostEarly))
 		return
 	}
-	if !r.stream && int64(len(r.text.bytes)) >= r.text.size && hasEndOfArchive(r.text.bytes) {
+	if !r.stream && int64(len(r.text.bytes)) >= r.text.size && python.IsArchive(r.text.bytes) {
 		// An archive is read in parts. Its file is read whole, which is the
 		// same as long as it has not changed.
 		content, ok := t.looker.readFile(p, r)
@@ -126,14 +128,6 @@ func (t *tracker) considerMain(p *program, r *reading) {
 			t.deliverReading(p, r, 0, "")
 		}
 	}
-}
-
-const endOfArchive = "PK\x05\x06"
-
-// hasEndOfArchive reports whether a text ends as a zip archive does: with a record
-// of 22 bytes and a comment of at most 64 KiB.
-func hasEndOfArchive(text []byte) bool {
-	return bytes.Contains(text[max(0, len(text)-22-65535):], []byte(endOfArchive))
 }
 
 // reason says why a reading is not whole.
@@ -150,7 +144,7 @@ func (t *tracker) reason(p *program, r *reading, otherwise string) string {
 // deliverReading delivers a reading as the program's own script.
 func (t *tracker) deliverReading(p *program, r *reading, from int64, lost string) {
 	text := bytes.Clone(r.text.content(from))
-	if lost != "" && !r.stream && bytes.Contains(text, []byte(endOfArchive)) {
+	if lost != "" && !r.stream && bytes.Contains(text, []byte(python.EndOfArchive)) {
 		text = bytes.Clone(r.text.bytes) // Its own offsets hold only where nothing is left out.
 	}
 	size := max(r.text.size-from, int64(len(text)))
@@ -158,7 +152,7 @@ func (t *tracker) deliverReading(p *program, r *reading, from int64, lost string
 		size = max(r.text.total-from, int64(len(text)))
 	}
 	s := capture.Script{
-		Kind: p.exec.command.kind, Text: text, Size: size, Lost: lost,
+		Kind: p.exec.command.Kind, Text: text, Size: size, Lost: lost,
 		Truncated: r.text.truncated || r.text.total > capture.MaxText || r.text.size > capture.MaxText,
 		Inode:     inode(r), Path: r.path,
 	}
@@ -166,7 +160,7 @@ func (t *tracker) deliverReading(p *program, r *reading, from int64, lost string
 	case s.Kind == capture.Stdin && r.stream:
 		s.Path = ""
 	case s.Kind == capture.Module:
-		if _, isPackage := isMainModule(r.path, p.exec.command.arg); isPackage {
+		if _, isPackage := python.IsMain(r.path, p.exec.command.Arg); isPackage {
 			s.Kind = capture.Package
 		}
 	case s.Kind == capture.File:
@@ -188,12 +182,8 @@ func fileKind(x *executed, r *reading, text []byte) capture.Kind {
 	switch {
 	case (base == "__main__.py" || base == "__main__.pyc") && path.Base(x.script) != base && path.Dir(r.path) == x.found.packageDir(x.script):
 		return capture.Package
-	case strings.HasSuffix(x.script, ".pyc"), len(text) > 16 && text[2] == '\r' && text[3] == '\n' && bytes.IndexByte(text[:16], 0) >= 0:
-		return capture.Bytecode
-	case hasEndOfArchive(text):
-		return capture.Zipapp
 	}
-	return capture.File
+	return python.KindOf(x.script, text)
 }
 
 // deliverMain delivers the program's own script, and the modules that were read
@@ -211,27 +201,7 @@ func (t *tracker) deliverMain(p *program, s capture.Script) {
 	t.deliver(s)
 	t.tellWaiting(p)
 	t.deliverEarly(p)
-	p.exec.process = lighter(p.exec.process)
-}
-
-// lighter returns a process with what is kept of its arguments and environment
-// for the modules it imports later.
-func lighter(p capture.Process) capture.Process {
-	room := maxKept
-	cut := func(list []string) ([]string, bool) {
-		for i, s := range list {
-			if room -= len(s); room < 0 {
-				return slices.Clone(list[:i]), true
-			}
-		}
-		return list, false
-	}
-	var cutArgs, cutEnv bool
-	p.Args, cutArgs = cut(p.Args)
-	p.Env, cutEnv = cut(p.Env)
-	p.ArgsTruncated = p.ArgsTruncated || cutArgs
-	p.EnvTruncated = p.EnvTruncated || cutEnv
-	return p
+	p.exec.process = proc.Lighter(p.exec.process)
 }
 
 // deliverEarly delivers what was read before the script was whole, if it is a
@@ -240,13 +210,13 @@ func (t *tracker) deliverEarly(p *program) {
 	early := p.early
 	p.early = nil
 	for _, r := range early {
-		if isModuleName(r.path) {
+		if python.IsModule(r.path) {
 			t.deliverImport(p, r, "")
 		}
 		t.drop(r)
 	}
 	for key, r := range p.readings {
-		if !isModuleName(r.path) {
+		if !python.IsModule(r.path) {
 			t.drop(r)
 			delete(p.readings, key)
 		}
@@ -261,7 +231,7 @@ func (t *tracker) deliverBroken(p *program, tgid uint32) {
 		return
 	}
 	for _, r := range p.inOrder() {
-		if r.key.tgid != tgid || r.text == nil || r.finished || len(r.text.spans) == 0 || !isModuleName(r.path) || t.inLibrary(p, r) {
+		if r.key.tgid != tgid || r.text == nil || r.finished || len(r.text.spans) == 0 || !python.IsModule(r.path) || t.inLibrary(p, r) {
 			continue
 		}
 		if lost := t.reason(p, r, ""); lost != "" {
@@ -297,7 +267,7 @@ func (t *tracker) deliverImport(p *program, r *reading, lost string) {
 // named reports whether a file is among the arguments of the program.
 func (x *executed) named(p string) bool {
 	return slices.ContainsFunc(x.process.Args[min(1, len(x.process.Args)):], func(arg string) bool {
-		return absolute(x.process.Cwd, arg) == p
+		return python.Absolute(x.process.Cwd, arg) == p
 	})
 }
 
@@ -318,7 +288,7 @@ func (t *tracker) finish(p *program, reason string) {
 			reason = t.reason(p, r, reason)
 		}
 		from := int64(0)
-		if p.exec.command.kind == capture.Stdin {
+		if p.exec.command.Kind == capture.Stdin {
 			from = r.text.start()
 		}
 		t.deliverReading(p, r, from, reason)
@@ -326,7 +296,7 @@ func (t *tracker) finish(p *program, reason string) {
 		// The script's path led elsewhere when it was looked at.
 		t.deliverEarlyAs(p, r)
 	} else if lost := t.reason(p, nil, p.exec.lost); lost != "" {
-		t.deliverMain(p, capture.Script{Kind: p.exec.command.kind, Path: p.exec.script, Lost: lost})
+		t.deliverMain(p, capture.Script{Kind: p.exec.command.Kind, Path: p.exec.script, Lost: lost})
 	}
 	p.done = true
 	t.deliverEarly(p)
@@ -346,7 +316,7 @@ func (t *tracker) partial(p *program) *reading {
 // an interpreter reads before its script is known by name, what the script reads
 // itself comes later.
 func firstCandidate(p *program) (first *reading) {
-	if p.exec.command.kind != capture.File || p.exec.found.absent {
+	if p.exec.command.Kind != capture.File || p.exec.found.absent {
 		return nil
 	}
 	for _, r := range p.early {
@@ -407,6 +377,6 @@ func fileInode(file probeFileKey, magic uint64, mode uint32, path string) captur
 	const minorBits = 20 // the kernel's own coding of a device number
 	return capture.Inode{
 		Device: unix.Mkdev(file.Dev>>minorBits, file.Dev&(1<<minorBits-1)),
-		Number: file.Ino, Filesystem: filesystem(magic, path, mode), Changed: time.Unix(0, file.Ctime),
+		Number: file.Ino, Filesystem: proc.Filesystem(magic, path, mode), Changed: time.Unix(0, file.Ctime),
 	}
 }

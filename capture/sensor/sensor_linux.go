@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,9 +15,9 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/ringbuf"
-	"golang.org/x/sys/unix"
 
 	"kingsnake/capture"
+	"kingsnake/capture/proc"
 )
 
 // Sensor captures scripts. Its methods may be called concurrently; Run only
@@ -181,19 +180,6 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 	return errors.Join(<-errs, <-errs, <-errs)
 }
 
-// readerNice is the priority of the threads that empty the rings. What they
-// leave there too long is lost, so they go before the judging of what they read,
-// and before ordinary programs that fill the rings.
-const readerNice = -10
-
-// goFirst gives the calling goroutine a thread of its own that goes before
-// others. The thread is never unlocked: it ends with the goroutine, and its
-// priority with it. Without CAP_SYS_NICE it stays an ordinary one.
-func goFirst() {
-	runtime.LockOSThread()
-	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), readerNice)
-}
-
 // maxRead is how many records of one ring are out of it and not yet dealt with:
 // at most 8 MiB, in a burst. A process that reads a long file fills a ring faster
 // than the tracker, which others wait for as well, can follow.
@@ -206,7 +192,7 @@ func (s *Sensor) read(ring *ringbuf.Reader, handle func(raw []byte) error, stop 
 	free := sync.Pool{New: func() any { return new(ringbuf.Record) }}
 	var handling sync.WaitGroup
 	handling.Go(func() {
-		goFirst()
+		proc.GoFirst()
 		for record := range out {
 			if handle(record.RawSample) != nil {
 				s.count(lostMalformed)
@@ -216,7 +202,7 @@ func (s *Sensor) read(ring *ringbuf.Reader, handle func(raw []byte) error, stop 
 	})
 	defer handling.Wait()
 	defer close(out)
-	goFirst()
+	proc.GoFirst()
 	for {
 		record := free.Get().(*ringbuf.Record)
 		err := ring.ReadInto(record)

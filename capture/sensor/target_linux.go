@@ -16,14 +16,14 @@ import (
 func target(x *executed) (probeHoldTarget, bool) {
 	var want probeHoldTarget
 	var names []string
-	switch x.command.kind {
+	switch x.command.Kind {
 	case capture.Stdin:
 		want.Fd = 1
 		if x.found.ok {
 			want.Ino = x.found.ino
 		}
 	case capture.Module:
-		names = []string{x.command.arg[strings.LastIndexByte(x.command.arg, '.')+1:] + ".", "__main__."}
+		names = []string{x.command.Arg[strings.LastIndexByte(x.command.Arg, '.')+1:] + ".", "__main__."}
 	case capture.File:
 		switch {
 		case x.found.dir:

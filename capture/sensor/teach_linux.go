@@ -4,12 +4,13 @@ package sensor
 
 import (
 	"bytes"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"kingsnake/capture/proc"
 )
 
 // settled is how old a file's last change must be before its content is taken
@@ -134,62 +135,14 @@ func (t *tracker) trusted(file probeFileKey, magic, readAt, reaper uint64, write
 	return magic != unix.OVERLAYFS_SUPER_MAGIC || changed.Before(t.clock.wall(reaper))
 }
 
-const (
-	zfsMagic    = 0x2fc12fc1
-	pipeMagic   = 0x50495045
-	socketMagic = 0x534f434b
-)
-
 // faithful reports whether a file system is a local one that keeps ctime.
 func faithful(magic uint64) bool {
 	switch magic {
 	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.TMPFS_MAGIC, unix.OVERLAYFS_SUPER_MAGIC,
-		unix.F2FS_SUPER_MAGIC, unix.SQUASHFS_MAGIC, unix.EROFS_SUPER_MAGIC_V1, zfsMagic:
+		unix.F2FS_SUPER_MAGIC, unix.SQUASHFS_MAGIC, unix.EROFS_SUPER_MAGIC_V1, proc.ZFSMagic:
 		return true
 	}
 	return false
-}
-
-// filesystem names the file system of a file.
-func filesystem(magic uint64, path string, mode uint32) string {
-	switch mode & unix.S_IFMT {
-	case unix.S_IFIFO:
-		return "pipe"
-	case unix.S_IFSOCK:
-		return "socket"
-	}
-	switch magic {
-	case unix.TMPFS_MAGIC:
-		if strings.HasPrefix(path, "/memfd:") {
-			return "memfd"
-		}
-		return "tmpfs"
-	case unix.EXT4_SUPER_MAGIC:
-		return "ext4"
-	case unix.XFS_SUPER_MAGIC:
-		return "xfs"
-	case unix.BTRFS_SUPER_MAGIC:
-		return "btrfs"
-	case unix.OVERLAYFS_SUPER_MAGIC:
-		return "overlay"
-	case unix.PROC_SUPER_MAGIC:
-		return "proc"
-	case unix.DEVPTS_SUPER_MAGIC:
-		return "devpts"
-	case unix.FUSE_SUPER_MAGIC:
-		return "fuse"
-	case unix.NFS_SUPER_MAGIC:
-		return "nfs"
-	case unix.SQUASHFS_MAGIC:
-		return "squashfs"
-	case zfsMagic:
-		return "zfs"
-	case pipeMagic:
-		return "pipe"
-	case socketMagic:
-		return "socket"
-	}
-	return fmt.Sprintf("0x%x", magic)
 }
 
 // ask returns a function that looks at the binary of an exec for classify, nil if

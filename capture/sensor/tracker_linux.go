@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kingsnake/capture"
+	"kingsnake/capture/python"
 )
 
 const (
@@ -18,9 +19,9 @@ const (
 	maxPending  = 512      // execs of which not all pieces have come
 	maxPieces   = 16 << 20 // bytes of them
 	head        = 64 << 10 // what of each file goes before the rest: HEAD in record.h
-	maxKept     = 16 << 10 // bytes of arguments and environment kept for modules
 	execWait    = time.Second
 	brokenWait  = 3 * time.Second
+	tellWait    = time.Second // an execution, for the script of its starter
 )
 
 // tracker turns records into scripts. It follows each program from its exec, or
@@ -97,6 +98,7 @@ type program struct {
 	compiled map[capture.Digest]bool
 	early    []*reading          // modules read before the script was whole
 	waiting  []capture.Execution // that it started before its script was known
+	waits    time.Time           // since when the first of them waits
 	lost     uint32              // bits of what was lost of its processes
 }
 
@@ -223,11 +225,11 @@ func (t *tracker) handleRead(e *event) {
 		r.path = joinNames(e.data)
 		r.sought = r.sought || e.Flags&probeRecordFlagFLAG_SOUGHT != 0
 		if p.library == "" && r.own {
-			p.library = libraryFolder(r.path)
+			p.library = python.LibraryFolder(r.path)
 			t.learnFolder(p)
 		}
 		t.seeLibrary(r)
-		if !p.certain && looksLikeLibrary(r.path) {
+		if !p.certain && python.LooksLikeLibrary(r.path) {
 			p.certain = true
 			t.decide(p)
 		}
@@ -386,7 +388,7 @@ func (t *tracker) haveRead(p *program, r *reading) {
 // wanted reports whether a file could be a script of the program.
 func (t *tracker) wanted(p *program, r *reading) bool {
 	if p.done {
-		return isModuleName(r.path) && !t.inLibrary(p, r)
+		return python.IsModule(r.path) && !t.inLibrary(p, r)
 	}
 	return p.exec.matches(r) || !t.inLibrary(p, r)
 }
@@ -447,7 +449,9 @@ func (t *tracker) sweep(now time.Time) {
 				t.retire(p)
 			}
 		}
-		t.tellWaiting(p)
+		if p.done || now.Sub(p.waits) > tellWait {
+			t.tellWaiting(p)
+		}
 		return true
 	})
 	t.sweepCompiled(now)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,12 +47,14 @@ func TestShortLivedContainersAreNamed(t *testing.T) {
 
 	var mu sync.Mutex
 	want := make(map[string]place)
+	var lives []time.Duration
 	started, complete := make(chan error, 1), make(chan struct{})
 	go func() {
-		started <- startMany(t.Context(), n, count, nonce, func(script string, at place) {
+		started <- startMany(t.Context(), n, count, nonce, func(script string, at place, lived time.Duration) {
 			mu.Lock()
 			defer mu.Unlock()
 			want[script] = at
+			lives = append(lives, lived)
 		})
 		// What is traced last may still be on its way.
 		select {
@@ -95,15 +98,27 @@ func TestShortLivedContainersAreNamed(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d of %d containers named right; trace: %s", len(want)-wrong, count, trace.end(t))
+	t.Logf("%d of %d containers named right, which lived %s; trace: %s", len(want)-wrong, count, spread(lives), trace.end(t))
 	if len(want) != count {
 		t.Errorf("%d containers ran, want %d", len(want), count)
 	}
 }
 
+// spread says in words how long containers lived.
+func spread(lives []time.Duration) string {
+	if len(lives) == 0 {
+		return "not at all"
+	}
+	slices.Sort(lives)
+	at := func(share float64) time.Duration {
+		return lives[int(share*float64(len(lives)-1))].Round(time.Millisecond)
+	}
+	return fmt.Sprintf("%v to %v, half of them up to %v and a tenth up to %v", at(0), at(1), at(0.5), at(0.1))
+}
+
 // startMany runs count containers in a few pods, several at a time, and tells
-// where each script ran.
-func startMany(ctx context.Context, n *node.Node, count int, nonce string, ran func(script string, at place)) error {
+// where each script ran and how long its container lived.
+func startMany(ctx context.Context, n *node.Node, count int, nonce string, ran func(script string, at place, lived time.Duration)) error {
 	const atOnce, pods = 6, 5
 	var all []*node.Pod
 	for i := range pods {
@@ -122,7 +137,7 @@ func startMany(ctx context.Context, n *node.Node, count int, nonce string, ran f
 				sleep := 0.0
 				switch i % 10 {
 				case 0:
-					sleep = float64(i%50) / 10
+					sleep = float64(i%60) / 10
 				case 1, 2, 3:
 					sleep = float64(i%10) / 10
 				}
@@ -137,12 +152,13 @@ func startMany(ctx context.Context, n *node.Node, count int, nonce string, ran f
 					errs <- err
 					return
 				}
-				ran(script, place{id, c.Name, n.Python().Reference, "shop", fmt.Sprintf("brief-%d", i%pods), pod.UID})
 				// Not every runtime's client waits until the end to remove it.
-				if _, err := n.Wait(ctx, id); err != nil {
+				exit, err := n.Wait(ctx, id)
+				if err != nil {
 					errs <- err
 					return
 				}
+				ran(script, place{id, c.Name, n.Python().Reference, "shop", fmt.Sprintf("brief-%d", i%pods), pod.UID}, exit.Lived)
 				if err := n.Remove(ctx, id); err != nil {
 					errs <- err
 					return

@@ -70,11 +70,11 @@ func TestReverseShellsInContainersBecomeFindings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		code, err := n.Wait(ctx, id)
+		exit, err := n.Wait(ctx, id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if code == 0 {
+		if exit.Code == 0 {
 			t.Errorf("%s: the imitation reached somebody", door.container)
 		}
 		ids[door.container] = id

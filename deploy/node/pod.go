@@ -119,22 +119,29 @@ func (p *Pod) Run(ctx context.Context, c Container) (string, error) {
 	return made.GetContainerId(), nil
 }
 
-// Wait waits until a container has ended and returns its exit code.
-func (n *Node) Wait(ctx context.Context, id string) (int, error) {
+// Exit is how a container ended.
+type Exit struct {
+	Code  int
+	Lived time.Duration // from its start to its end, as the runtime has it
+}
+
+// Wait waits until a container has ended.
+func (n *Node) Wait(ctx context.Context, id string) (Exit, error) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		answer, err := n.runtime().ContainerStatus(ctx, &cri.ContainerStatusRequest{ContainerId: id})
 		if err != nil {
-			return 0, err
+			return Exit{}, err
 		}
 		if s := answer.GetStatus(); s.GetState() == cri.ContainerState_CONTAINER_EXITED {
-			return int(s.GetExitCode()), nil
+			// The runtime notes a start when it has seen it, which may be after the end.
+			return Exit{int(s.GetExitCode()), time.Duration(max(0, s.GetFinishedAt()-s.GetStartedAt()))}, nil
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return Exit{}, ctx.Err()
 		}
 	}
 }

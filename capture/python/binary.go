@@ -1,4 +1,11 @@
-package sensor
+// Package python tells what belongs to Python from what does not, without
+// running any of it: what a binary is, what an interpreter's arguments ask it to
+// run, which files are its own library. Those who capture scripts rest on it, however they
+// watch.
+//
+// Nothing here touches a process. What it reads may be hostile: it is bounded,
+// and ends in an error.
+package python
 
 import (
 	"bytes"
@@ -8,78 +15,79 @@ import (
 	"io"
 )
 
-// binaryKind is what a binary is, as far as running Python goes.
-type binaryKind int
+// Binary is what a binary is, as far as running Python goes.
+type Binary int
 
+// What a binary can be.
 const (
-	notLookedAt binaryKind = iota // it could not be read
-	noPython                      // nothing of Python in it
-	interpreter                   // takes the interpreter's arguments
-	embedder                      // has an interpreter in it, and arguments of its own
-	loader                        // the dynamic loader: the program is among its arguments
+	NotLookedAt Binary = iota // it could not be read
+	NoPython                  // nothing of Python in it
+	Interpreter               // takes the interpreter's arguments
+	Embedder                  // has an interpreter in it, and arguments of its own
+	Loader                    // the dynamic loader: the program is among its arguments
 
 	// The others have nothing of Python in them either.
-	shell     // runs the commands it reads
-	multicall // is a shell when it is called like one
-	scripter  // another language's interpreter
+	Shell     // runs the commands it reads
+	Multicall // is a shell when it is called like one
+	Scripter  // another language's interpreter
 )
 
-// python reports whether a binary may run Python.
-func (k binaryKind) python() bool { return k != noPython && k < shell }
+// Python reports whether a binary may run Python.
+func (k Binary) Python() bool { return k != NoPython && k < Shell }
 
 // Bounds of what is read of a binary: the kernel executes files whose section
 // headers say anything. The names of a debug build of CPython take about 1 MB.
 const (
+	MaxStrings  = 16 << 20 // bytes of a table of names
 	maxSections = 4096
 	maxSegments = 1024
-	maxStrings  = 16 << 20
 	maxDynamic  = 64 << 10
 
 	maxConstants = 32 << 20
 	pieceLen     = 64 << 10
 )
 
-// readBinary decides what an ELF file is by the names it exports, imports and
+// ReadBinary decides what an ELF file is by the names it exports, imports and
 // needs. Hostile files end in an error, in bounded time and memory.
-func readBinary(r io.ReaderAt) (kind binaryKind, err error) {
+func ReadBinary(r io.ReaderAt) (kind Binary, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			kind, err = notLookedAt, fmt.Errorf("parse binary: %v", p)
+			kind, err = NotLookedAt, fmt.Errorf("parse binary: %v", p)
 		}
 	}()
-	elfFile, err := checkHeader(r)
+	elfFile, err := IsELF(r)
 	if err != nil {
-		return notLookedAt, err
+		return NotLookedAt, err
 	}
 	if !elfFile {
-		return noPython, nil // a format of binfmt_misc
+		return NoPython, nil // a format of binfmt_misc
 	}
 	f, err := elf.NewFile(r)
 	if err != nil {
-		return notLookedAt, fmt.Errorf("parse binary: %w", err)
+		return NotLookedAt, fmt.Errorf("parse binary: %w", err)
 	}
 	embeds, looksUp := false, false
 	for _, name := range []string{".dynstr", ".strtab"} {
-		names, err := sectionBytes(f, name, maxStrings)
+		names, err := Section(f, name, MaxStrings)
 		if err != nil {
-			return notLookedAt, fmt.Errorf("read names of binary: %w", err)
+			return NotLookedAt, fmt.Errorf("read names of binary: %w", err)
 		}
 		for _, main := range []string{"Py_BytesMain", "Py_Main", "Py_UnixMain", "_Py_UnixMain", "Py_RunMain", "pypy_main_startup"} {
 			if hasName(names, main) {
-				return interpreter, nil
+				return Interpreter, nil
 			}
 		}
 		for _, run := range embedding {
 			embeds = embeds || hasName(names, run)
 		}
 		if name == ".dynstr" {
-			dynamic, err := sectionBytes(f, ".dynamic", maxDynamic)
+			dynamic, err := Section(f, ".dynamic", maxDynamic)
 			if err != nil {
-				return notLookedAt, fmt.Errorf("read needs of binary: %w", err)
+				return NotLookedAt, fmt.Errorf("read needs of binary: %w", err)
 			}
 			needs, isLoader := readDynamic(f, dynamic, names)
 			if isLoader {
-				return loader, nil
+				return Loader, nil
 			}
 			embeds = embeds || needs
 			looksUp = hasName(names, "dlsym")
@@ -90,13 +98,13 @@ func readBinary(r io.ReaderAt) (kind binaryKind, err error) {
 		// look these functions up by name.
 		embeds, err = holdsString(f, ".rodata", embedding)
 		if err != nil {
-			return notLookedAt, fmt.Errorf("read constants of binary: %w", err)
+			return NotLookedAt, fmt.Errorf("read constants of binary: %w", err)
 		}
 	}
 	if embeds {
-		return embedder, nil
+		return Embedder, nil
 	}
-	return noPython, nil
+	return NoPython, nil
 }
 
 // embedding are functions of CPython that only a program that runs Python
@@ -133,9 +141,9 @@ func holdsString(f *elf.File, section string, names []string) (bool, error) {
 	}
 }
 
-// checkHeader reports whether a file is ELF. It is an error if it claims more
+// IsELF reports whether a file is ELF. It is an error if it claims more
 // headers than are read.
-func checkHeader(r io.ReaderAt) (bool, error) {
+func IsELF(r io.ReaderAt) (bool, error) {
 	var h [64]byte // the longer of the two headers
 	n, err := r.ReadAt(h[:], 0)
 	if n < 4 && err != nil {
@@ -160,9 +168,9 @@ func checkHeader(r io.ReaderAt) (bool, error) {
 	return true, nil
 }
 
-// sectionBytes returns the bytes of a section; none if there is no such section
+// Section returns the bytes of a section; none if there is no such section
 // or it is too large.
-func sectionBytes(f *elf.File, name string, limit uint64) ([]byte, error) {
+func Section(f *elf.File, name string, limit uint64) ([]byte, error) {
 	s := f.Section(name)
 	if s == nil || s.Type == elf.SHT_NOBITS || s.FileSize > limit || s.Flags&elf.SHF_COMPRESSED != 0 {
 		return nil, nil

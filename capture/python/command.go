@@ -1,4 +1,4 @@
-package sensor
+package python
 
 import (
 	"strings"
@@ -6,23 +6,23 @@ import (
 	"kingsnake/capture"
 )
 
-// command is what an interpreter's arguments ask it to run.
-type command struct {
-	// kind is File, Command, Stdin or Module; "" when nothing runs, as for
+// Command is what an interpreter's arguments ask it to run.
+type Command struct {
+	// Kind is File, Command, Stdin or Module; "" when nothing runs, as for
 	// --version or arguments that the interpreter rejects.
-	kind capture.Kind
-	arg  string // the text after -c, the name after -m, or the script's path
+	Kind capture.Kind
+	Arg  string // the text after -c, the name after -m, or the script's path
 }
 
-// parseCommand reads argv, argv[0] included, as CPython 2.7 to 3.14 does
+// ParseCommand reads argv, argv[0] included, as CPython 2.7 to 3.14 does
 // (Python/getopt.c, Python/initconfig.c and Modules/main.c): single letters may
 // be joined, -c and -m end the options, a lone dash is standard input.
-func parseCommand(argv []string) command {
+func ParseCommand(argv []string) Command {
 	i := 1
 	for ; i < len(argv); i++ {
 		arg := argv[i]
 		if arg == "-" {
-			return command{kind: capture.Stdin}
+			return Command{Kind: capture.Stdin}
 		}
 		if !strings.HasPrefix(arg, "-") {
 			break
@@ -33,7 +33,7 @@ func parseCommand(argv []string) command {
 		}
 		if long, ok := strings.CutPrefix(arg, "--"); ok {
 			if long != "check-hash-based-pycs" {
-				return command{} // help, version, or an error
+				return Command{} // help, version, or an error
 			}
 			i++
 			continue
@@ -45,49 +45,49 @@ func parseCommand(argv []string) command {
 		i += skip
 	}
 	if i >= len(argv) {
-		return command{kind: capture.Stdin}
+		return Command{Kind: capture.Stdin}
 	}
 	if argv[i] == "-" {
-		return command{kind: capture.Stdin}
+		return Command{Kind: capture.Stdin}
 	}
-	return command{kind: capture.File, arg: argv[i]}
+	return Command{Kind: capture.File, Arg: argv[i]}
 }
 
 // parseLetters reads joined single-letter options. It returns how many of the
 // arguments that follow were taken, and whether the options end here.
-func parseLetters(letters string, rest []string) (c command, skip int, done bool) {
+func parseLetters(letters string, rest []string) (c Command, skip int, done bool) {
 	for i := range len(letters) {
 		switch letters[i] {
 		case 'c', 'm', 'W', 'X', 'Q':
 			value := letters[i+1:]
 			if value == "" {
 				if len(rest) == 0 {
-					return command{}, 0, true
+					return Command{}, 0, true
 				}
 				value, skip = rest[0], 1
 			}
 			switch letters[i] {
 			case 'c':
-				return command{kind: capture.Command, arg: value}, skip, true
+				return Command{Kind: capture.Command, Arg: value}, skip, true
 			case 'm':
-				return command{kind: capture.Module, arg: value}, skip, true
+				return Command{Kind: capture.Module, Arg: value}, skip, true
 			}
-			return command{}, skip, false
+			return Command{}, skip, false
 		case 'h', '?', 'V':
 			// Printed after all options are read, but before anything runs.
-			return command{}, 0, true
+			return Command{}, 0, true
 		}
 		if !strings.ContainsRune("3bBdEiIJOPqRsStuUvx", rune(letters[i])) {
-			return command{}, 0, true
+			return Command{}, 0, true
 		}
 	}
-	return command{}, 0, false
+	return Command{}, 0, false
 }
 
-// unwrapLoader removes what stands before the program in the arguments of a
+// UnwrapLoader removes what stands before the program in the arguments of a
 // dynamic loader that was executed by name (ld-linux.so --library-path … python3 …).
 // It returns nil when there is no program.
-func unwrapLoader(argv []string) []string {
+func UnwrapLoader(argv []string) []string {
 	for i := 1; i < len(argv); i++ {
 		switch arg := argv[i]; {
 		case !strings.HasPrefix(arg, "--"):

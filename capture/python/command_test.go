@@ -1,0 +1,83 @@
+package python
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"kingsnake/capture"
+)
+
+func TestArgumentsAreReadAsTheInterpreterReadsThem(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		argv string // separated by |
+		want Command
+	}{
+		"nothing is standard input":                       {"python3", Command{capture.Stdin, ""}},
+		"a dash is standard input":                        {"python3|-|a", Command{capture.Stdin, ""}},
+		"a path is a script":                              {"python3|a.py|-c|x", Command{capture.File, "a.py"}},
+		"options before a path are left out":              {"python3|-u|-B|a.py", Command{capture.File, "a.py"}},
+		"joined letters are options":                      {"python3|-uBIsS|a.py", Command{capture.File, "a.py"}},
+		"-c takes the next argument":                      {"python3|-c|x = 1|a.py", Command{capture.Command, "x = 1"}},
+		"-c takes the rest of its own argument":           {"python3|-cx = 1", Command{capture.Command, "x = 1"}},
+		"-c may end joined letters":                       {"python3|-uBc|x", Command{capture.Command, "x"}},
+		"-c may take an empty text":                       {"python3|-c|", Command{capture.Command, ""}},
+		"-c without a text is an error":                   {"python3|-c", Command{}},
+		"-m takes a name":                                 {"python3|-m|http.server|80", Command{capture.Module, "http.server"}},
+		"-W takes a value":                                {"python3|-W|ignore|a.py", Command{capture.File, "a.py"}},
+		"-W takes the rest of its own argument":           {"python3|-Wignore|a.py", Command{capture.File, "a.py"}},
+		"-X takes a value that looks like an option":      {"python3|-X|-c|a.py", Command{capture.File, "a.py"}},
+		"--check-hash-based-pycs takes a value":           {"python3|--check-hash-based-pycs|always|a.py", Command{capture.File, "a.py"}},
+		"two dashes end the options":                      {"python3|--|-c", Command{capture.File, "-c"}},
+		"two dashes and nothing are standard input":       {"python3|-u|--", Command{capture.Stdin, ""}},
+		"two dashes and a dash are standard input":        {"python3|--|-", Command{capture.Stdin, ""}},
+		"--version runs nothing":                          {"python3|--version", Command{}},
+		"-V runs nothing":                                 {"python3|-V|a.py", Command{}},
+		"-h among joined letters runs nothing":            {"python3|-uh|a.py", Command{}},
+		"an unknown letter is an error":                   {"python3|-uz|a.py", Command{}},
+		"-Q of Python 2 takes a value":                    {"python2|-Qnew|a.py", Command{capture.File, "a.py"}},
+		"-x leaves out the first line but runs the whole": {"python3|-x|a.py", Command{capture.File, "a.py"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := ParseCommand(strings.Split(tt.argv, "|"))
+			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(Command{})); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func FuzzParseCommand(f *testing.F) {
+	f.Add("python3|-uBc|x = 1")
+	f.Add("python3|--check-hash-based-pycs|always|--|-")
+	f.Add("")
+	f.Fuzz(func(t *testing.T, argv string) {
+		args := strings.Split(argv, "|")
+		got := ParseCommand(args)
+		if got.Arg != "" && !strings.Contains(argv, got.Arg) {
+			t.Errorf("%q is not among the arguments", got.Arg)
+		}
+		UnwrapLoader(args)
+	})
+}
+
+func TestALoaderIsTakenOffTheArguments(t *testing.T) {
+	t.Parallel()
+	for argv, want := range map[string]string{
+		"ld.so|python3|-c|x":                                "python3|-c|x",
+		"ld.so|--library-path|/lib|--argv0|x|python3|a":     "python3|a",
+		"ld.so|--inhibit-cache|--|python3":                  "python3",
+		"ld.so|--list|python3":                              "python3",
+		"ld.so|--preload":                                   "",
+		"ld.so":                                             "",
+		"ld.so|--glibc-hwcaps-mask|a|--audit|b.so|py|--foo": "py|--foo",
+	} {
+		if got := strings.Join(UnwrapLoader(strings.Split(argv, "|")), "|"); got != want {
+			t.Errorf("%s: want %q, got %q", argv, want, got)
+		}
+	}
+}

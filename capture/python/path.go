@@ -1,0 +1,139 @@
+package python
+
+import (
+	"path"
+	"regexp"
+	"strings"
+)
+
+// Absolute makes a path among a program's arguments absolute.
+func Absolute(cwd, p string) string {
+	if !strings.HasPrefix(p, "/") {
+		p = cwd + "/" + p
+	}
+	return path.Clean(p)
+}
+
+var descriptorPath = regexp.MustCompile(`^/(?:dev|proc/self|proc/thread-self|proc/[0-9]+)/fd/([0-9]{1,9})$`)
+
+// Descriptor returns which descriptor of the program a path names: "3" for
+// /dev/fd/3 and its like, "" for any other path.
+func Descriptor(p string) string {
+	if p == "/dev/stdin" {
+		return "0"
+	}
+	if m := descriptorPath.FindStringSubmatch(p); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// SplitStrings cuts an argument list or an environment at its NULs. The last
+// string is left out when it is cut.
+func SplitStrings(list []byte, cut bool) []string {
+	if len(list) == 0 {
+		return nil
+	}
+	whole := list[len(list)-1] == 0
+	if whole {
+		list = list[:len(list)-1]
+	}
+	out := strings.Split(string(list), "\x00")
+	if cut && !whole {
+		out = out[:len(out)-1]
+	}
+	return out
+}
+
+// IsModule reports whether a file is named like a Python module.
+func IsModule(p string) bool {
+	switch strings.ToLower(path.Ext(p)) {
+	case ".py", ".pyc", ".pyw":
+		return true
+	}
+	return false
+}
+
+// InLibrary reports whether a file lies in the standard library, or the site
+// packages beside it, of the interpreter exe: lib/pythonX.Y under exe's prefix
+// or under a system prefix. A library under a folder for temporary files is
+// nobody's own.
+func InLibrary(exe, p string) bool {
+	prefixes := []string{"/usr", "/usr/local"}
+	if own := path.Dir(path.Dir(exe)); own != "/" && own != "." {
+		prefixes = append(prefixes, own)
+	}
+	for _, prefix := range prefixes {
+		if temporary(prefix) {
+			continue
+		}
+		rest, ok := strings.CutPrefix(p, prefix+"/lib")
+		if !ok {
+			continue
+		}
+		rest = strings.TrimPrefix(strings.TrimPrefix(rest, "64"), "/")
+		if name, _, ok := strings.Cut(rest, "/"); ok && isLibraryName(name) {
+			return true
+		}
+		if strings.HasSuffix(rest, ".zip") && isLibraryName(strings.TrimSuffix(rest, ".zip")) {
+			return true
+		}
+	}
+	return false
+}
+
+// LibraryFolder returns the folder of the standard library that a file tells of:
+// every interpreter reads its encodings from there before anything else. It
+// returns "" when the file tells of none.
+func LibraryFolder(p string) string {
+	dir, _, ok := strings.Cut(p, "/encodings/")
+	if !ok || !LooksLikeLibrary(p) || !isLibraryName(path.Base(dir)) || temporary(dir) {
+		return ""
+	}
+	if parent := path.Base(path.Dir(dir)); parent != "lib" && parent != "lib64" {
+		return ""
+	}
+	return dir
+}
+
+func isLibraryName(name string) bool {
+	for _, prefix := range []string{"python", "pypy"} {
+		if v, ok := strings.CutPrefix(name, prefix); ok {
+			return strings.Trim(v, "0123456789.t") == ""
+		}
+	}
+	return false
+}
+
+func temporary(dir string) bool {
+	for _, root := range []string{"/tmp", "/var/tmp", "/dev", "/proc", "/run"} {
+		if dir == root || strings.HasPrefix(dir, root+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// LooksLikeLibrary reports whether a path could only be read by an interpreter
+// that starts: it always reads its encodings package.
+func LooksLikeLibrary(p string) bool {
+	return strings.Contains(p, "/encodings/") && IsModule(p)
+}
+
+// IsMain reports whether a file is what python -m name runs: the module's
+// own file or, of a package, its __main__.
+func IsMain(p, name string) (main, isPackage bool) {
+	p = strings.TrimSuffix(p, path.Ext(p))
+	if dir, base := path.Split(p); path.Base(dir) == "__pycache__" {
+		base, _, _ = strings.Cut(base, ".") // module.cpython-311.pyc
+		p = path.Join(path.Dir(path.Clean(dir)), base)
+	}
+	tail := "/" + strings.ReplaceAll(name, ".", "/")
+	switch {
+	case strings.HasSuffix(p, tail+"/__main__"):
+		return true, true
+	case strings.HasSuffix(p, tail):
+		return true, false
+	}
+	return false, false
+}
