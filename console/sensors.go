@@ -34,6 +34,7 @@ type sensorView struct {
 	StateFor string // how long it has been silent or stopped
 	Watching evidence
 	Degraded evidence
+	Away     string // when it last did not run, in words; "" when that is not known
 	Seen     string
 	Judged   string
 	Findings string
@@ -51,6 +52,9 @@ type sensorView struct {
 	Reported []link   // findings about it that are open
 	Forget   string   // its name, for the form; "" when it is not to be forgotten
 }
+
+// awayShown is how long it is shown that a sensor had not run.
+const awayShown = 24 * time.Hour
 
 // lossView is how much was lost at a stage for a reason.
 type lossView struct {
@@ -161,6 +165,13 @@ func sensorOf(s finding.Sensor, limits health.Limits, now time.Time) sensorView 
 	}
 	if r.State == health.Silent || r.State == health.Stopped {
 		v.StateFor = "for " + span(quiet)
+	}
+	if away := s.Away; !away.From.IsZero() && now.Sub(away.To) < awayShown {
+		why := "it had ended without a word."
+		if away.Stopped {
+			why = "it had been stopped."
+		}
+		v.Away = fmt.Sprintf("For %s, until %s ago, nothing was watched: %s", span(away.To.Sub(away.From)), span(now.Sub(away.To)), why)
 	}
 	if s.QueuedOut > 0 {
 		v.Queued = plural(int64(s.QueuedOut), "finding") + " waiting for the server to take"

@@ -61,12 +61,23 @@ type Sensor struct {
 	// both are heard by turns: then two sensors have one name. See Hear.
 	Before Run `json:"before,omitzero"`
 	Turns  int `json:"turns,omitempty"`
+
+	// Away is when it did not run last, before its present run began.
+	Away Absence `json:"away,omitzero"`
 }
 
 // Run is one run of a sensor, and its last heartbeat.
 type Run struct {
 	Started time.Time `json:"started"`
 	Beat    uint64    `json:"beat"`
+}
+
+// Absence is a time without a sensor, by the server's clock: from the last
+// heartbeat that came until the next run began.
+type Absence struct {
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
+	Stopped bool      `json:"stopped,omitempty"` // the sensor had said that it stops
 }
 
 // Sample is what a sensor had counted when it had been running for Uptime.
@@ -108,7 +119,7 @@ func (s SensorStatus) Sample() Sample {
 // after another of the same name began, and that one too, again and again, two
 // sensors have one name: Degraded says so until one of them is silent.
 func (k Sensor) Hear(s SensorStatus, at time.Time) (Sensor, bool) {
-	out := Sensor{SensorStatus: s, Heard: at}
+	out := Sensor{SensorStatus: s, Heard: at, Away: k.Away}
 	sameRun := k.Name != "" && k.Started.Equal(s.Started)
 	switch {
 	case k.Name == "":
@@ -117,6 +128,9 @@ func (k Sensor) Hear(s SensorStatus, at time.Time) (Sensor, bool) {
 	case sameRun:
 		out.Past, out.Before, out.Turns = k.Past, k.Before, max(0, k.Turns-1)
 	default:
+		if began := at.Add(-s.Running()); !k.Heard.IsZero() && began.After(k.Heard) {
+			out.Away = Absence{From: k.Heard, To: began, Stopped: k.Stopped}
+		}
 		out.Before = Run{k.Started, k.Beat}
 		if k.Before.Started.Equal(s.Started) && s.Beat > k.Before.Beat {
 			out.Turns = min(k.Turns+1, 2*twinTurns)

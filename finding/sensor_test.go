@@ -142,3 +142,32 @@ func TestTwoSensorsOfOneNameAreSeen(t *testing.T) {
 		}
 	}
 }
+
+func TestTheTimeWithoutASensorIsKnown(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	at := func(seconds int) time.Time { return noon.Add(time.Duration(seconds) * time.Second) }
+	first := finding.SensorStatus{Name: "n", Started: at(0), Beat: 3, Uptime: 30 * time.Second}
+	stopped := first
+	stopped.Stopped = true
+	// The node's clock was set back an hour meanwhile: it does not count.
+	next := finding.SensorStatus{Name: "n", Started: at(-3600), Beat: 1, Uptime: 10 * time.Second}
+	for name, c := range map[string]struct {
+		before finding.SensorStatus
+		heard  int // when the next run was heard first
+		want   finding.Absence
+	}{
+		"killed":               {first, 100, finding.Absence{From: at(30), To: at(90)}},
+		"stopped":              {stopped, 100, finding.Absence{From: at(30), To: at(90), Stopped: true}},
+		"there before it went": {first, 35, finding.Absence{}},
+	} {
+		k, _ := finding.Sensor{}.Hear(c.before, at(30))
+		k, _ = k.Hear(next, at(c.heard))
+		later := next
+		later.Beat, later.Uptime = 2, 20*time.Second
+		k, _ = k.Hear(later, at(c.heard+10))
+		if diff := cmp.Diff(c.want, k.Away); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}

@@ -111,6 +111,9 @@ func tellSensor(w io.Writer, s finding.Sensor, now time.Time) {
 	if s.Degraded != "" {
 		fmt.Fprintf(w, "\t  not as it should be\t%s\n", visible(s.Degraded))
 	}
+	if away := s.Away; !away.From.IsZero() {
+		fmt.Fprintf(w, "\t  did not run\tfor %s before that\n", away.To.Sub(away.From).Round(time.Second))
+	}
 	for _, why := range s.Lost.Sorted() {
 		fmt.Fprintf(w, "\t  lost: %s\t%d%s\n", visible(cmp.Or(why.String(), "for no reason given")), s.Lost[why], lately(r, why))
 	}
