@@ -62,6 +62,8 @@ func (n *node) open(env Env) (*sensor.Sensor, error) {
 			Executed: func(x capture.Execution) { n.pipeline.Executed(x) },
 			Acted:    func(a capture.Activity) { n.pipeline.Acted(a) },
 			Hold:     n.cfg.hold.sensor(),
+
+			BytesPerSecond: n.cfg.bytes << 20,
 		})
 		if err == nil {
 			n.eye, n.follower = s, s
