@@ -130,6 +130,10 @@ type Process struct {
 	Parents []Process
 }
 
+// CompiledTooMuch is the reason in Stats for texts that a program compiled beyond
+// what is taken of one program in a second.
+const CompiledTooMuch = "compiled: too much in a second"
+
 // Stats counts what a capturing source saw and what it lost since it started.
 // It is safe to copy.
 type Stats struct {

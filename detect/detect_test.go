@@ -198,9 +198,9 @@ func TestWhatDoesNotFitTheQueueIsCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	judged, _, lost := p.Counts()
-	// 64 MiB hold eight scripts of 8 MiB, wherever the workers stand.
-	if judged != 8 || lost["queue full"] != 12 {
-		t.Errorf("judged %d, lost %v; want 8 judged and 12 dropped because the queue was full", judged, lost)
+	// 24 MiB hold two scripts of 8 MiB and what comes with them, wherever the workers stand.
+	if judged != 2 || lost["queue full"] != 18 {
+		t.Errorf("judged %d, lost %v; want 2 judged and 18 dropped because the queue was full", judged, lost)
 	}
 }
 

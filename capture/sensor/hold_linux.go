@@ -69,6 +69,16 @@ func (h *holder) turn(on bool) error {
 	return h.switchLocked()
 }
 
+// unguarded reports whether nothing is held because the guard is gone.
+func (h *holder) unguarded() bool {
+	if h == nil || h.config.Guard == nil {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.on && !h.guarded
+}
+
 func (h *holder) switchLocked() error {
 	s := probeHoldSwitch{Strangers: bit(!h.config.known), Host: bit(h.config.Host), Jobs: bit(h.config.Jobs)}
 	s.On = bit(h.on && (h.guarded || h.config.Guard == nil))

@@ -84,7 +84,8 @@ func startGuard(files []*os.File) error {
 }
 
 // runGuard is the guard's whole life. It ends after its sensor, and not before.
-func runGuard() error {
+func runGuard(env Env) error {
+	settle(env)
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	var files []*os.File
 	for fd := range sensor.GuardFiles {

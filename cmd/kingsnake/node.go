@@ -37,6 +37,7 @@ type nodeConfig struct {
 	kube    kubeConfig
 	host    bool
 	share   float64 // processors that judging may keep busy
+	bytes   int     // MiB that are captured in a second, at most
 	args    bool    // report arguments
 	env     bool    // report the environment
 	known   knownConfig
@@ -53,6 +54,7 @@ func (c *nodeConfig) flags(fs *flag.FlagSet) {
 	fs.BoolVar(&c.host, "host", true, "watch scripts outside containers too; --host=false leaves them out")
 	c.kube.flags(fs)
 	fs.Float64Var(&c.share, "cpu", 0, "how many `processors` may be kept busy for long: scripts wait meanwhile, and those that cannot are counted (default: half of the machine's, and at least one)")
+	fs.IntVar(&c.bytes, "bytes", 128, "how many `MiB` of scripts are captured in a second, of the whole machine; more is left out and counted")
 	fs.BoolVar(&c.args, "report-args", true, "report the arguments of processes; --report-args=false leaves all but the first out of findings")
 	fs.BoolVar(&c.env, "report-env", true, "report the environment of processes; --report-env=false leaves it out of findings")
 	fs.DurationVar(&c.warmUp, "learn-shells", detect.DefaultWarmUp, "`time` for which the shells that the Python of an image starts are learned;\nothers after it are findings; 0 turns that off")
@@ -69,6 +71,7 @@ type node struct {
 	client   *push.Client // hands findings to a server; nil when there is none
 	models   *models
 	apart    *apart.Pool // nil when scripts are taken apart in this process
+	alone    bool        // the process is this node's: its memory may be tidied
 	started  time.Time
 	now      func() time.Time
 	beats    atomic.Uint64
@@ -93,12 +96,14 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 		return nil, err
 	}
 	hold := cfg.hold.sensor()
-	n := &node{cfg: cfg, pods: pods, models: m, started: env.Now(), now: env.Now}
+	n := &node{cfg: cfg, pods: pods, models: m, alone: env.Process, started: env.Now(), now: env.Now}
 	// The sensor tells of executions only while the pipeline runs it.
 	n.sensor, err = sensor.Open(sensor.Config{
 		Executed: func(x capture.Execution) { n.pipeline.Executed(x) },
 		Acted:    func(a capture.Activity) { n.pipeline.Acted(a) },
 		Hold:     hold,
+
+		BytesPerSecond: cfg.bytes << 20,
 	})
 	if err != nil {
 		return nil, err
@@ -120,9 +125,10 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 		n.pipeline.Share = max(float64(runtime.NumCPU())/2, 1)
 	}
 	n.pipeline.HideArgs, n.pipeline.HideEnv = !cfg.args, !cfg.env
-	if n.apart = newApart(env); n.apart != nil {
+	if n.apart = newApart(env, hold != nil); n.apart != nil {
 		n.pipeline.Normalize = n.apart.Normalize
 	}
+	settle(env)
 	confine(env)
 	return n, nil
 }
@@ -169,6 +175,9 @@ func (n *node) Run(ctx context.Context) error {
 	go func() { defer close(modeled); n.models.Run(following) }()
 	learned := make(chan struct{})
 	go func() { defer close(learned); n.keepHabits(following) }()
+	if n.alone {
+		go giveBack(following)
+	}
 	err := n.pipeline.Run(ctx)
 	stop()
 	<-learned
@@ -214,7 +223,7 @@ func (n *node) Status() finding.SensorStatus {
 	st.Lost.Add(finding.StageCapture, stats.Lost)
 	st.Lost.Add(finding.StageDetect, dropped)
 	if h := n.pipeline.Habits; h != nil && h.Forgot() > 0 {
-		st.Lost.Add(finding.StageDetect, map[string]uint64{"image forgotten, learned anew": h.Forgot()})
+		st.Lost.Add(finding.StageWorkload, map[string]uint64{"image forgotten, its shells are learned anew": h.Forgot()})
 	}
 	st.Lost.Add(finding.StageWorkload, n.resolver.Misses())
 	st.Lost.Add(finding.StageCapture, map[string]uint64{"script longer than is kept": n.cut.Load()})
