@@ -52,7 +52,10 @@ func (u *unpacker) container() (before int) {
 		}
 	}()
 	whole := Layer{Parent: 0, Depth: 1, Executed: true, Site: Span{0, len(data)}}
+	cookie, bundled := bundleCookieAt(data)
 	switch {
+	case bundled && u.bundle(data, cookie, whole) > 0:
+		return 0
 	case isArchive(data):
 		start := bytes.Index(data, zipMember)
 		if u.members(data, whole) == 0 || start < 0 {

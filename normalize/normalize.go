@@ -38,7 +38,9 @@
 // A script that is no text, but compiled code or an archive with a program in
 // it, has layers for what that holds; so has data of these kinds inside a text.
 // Compiled code is written as source again, see package bytecode;
-// [Layer.SourceLine] gives the lines that were compiled.
+// [Layer.SourceLine] gives the lines that were compiled. A program that
+// PyInstaller made is such an archive: its scripts become layers, PyInstaller's
+// own among them, since anyone may take their names. Its modules do not.
 //
 // A script in an encoding that changes its letters, by a mark or a cookie as in
 // PEP 263 (UTF-16, UTF-7, rot13, escapes), has a layer for what Python reads.

@@ -3,6 +3,7 @@
 package rights
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -89,6 +90,8 @@ func limit(keep uint64) error {
 		}
 		if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, bit, 0); errno == syscall.EINVAL {
 			break // no more capabilities in this kernel
+		} else if errno == syscall.ENOTSUP {
+			return errors.New("a program with cgo cannot: build it with CGO_ENABLED=0, as make build does")
 		} else if errno != 0 && errno != syscall.EPERM {
 			return fmt.Errorf("drop capability %d: %w", bit, errno)
 		}

@@ -12,6 +12,9 @@ import (
 	"strings"
 	"syscall"
 	"unicode"
+
+	"kingsnake/capture"
+	"kingsnake/capture/bundle"
 )
 
 // source is a file to be read later.
@@ -93,17 +96,24 @@ func runsPython(path string) bool {
 }
 
 // readFile reads a regular file. Anything else, such as a named pipe, might never
-// end, or never begin.
+// end, or never begin. Of a bundled program too large to be read whole, it gives
+// the scripts.
 func readFile(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if fi, err := f.Stat(); err != nil {
+	fi, err := f.Stat()
+	switch {
+	case err != nil:
 		return nil, err
-	} else if !fi.Mode().IsRegular() {
+	case !fi.Mode().IsRegular():
 		return nil, &fs.PathError{Op: "scan", Path: path, Err: errors.New("not a regular file; give its text on standard input, with - as the path")}
+	case fi.Size() > capture.MaxText:
+		if scripts := bundle.Scripts(f, fi.Size(), capture.MaxText); scripts != nil {
+			return scripts, nil
+		}
 	}
 	return readAtMost(f)
 }

@@ -57,7 +57,7 @@ func Serve(in io.Reader, out io.Writer) error {
 			return fmt.Errorf("write a text: %w", err)
 		}
 		if len(script) > large || cap(answer) > large {
-			script, answer = nil, nil
+			answer = nil
 			debug.FreeOSMemory() // a large script is rare, and a process that rests is to be small
 		}
 	}
