@@ -49,6 +49,7 @@ var rules = []rule{
 	{pattern: "capture/binary", may: []string{"capture"}, never: all(ebpf, kube, sql, network, running), why: "describes a file, and nothing more"},
 	{pattern: "capture/python", may: []string{"capture"}, never: all(ebpf, kube, sql, network, running), why: "tells what belongs to Python, and touches no process"},
 	{pattern: "capture/proc", may: []string{"capture"}, never: all(ebpf, kube, sql, network, running), why: "looks at processes, however they are watched"},
+	{pattern: "capture/fallback", may: []string{"capture", "capture/proc", "capture/python", "capture/rights"}, never: all(ebpf, kube, sql, network, running), why: "captures where BPF cannot be used, so it must not rest on it"},
 	{pattern: "capture/sensor/generate", may: []string{"capture"}, never: all(ebpf, kube, sql, network), why: "runs Python in every way for tests, and knows nothing of how it is captured"},
 	{pattern: "capture/...", may: []string{"capture/..."}, never: all(kube, sql, network), shuns: running, why: "capture knows nothing of containers, and is the only user of the eBPF library"},
 	{pattern: "workload/kube/...", may: []string{"workload", "workload/kube/..."}, never: all(ebpf, kube, sql, running), why: "speaks HTTP with the Kubernetes API; its own client library would bring programs to run and megabytes (docs/adr/0018)"},

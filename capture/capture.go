@@ -72,6 +72,11 @@ type Script struct {
 	// nothing is missing.
 	Lost string
 
+	// Indirect says where Text was taken from when it is not what was copied as the
+	// interpreter read it, but something beside it that may differ: "the process's
+	// arguments", "the file, when it had been opened". "" where BPF captures.
+	Indirect string
+
 	// Path is the script's absolute path as its own process sees it; "" for
 	// Command, and for Stdin unless standard input was redirected from a file.
 	Path  string
@@ -129,6 +134,10 @@ type Process struct {
 	// seen. Only PID, Start, Comm, Exe and Args of a parent are filled in.
 	Parents []Process
 }
+
+// CompiledTooMuch is the reason in Stats for texts that a program compiled beyond
+// what is taken of one program in a second.
+const CompiledTooMuch = "compiled: too much in a second"
 
 // Stats counts what a capturing source saw and what it lost since it started.
 // It is safe to copy.

@@ -189,7 +189,7 @@ func TestTheBehaviorTableIsSound(t *testing.T) {
 	for _, j := range joints {
 		for _, part := range j.parts {
 			for _, id := range part {
-				if _, ok := words.byID[id]; !ok {
+				if _, ok := words().byID[id]; !ok {
 					t.Errorf("%q joins the unknown behavior %s", j.says, id)
 				}
 			}

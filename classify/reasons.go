@@ -215,7 +215,7 @@ func (e *explainer) joined(j *joint, weights *[behaviorMax]float64) (draft, bool
 	for _, alternatives := range j.parts {
 		best := -1
 		for _, id := range alternatives {
-			b := words.byID[id]
+			b := words().byID[id]
 			if weights[b] <= 0 || len(e.sites[b]) == 0 || slices.Contains(d.behaviors, b) {
 				continue
 			}
@@ -282,7 +282,7 @@ func (e *explainer) reason(d draft) Reason {
 	extra := d.extra
 	value := func(slot string) string {
 		if id, ok := strings.CutPrefix(slot, slotSeen+" "); ok {
-			return e.recognized(words.byID[id])
+			return e.recognized(words().byID[id])
 		}
 		v, used := e.value(slot, sites)
 		for _, place := range used {
@@ -333,7 +333,7 @@ func (e *explainer) recognized(b int) string {
 		l, from, to := e.tokens(at.segment)
 		for _, v := range e.literals(at.segment, l, from, to) {
 			found := false
-			words.texts.each([]byte(v.text), func(k int) { found = found || k == b })
+			words().texts.each([]byte(v.text), func(k int) { found = found || k == b })
 			if found && !v.number {
 				return show(strings.TrimSpace(v.text))
 			}

@@ -113,14 +113,14 @@ func TestTemplatesAreSound(t *testing.T) {
 		}
 	}
 	for id, text := range concrete {
-		if _, ok := words.byID[id]; !ok {
+		if _, ok := words().byID[id]; !ok {
 			t.Errorf("no behavior %q", id)
 		}
 		check(t, text, false)
 	}
 	for _, list := range [][]string{context, details} {
 		for _, id := range list {
-			if _, ok := words.byID[id]; !ok {
+			if _, ok := words().byID[id]; !ok {
 				t.Errorf("no behavior %q", id)
 			}
 		}

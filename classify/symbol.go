@@ -3,6 +3,7 @@ package classify
 import (
 	"math/bits"
 	"strings"
+	"sync"
 )
 
 // symbol is the hash of a dotted name such as "socket.socket().connect". Zero
@@ -124,8 +125,9 @@ type hashSet [64]uint64
 func (s *hashSet) add(h uint64)      { s[h>>6&63] |= 1 << (h & 63) }
 func (s *hashSet) has(h uint64) bool { return s[h>>6&63]>>(h&63)&1 == 1 }
 
-// words is the one lexicon; it is never changed after it is built.
-var words = newLexicon()
+// words returns the one lexicon; it is never changed after it is built, and only
+// built where scripts are judged.
+var words = sync.OnceValue(newLexicon)
 
 func newLexicon() *lexicon {
 	l := &lexicon{byID: map[string]int{}}

@@ -221,12 +221,12 @@ func (w *walker) resolve(raw uint64) (v value, spelled bool) {
 	if v, ok := w.known(raw); ok {
 		return v, v.imported
 	}
-	if _, ok := words.builtins.get(raw); ok {
+	if _, ok := words().builtins.get(raw); ok {
 		return w.lookup(symbol(raw), value{}), true
 	}
 	for _, star := range w.stars {
 		s := star.attr(raw)
-		if b, ok := words.behavior(s); ok {
+		if b, ok := words().behavior(s); ok {
 			return value{sym: s, behavior: int16(b)}, true
 		}
 	}
@@ -270,8 +270,8 @@ func (w *walker) member(v value, attr uint64) value {
 		return w.lookup(unknown.attr(attr), nothing)
 	}
 	s := v.sym.attr(attr)
-	if _, ok := words.behavior(s); !ok && !v.imported {
-		if b, ok := words.behavior(unknown.attr(attr)); ok {
+	if _, ok := words().behavior(s); !ok && !v.imported {
+		if b, ok := words().behavior(unknown.attr(attr)); ok {
 			return value{sym: s, behavior: int16(b)}
 		}
 	}
@@ -281,7 +281,7 @@ func (w *walker) member(v value, attr uint64) value {
 // lookup is the value of a symbol. One without a behavior of its own has that
 // of the value it was taken from.
 func (w *walker) lookup(s symbol, from value) value {
-	if b, ok := words.behavior(s); ok {
+	if b, ok := words().behavior(s); ok {
 		return value{sym: s, behavior: int16(b)}
 	}
 	if from.sym == 0 {
@@ -319,7 +319,7 @@ func (w *walker) flows(v value, place int32) {
 		if n == 0 {
 			edge := f.sym.from(v.sym)
 			w.x.feature(groupCalls, uint64(edge), place)
-			if b, ok := words.behavior(edge); ok {
+			if b, ok := words().behavior(edge); ok {
 				w.x.behave(b, w.layerIndex, place)
 			}
 		}
@@ -486,7 +486,7 @@ func (w *walker) called(v value, i int) {
 		w.x.behave(int(v.behavior), w.layerIndex, w.place(max(i-1, 0)))
 	}
 	if v.sym == symConnect && w.isOp(i+1, '(') {
-		w.x.behave(words.connect, w.layerIndex, p) // a host and a port
+		w.x.behave(words().connect, w.layerIndex, p) // a host and a port
 	}
 }
 

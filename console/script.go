@@ -194,6 +194,9 @@ func limits(s finding.Script) []string {
 	if s.Lost != "" {
 		out = append(out, "Incomplete: bytes are missing because of “"+plain(s.Lost)+"”. What is missing was not judged.")
 	}
+	if s.Indirect != "" {
+		out = append(out, "Captured without BPF: the text is that of "+plain(s.Indirect)+", and not a copy of what the interpreter read. It may differ from what ran, and more may have run unseen.")
+	}
 	if s.MaybeData {
 		out = append(out, "Perhaps only read: nothing shows that this module was imported. A linter or a scanner reads files as this process did. If its text was run after all, that is a finding of its own.")
 	}

@@ -58,3 +58,22 @@ func TestAnActionInWords(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatOfAScriptIsNotAsItWasIsSaid(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		script finding.Script
+		want   string // how what is said begins; "" for nothing
+	}{
+		"all of it":                  {finding.Script{}, ""},
+		"bytes are missing":          {finding.Script{Lost: "data ring full"}, "Incomplete: bytes are missing because of “data ring full”"},
+		"taken from beside it":       {finding.Script{Indirect: "the file, when it had been opened"}, "Captured without BPF: the text is that of the file, when it had been opened, and not a copy"},
+		"from where nobody believes": {finding.Script{Indirect: "\x1b[2J"}, "Captured without BPF: the text is that of "},
+		"perhaps read as data":       {finding.Script{MaybeData: true}, "Perhaps only read:"},
+	} {
+		got := strings.Join(limits(tt.script), "\n")
+		if !strings.HasPrefix(got, tt.want) || (got == "") != (tt.want == "") || strings.Contains(got, "\x1b") {
+			t.Errorf("%s: want %q, got %q", name, tt.want, got)
+		}
+	}
+}

@@ -23,7 +23,7 @@ const queueExecutions = 1024
 // room for.
 func (p *Pipeline) Executed(x capture.Execution) {
 	select {
-	case p.executions <- x:
+	case p.executions <- &x:
 	default:
 		p.counts.lose("execution queue full")
 	}

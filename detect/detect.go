@@ -105,14 +105,14 @@ type Pipeline struct {
 	seen       verdicts
 	lineages   lineages
 	timelines  timelines
-	executions chan capture.Execution // made by Run, like
-	activities chan capture.Activity
+	executions chan *capture.Execution // made by Run, like
+	activities chan *capture.Activity
 }
 
 // Limits of the queue between the source and the workers.
 const (
 	queueScripts = 4096
-	queueBytes   = 64 << 20
+	queueBytes   = 24 << 20
 )
 
 // sinkTries is how often a finding is offered to a failing sink before it is
@@ -135,13 +135,13 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			workers.Go(func() { p.work(work, held, nil) })
 		}
 	}
-	p.executions = make(chan capture.Execution, queueExecutions)
-	p.activities = make(chan capture.Activity, queueActivities)
+	p.executions = make(chan *capture.Execution, queueExecutions)
+	p.activities = make(chan *capture.Activity, queueActivities)
 	var following sync.WaitGroup
 	following.Go(func() { p.followAll(work, p.activities) })
 	workers.Go(func() {
 		for x := range p.executions {
-			p.handleExecution(work, x)
+			p.handleExecution(work, *x)
 		}
 	})
 	err := p.Source.Run(ctx, func(s capture.Script) {
@@ -162,8 +162,8 @@ func (p *Pipeline) work(ctx context.Context, q *queue, pace *pace) {
 	for s := range q.scripts {
 		for pace.wait() {
 		}
-		p.handle(ctx, s)
-		q.done(s)
+		p.handle(ctx, *s)
+		q.done(*s)
 	}
 }
 

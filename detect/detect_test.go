@@ -198,9 +198,9 @@ func TestWhatDoesNotFitTheQueueIsCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	judged, _, lost := p.Counts()
-	// 64 MiB hold eight scripts of 8 MiB, wherever the workers stand.
-	if judged != 8 || lost["queue full"] != 12 {
-		t.Errorf("judged %d, lost %v; want 8 judged and 12 dropped because the queue was full", judged, lost)
+	// 24 MiB hold two scripts of 8 MiB and what comes with them, wherever the workers stand.
+	if judged != 2 || lost["queue full"] != 18 {
+		t.Errorf("judged %d, lost %v; want 2 judged and 18 dropped because the queue was full", judged, lost)
 	}
 }
 
@@ -344,5 +344,25 @@ func TestWhatIsPerhapsOnlyReadIsNoGraveFinding(t *testing.T) {
 	want := map[bool]finding.Severity{true: finding.Medium, false: finding.Critical}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("severity by whether it was perhaps only read (-want +got):\n%s", diff)
+	}
+}
+
+// TestAFindingSaysWhereItsTextWasTakenFrom has one script that was not copied as
+// the interpreter read it.
+func TestAFindingSaysWhereItsTextWasTakenFrom(t *testing.T) {
+	t.Parallel()
+	beside := script(1, capture.File, "evil")
+	beside.Indirect = "the file of that name"
+	var sink shelf
+	p := pipeline(scripts{beside, script(2, capture.Command, "evil too")}, &words{}, &sink)
+	if err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, f := range sink.kept {
+		got[f.Script.Kind] = f.Script.Indirect
+	}
+	if diff := cmp.Diff(map[string]string{"file": "the file of that name", "c": ""}, got); diff != "" {
+		t.Errorf("where the text is from (-want +got):\n%s", diff)
 	}
 }

@@ -29,7 +29,7 @@ type Holder interface {
 // Limits of the queue of scripts whose process is held.
 const (
 	heldScripts = 1024
-	heldBytes   = 64 << 20
+	heldBytes   = 24 << 20
 )
 
 // HeldWorkers is how many goroutines judge scripts whose process is held, beside

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"kingsnake/finding"
@@ -23,29 +24,35 @@ const (
 	maxString        = 64 << 10
 )
 
+// pattern returns a regular expression that is made when it is first wanted: there
+// are many, and only a process that reports findings wants them.
+func pattern(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
+
 var (
-	urlPattern   = regexp.MustCompile(`(?i)\b(?:https?|ftp|wss?|tcp|udp|stratum\+(?:tcp|ssl))://[^\s'"<>\\` + "`" + `]{3,512}`)
-	ipPattern    = regexp.MustCompile(`[0-9]{1,3}(?:\.[0-9]{1,3}){3}`)
-	ip6Pattern   = regexp.MustCompile(`(?i)(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?:\.[0-9]{1,3}){0,3}`)
-	namePattern  = regexp.MustCompile(`(?i)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,8}[a-z]{2,24}`)
-	emailPattern = regexp.MustCompile(`(?i)\b[a-z0-9][a-z0-9._%+-]{0,63}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,4}[a-z]{2,24}\b`)
-	portPattern  = regexp.MustCompile(`^\s*['"]?\s*[,:]\s*(?:int\(\s*)?['"]?([0-9]{2,5})\b`)
-	pathPattern  = regexp.MustCompile(`(?i)(?:~|/(?:tmp|var|etc|dev|root|home|proc|usr|opt|run|lib|bin)|%[a-z]+%|[a-z]:)[/\\][^\s'"<>|;:*?&(){}$` + "`" + `]{1,200}`)
+	urlPattern   = pattern(`(?i)\b(?:https?|ftp|wss?|tcp|udp|stratum\+(?:tcp|ssl))://[^\s'"<>\\` + "`" + `]{3,512}`)
+	ipPattern    = pattern(`[0-9]{1,3}(?:\.[0-9]{1,3}){3}`)
+	ip6Pattern   = pattern(`(?i)(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?:\.[0-9]{1,3}){0,3}`)
+	namePattern  = pattern(`(?i)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,8}[a-z]{2,24}`)
+	emailPattern = pattern(`(?i)\b[a-z0-9][a-z0-9._%+-]{0,63}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,4}[a-z]{2,24}\b`)
+	portPattern  = pattern(`^\s*['"]?\s*[,:]\s*(?:int\(\s*)?['"]?([0-9]{2,5})\b`)
+	pathPattern  = pattern(`(?i)(?:~|/(?:tmp|var|etc|dev|root|home|proc|usr|opt|run|lib|bin)|%[a-z]+%|[a-z]:)[/\\][^\s'"<>|;:*?&(){}$` + "`" + `]{1,200}`)
 	// What redaction leaves behind is not allowed in a URL.
-	placeholder = regexp.MustCompile(`\[redacted:[^\]]*\]`)
-	webhook     = regexp.MustCompile(`(?i)discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/([0-9]{15,22})`)
-	telegram    = regexp.MustCompile(`(?i)api\.telegram\.org/(?:file/)?bot([0-9]{6,12})\b`)
-	registry    = regexp.MustCompile(`(?i)\b[a-z_]{1,40}[\\/]+(?:[a-z0-9 ]{1,40}[\\/]+){0,7}(?:` +
+	placeholder = pattern(`\[redacted:[^\]]*\]`)
+	webhook     = pattern(`(?i)discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/([0-9]{15,22})`)
+	telegram    = pattern(`(?i)api\.telegram\.org/(?:file/)?bot([0-9]{6,12})\b`)
+	registry    = pattern(`(?i)\b[a-z_]{1,40}[\\/]+(?:[a-z0-9 ]{1,40}[\\/]+){0,7}(?:` +
 		`CurrentVersion[\\/]+(?:Run(?:Once|Services)?(?:Ex)?|Winlogon|Image File Execution Options|Policies[\\/]+(?:System|Explorer))|` +
 		`Windows Defender(?:[\\/]+[a-z -]{1,40}){0,2}|Session Manager|CurrentControlSet[\\/]+Services[\\/]+[a-z0-9_.-]{1,60}|` +
 		`ms-settings[\\/]+shell[\\/]+open[\\/]+command)\b`)
-	slack = regexp.MustCompile(`(?i)hooks\.slack\.com/(?:services|workflows)/(T[A-Z0-9]{6,12})\b`)
+	slack = pattern(`(?i)hooks\.slack\.com/(?:services|workflows)/(T[A-Z0-9]{6,12})\b`)
 )
 
 // text reads one text: addresses and URLs anywhere, the rest in strings.
 func (c *collector) text(text []byte) {
 	text = text[:min(len(text), maxIndicatorText)]
-	for _, m := range urlPattern.FindAll(text, 4*maxPerText) {
+	for _, m := range urlPattern().FindAll(text, 4*maxPerText) {
 		c.url(string(m))
 	}
 	c.addresses(text)
@@ -74,7 +81,7 @@ func (c *collector) url(raw string) {
 	if strings.Count(raw, "[") > strings.Count(raw, "]") {
 		raw += "]"
 	}
-	u, err := url.Parse(placeholder.ReplaceAllString(raw, "x"))
+	u, err := url.Parse(placeholder().ReplaceAllString(raw, "x"))
 	if err != nil || u.Hostname() == "" || strings.ContainsAny(u.Hostname(), "{}%$") {
 		return
 	}
@@ -131,18 +138,18 @@ func encodedIP(host string) (netip.Addr, bool) {
 
 // addresses takes the addresses in a text, and ports that stand behind them.
 func (c *collector) addresses(text []byte) {
-	for _, m := range ipPattern.FindAllIndex(text, maxPerText) {
+	for _, m := range ipPattern().FindAllIndex(text, maxPerText) {
 		a, err := netip.ParseAddr(string(text[m[0]:m[1]]))
 		if err != nil || !standsAlone(text, m[0], m[1]) || isVersion(text, m[0]) || !c.ip(a) {
 			continue
 		}
-		if p := portPattern.FindSubmatch(text[m[1]:min(len(text), m[1]+32)]); p != nil {
+		if p := portPattern().FindSubmatch(text[m[1]:min(len(text), m[1]+32)]); p != nil {
 			if port, err := strconv.Atoi(string(p[1])); err == nil && port > 0 && port < 1<<16 {
 				c.add(finding.Port, netip.AddrPortFrom(a, uint16(port)).String())
 			}
 		}
 	}
-	for _, m := range ip6Pattern.FindAllIndex(text, maxPerText) {
+	for _, m := range ip6Pattern().FindAllIndex(text, maxPerText) {
 		if m[1]-m[0] < 6 || !standsAlone(text, m[0], m[1]) || !quoted(text, m[0], m[1]) {
 			continue
 		}
@@ -190,7 +197,7 @@ func (c *collector) str(v []byte, in string) {
 	if !utf8.Valid(v) || len(v) < 3 {
 		return
 	}
-	for _, m := range emailPattern.FindAll(v, maxPerText) {
+	for _, m := range emailPattern().FindAll(v, maxPerText) {
 		if _, domain, ok := strings.Cut(string(m), "@"); ok && knownEnding(domain) {
 			c.add(finding.Email, strings.ToLower(string(m)))
 		}
@@ -202,7 +209,7 @@ func (c *collector) str(v []byte, in string) {
 	if runsShell(in) || len(v) >= 8 && isCommand(string(v)) {
 		c.command(string(v))
 	}
-	for _, m := range pathPattern.FindAllIndex(v, maxPerText) {
+	for _, m := range pathPattern().FindAllIndex(v, maxPerText) {
 		p := strings.TrimRight(string(v[m[0]:m[1]]), ".,")
 		if (m[0] == 0 || strings.IndexByte(" \t'\"=>:(", v[m[0]-1]) >= 0) && matters(p) {
 			c.add(finding.Path, p)
@@ -214,7 +221,7 @@ func (c *collector) services(v []byte) {
 	for _, s := range []struct {
 		what    string
 		pattern *regexp.Regexp
-	}{{"discord webhook ", webhook}, {"telegram bot ", telegram}, {"slack webhook ", slack}} {
+	}{{"discord webhook ", webhook()}, {"telegram bot ", telegram()}, {"slack webhook ", slack()}} {
 		for _, m := range s.pattern.FindAllSubmatch(v, maxPerText) {
 			c.add(finding.Service, s.what+string(m[1]))
 		}
@@ -226,7 +233,7 @@ func (c *collector) keys(v []byte) {
 	if bytes.IndexByte(v, '\\') < 0 {
 		return
 	}
-	for _, m := range registry.FindAll(v, maxPerText) {
+	for _, m := range registry().FindAll(v, maxPerText) {
 		c.add(finding.Registry, strings.ReplaceAll(strings.TrimSpace(string(m)), `\\`, `\`))
 	}
 }
@@ -234,7 +241,7 @@ func (c *collector) keys(v []byte) {
 // names takes domains: a string that is one, or starts with one, and any .onion
 // name.
 func (c *collector) names(v []byte) {
-	for _, m := range namePattern.FindAllIndex(v, maxPerText) {
+	for _, m := range namePattern().FindAllIndex(v, maxPerText) {
 		name := strings.ToLower(string(v[m[0]:m[1]]))
 		onion := strings.HasSuffix(name, ".onion")
 		if m[0] > 0 && strings.IndexByte("/@ '\"=", v[m[0]-1]) < 0 || m[0] > 0 && v[m[0]-1] == '@' && !onion {

@@ -15,7 +15,7 @@ import (
 // Bounds of what is remembered of running programs.
 const (
 	lineagePrograms = 1024
-	lineageBytes    = 32 << 20  // of their scripts and of what these compiled
+	lineageBytes    = 8 << 20   // of their scripts, arguments and environments, and of what they compiled
 	compiledTexts   = 32        // of one program, that are judged together
 	compiledBytes   = 256 << 10 // of them
 )
@@ -63,7 +63,7 @@ func (l *lineages) note(s capture.Script) {
 		l.remove(e) // it executed another binary
 	}
 	l.byID[id] = l.recent.PushFront(&lineage{id: id, script: s, digest: s.Digest})
-	l.bytes += len(s.Text)
+	l.bytes += sizeOf(s)
 	for l.recent.Len() > lineagePrograms || l.bytes > lineageBytes && l.recent.Len() > 1 {
 		l.remove(l.recent.Back())
 	}
@@ -72,7 +72,18 @@ func (l *lineages) note(s capture.Script) {
 func (l *lineages) remove(e *list.Element) {
 	old := l.recent.Remove(e).(*lineage)
 	delete(l.byID, old.id)
-	l.bytes -= len(old.script.Text) + old.bytes
+	l.bytes -= sizeOf(old.script) + old.bytes
+}
+
+// sizeOf is about how many bytes a script takes in memory.
+func sizeOf(s capture.Script) int {
+	n := len(s.Text)
+	for _, list := range [][]string{s.Process.Args, s.Process.Env} {
+		for _, text := range list {
+			n += len(text) + 16
+		}
+	}
+	return n
 }
 
 // of returns the script that compiled s.
@@ -102,7 +113,7 @@ func (l *lineages) add(s capture.Script) (lineage, bool) {
 	}
 	p.compiled = append(p.compiled, s)
 	p.bytes += len(s.Text)
-	l.bytes += len(s.Text)
+	l.bytes += sizeOf(s)
 	p.digest = capture.Sum(append(p.digest[:], s.Digest[:]...))
 	l.recent.MoveToFront(e)
 	whole := *p

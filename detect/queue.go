@@ -11,24 +11,24 @@ import (
 
 // queue is a channel of scripts that is bounded in bytes as well.
 type queue struct {
-	scripts  chan capture.Script
+	scripts  chan *capture.Script // pointers: a queue takes little room while it is empty
 	bytes    atomic.Int64
 	maxBytes int64
 }
 
 func newQueue(scripts int, bytes int64) *queue {
-	return &queue{scripts: make(chan capture.Script, scripts), maxBytes: bytes}
+	return &queue{scripts: make(chan *capture.Script, scripts), maxBytes: bytes}
 }
 
 // offer queues s, or returns false at once when there is no room.
 func (q *queue) offer(s capture.Script) bool {
-	n := int64(len(s.Text))
+	n := int64(sizeOf(s))
 	if q.bytes.Add(n) > q.maxBytes {
 		q.bytes.Add(-n)
 		return false
 	}
 	select {
-	case q.scripts <- s:
+	case q.scripts <- &s:
 		return true
 	default:
 		q.bytes.Add(-n)
@@ -37,7 +37,7 @@ func (q *queue) offer(s capture.Script) bool {
 }
 
 // done gives back the room of a script that was taken from the queue.
-func (q *queue) done(s capture.Script) { q.bytes.Add(-int64(len(s.Text))) }
+func (q *queue) done(s capture.Script) { q.bytes.Add(-int64(sizeOf(s))) }
 
 // counts is what a pipeline did, safe for concurrent use.
 type counts struct {
@@ -97,7 +97,7 @@ func (v *verdicts) put(d capture.Digest, got classify.Verdict) {
 
 func (v *verdicts) add(d capture.Digest, got classify.Verdict) {
 	if v.young == nil || len(v.young) >= generation {
-		v.old, v.young = v.young, make(map[capture.Digest]classify.Verdict, generation)
+		v.old, v.young = v.young, map[capture.Digest]classify.Verdict{}
 	}
 	v.young[d] = got
 }

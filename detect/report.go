@@ -50,7 +50,7 @@ func scriptOf(r Result) (finding.Script, []redact.Result) {
 		Contents: contents, ContentsSHA256: capture.Sum(contents).String(),
 		SHA256: s.Digest.String(), Size: s.Size,
 		Truncated: s.Truncated || len(contents) < len(whole.Text),
-		Redacted:  len(whole.Found), Lost: s.Lost, MaybeData: s.MaybeData, Parent: s.Parent.String(),
+		Redacted:  len(whole.Found), Lost: s.Lost, MaybeData: s.MaybeData, Indirect: s.Indirect, Parent: s.Parent.String(),
 		Origin: originOf(s, r.Workload),
 	}
 	texts := []redact.Result{{Text: contents, Found: whole.Found}}

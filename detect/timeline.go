@@ -33,7 +33,7 @@ const (
 // Acted takes what a followed process did. Like Executed it does not block.
 func (p *Pipeline) Acted(a capture.Activity) {
 	select {
-	case p.activities <- a:
+	case p.activities <- &a:
 	default:
 		p.counts.lose("activity queue full")
 	}
@@ -88,7 +88,7 @@ func (p *Pipeline) follow(f finding.Finding, process capture.Process) {
 
 // followAll writes down what followed processes do until activities ends, and
 // reports the findings again that grew.
-func (p *Pipeline) followAll(ctx context.Context, activities <-chan capture.Activity) {
+func (p *Pipeline) followAll(ctx context.Context, activities <-chan *capture.Activity) {
 	tick := time.NewTicker(updateTime)
 	defer tick.Stop()
 	for {
@@ -98,7 +98,7 @@ func (p *Pipeline) followAll(ctx context.Context, activities <-chan capture.Acti
 				p.update(ctx, time.Time{})
 				return
 			}
-			p.timelines.add(a)
+			p.timelines.add(*a)
 		case now := <-tick.C:
 			p.update(ctx, now)
 		}

@@ -11,10 +11,10 @@ import (
 )
 
 var (
-	base58Pattern = regexp.MustCompile(`[13][1-9A-HJ-NP-Za-km-z]{25,34}`)
-	bech32Pattern = regexp.MustCompile(`(?:bc1|BC1)[02-9ac-hj-np-zAC-HJ-NP-Z]{11,87}`)
-	etherPattern  = regexp.MustCompile(`0x[0-9a-fA-F]{40}`)
-	moneroPattern = regexp.MustCompile(`[48][1-9A-HJ-NP-Za-km-z]{94}(?:[1-9A-HJ-NP-Za-km-z]{11})?`)
+	base58Pattern = pattern(`[13][1-9A-HJ-NP-Za-km-z]{25,34}`)
+	bech32Pattern = pattern(`(?:bc1|BC1)[02-9ac-hj-np-zAC-HJ-NP-Z]{11,87}`)
+	etherPattern  = pattern(`0x[0-9a-fA-F]{40}`)
+	moneroPattern = pattern(`[48][1-9A-HJ-NP-Za-km-z]{94}(?:[1-9A-HJ-NP-Za-km-z]{11})?`)
 )
 
 // wallets takes the addresses of wallets whose checksum is right.
@@ -22,7 +22,7 @@ func (c *collector) wallets(v []byte) {
 	for _, w := range []struct {
 		pattern *regexp.Regexp
 		valid   func(string) bool
-	}{{base58Pattern, bitcoin}, {bech32Pattern, bech32}, {etherPattern, ether}, {moneroPattern, monero}} {
+	}{{base58Pattern(), bitcoin}, {bech32Pattern(), bech32}, {etherPattern(), ether}, {moneroPattern(), monero}} {
 		for _, m := range w.pattern.FindAllIndex(v, maxPerText) {
 			if standsAlone(v, m[0], m[1]) && w.valid(string(v[m[0]:m[1]])) {
 				c.add(finding.Wallet, string(v[m[0]:m[1]]))

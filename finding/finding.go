@@ -186,6 +186,11 @@ type Script struct {
 	Lost      string `json:"lost,omitempty"`       // why captured bytes are missing
 	MaybeData bool   `json:"maybe_data,omitempty"` // it may have been read only, as a scanner does, and not imported
 
+	// Indirect says where the text was taken from when it was captured without BPF
+	// and is not what was copied as the interpreter read it: see capture.Script. It
+	// may differ from what ran.
+	Indirect string `json:"indirect,omitempty"`
+
 	Parent string `json:"parent,omitempty"` // digest of the script that imported or compiled it
 
 	// CompiledBy is the script that compiled this text while it ran; zero for

@@ -88,12 +88,19 @@ func (l Losses) Since(before Losses) Losses {
 	return out
 }
 
+// CompiledTooMuch is a sensor's reason, of the stage capture, for texts that a program compiled beyond
+// what is taken of one program in a second: a limit that is meant, of a program
+// whose script was seen.
+const CompiledTooMuch = "compiled: too much in a second"
+
 // Missed returns the losses that cost something to see: those of a script or a
 // finding. What is only less well described, the stage workload, is left out,
-// and so is what was seen and judged but not held.
+// what was seen and judged but not held, and CompiledTooMuch.
 func (l Losses) Missed() Losses {
 	out := maps.Clone(l)
-	maps.DeleteFunc(out, func(why Loss, _ uint64) bool { return why.Stage == StageWorkload || why.Stage == StageHold })
+	maps.DeleteFunc(out, func(why Loss, _ uint64) bool {
+		return why.Stage == StageWorkload || why.Stage == StageHold || why.Reason == CompiledTooMuch
+	})
 	return out
 }
 

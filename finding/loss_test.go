@@ -71,6 +71,7 @@ func TestLossesAddUp(t *testing.T) {
 	if d := cmp.Diff(late, l.Of(finding.StageHold)); d != "" {
 		t.Errorf("of a hold (-want +got):\n%s", d)
 	}
+	l.Add(finding.StageCapture, map[string]uint64{finding.CompiledTooMuch: 40})
 	if got := l.Missed().Total(); got != 5 {
 		t.Errorf("missed %d, want 5", got)
 	}

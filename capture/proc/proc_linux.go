@@ -31,19 +31,26 @@ func OpenIn(pid int, p string) (*os.File, error) {
 		return nil, err
 	}
 	defer unix.Close(root)
-	fd, err := unix.Openat2(root, p, &unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOCTTY,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	})
+	// What it is, is seen before it is opened.
+	fd, err := unix.Openat2(root, p, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
 	if err != nil {
 		return nil, err
 	}
-	f := os.NewFile(uintptr(fd), p)
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		f.Close()
+	defer unix.Close(fd)
+	return Reopen(fd)
+}
+
+// Reopen opens for reading what a descriptor of O_PATH names, if it is a regular
+// file; else the error is ErrOther.
+func Reopen(fd int) (*os.File, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return nil, ErrOther
 	}
-	return f, nil
+	return os.OpenFile("/proc/self/fd/"+strconv.Itoa(fd), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 }
 
 // Tick is a hundredth of a second in nanoseconds: USER_HZ is 100 on every
@@ -115,4 +122,21 @@ func Filesystem(magic uint64, path string, mode uint32) string {
 		return "socket"
 	}
 	return fmt.Sprintf("0x%x", magic)
+}
+
+// firstPIDNamespace is PROC_PID_INIT_INO in the kernel's proc_ns.h.
+const firstPIDNamespace = "pid:[4026531836]"
+
+// FirstPIDNamespace returns an error when this process is in another pid
+// namespace than the kernel's first: it sees other process numbers then than the
+// kernel tells.
+func FirstPIDNamespace() error {
+	got, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		return fmt.Errorf("read pid namespace: %w", err)
+	}
+	if got != firstPIDNamespace {
+		return fmt.Errorf("this process is in the pid namespace %s: it sees other process numbers than the kernel tells", got)
+	}
+	return nil
 }

@@ -120,14 +120,21 @@ func LooksLikeLibrary(p string) bool {
 	return strings.Contains(p, "/encodings/") && IsModule(p)
 }
 
+// Stem is what a module's source and its compiled forms have in common:
+// "/a/mod" of /a/mod.py, /a/mod.pyc and /a/__pycache__/mod.cpython-311.pyc.
+func Stem(p string) string {
+	p = strings.TrimSuffix(p, path.Ext(p))
+	if dir, base := path.Split(p); path.Base(dir) == "__pycache__" {
+		base, _, _ = strings.Cut(base, ".")
+		p = path.Join(path.Dir(path.Clean(dir)), base)
+	}
+	return p
+}
+
 // IsMain reports whether a file is what python -m name runs: the module's
 // own file or, of a package, its __main__.
 func IsMain(p, name string) (main, isPackage bool) {
-	p = strings.TrimSuffix(p, path.Ext(p))
-	if dir, base := path.Split(p); path.Base(dir) == "__pycache__" {
-		base, _, _ = strings.Cut(base, ".") // module.cpython-311.pyc
-		p = path.Join(path.Dir(path.Clean(dir)), base)
-	}
+	p = Stem(p)
 	tail := "/" + strings.ReplaceAll(name, ".", "/")
 	switch {
 	case strings.HasSuffix(p, tail+"/__main__"):

@@ -15,11 +15,24 @@
 // grants nothing.
 package rights
 
+// Use is what rights are needed for.
+type Use int
+
+// The two ways to capture.
+const (
+	WithBPF    Use = iota // kingsnake/capture/sensor
+	WithoutBPF            // kingsnake/capture/fallback
+)
+
 // Capability is a right of Linux, and what the sensor needs it for.
 type Capability struct {
-	Name string // without CAP_
-	Bit  uint   // its number
-	For  string // the feature, for people
-	Kept bool   // it is needed after the sensor is attached, too
-	Must bool   // without it nothing is captured
+	Name    string // without CAP_
+	Bit     uint   // its number
+	For     string // the feature, for people
+	Without string // what is lost without it, for people
+	Kept    bool   // it is needed after the sensor is attached, too
+	Must    bool   // without it nothing is captured
 }
+
+// nothing is what there is without a capability that must be had.
+const nothing = "nothing is captured"

@@ -12,19 +12,45 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Capabilities are those the sensor uses, the needful first. No other is ever
-// of use to it.
-func Capabilities() []Capability {
-	return []Capability{
-		{"BPF", unix.CAP_BPF, "load programs, and teach them what is known", true, true},
-		{"PERFMON", unix.CAP_PERFMON, "attach programs, also to interpreters that are seen later", true, true},
-		{"SYS_PTRACE", unix.CAP_SYS_PTRACE, "look at binaries and ancestors of other users' processes", true, true},
-		{"DAC_READ_SEARCH", unix.CAP_DAC_READ_SEARCH, "read binaries and scripts that only their owner may read, without root's user", true, false},
-		{"KILL", unix.CAP_KILL, "hold, release and kill processes of other users", true, false},
-		{"SYS_NICE", unix.CAP_SYS_NICE, "empty the rings before other work", true, false},
-		{"SYS_RESOURCE", unix.CAP_SYS_RESOURCE, "lock the memory of maps, before Linux 5.11", false, false},
-		{"SYS_ADMIN", unix.CAP_SYS_ADMIN, "attach to interpreters before Linux 6.6, and look into tracefs where it is not mounted", needsAdmin(), false},
+// Capabilities are those a sensor uses, the needful first. No other is ever of
+// use to it. doctor, docs/rights.md and what is given up all rest on this list.
+func Capabilities(use Use) []Capability {
+	const (
+		ptrace = "look at binaries, files and ancestors of other users' processes"
+		nice   = "take what the kernel tells before other work"
+		slow   = "more is lost when the machine is overloaded"
+		read   = "read binaries and scripts that only their owner may read, without root's user"
+	)
+	if use == WithoutBPF {
+		return []Capability{
+			{"SYS_PTRACE", unix.CAP_SYS_PTRACE, ptrace, nothing, true, true},
+			{"SYS_ADMIN", unix.CAP_SYS_ADMIN, "be told of opened files (fanotify), also on file systems that are mounted later", "imports and most modules are not seen", true, false},
+			{"NET_ADMIN", unix.CAP_NET_ADMIN, "be told of processes (the proc connector)", "what forked processes import is not seen, and more short processes are missed", false, false},
+			{"DAC_READ_SEARCH", unix.CAP_DAC_READ_SEARCH, read, "such scripts are counted as unreadable", true, false},
+			{"SYS_NICE", unix.CAP_SYS_NICE, nice, slow, true, false},
+		}
 	}
+	return []Capability{
+		{"BPF", unix.CAP_BPF, "load programs, and teach them what is known", nothing, true, true},
+		{"PERFMON", unix.CAP_PERFMON, "attach programs, also to interpreters that are seen later", nothing, true, true},
+		{"SYS_PTRACE", unix.CAP_SYS_PTRACE, ptrace, nothing, true, true},
+		{"DAC_READ_SEARCH", unix.CAP_DAC_READ_SEARCH, read, "such binaries count as Python, and cost time", true, false},
+		{"KILL", unix.CAP_KILL, "hold, release and kill processes of other users", "no verdict before a script runs", true, false},
+		{"SYS_NICE", unix.CAP_SYS_NICE, nice, slow, true, false},
+		{"SYS_RESOURCE", unix.CAP_SYS_RESOURCE, "lock the memory of maps, before Linux 5.11", "loading may fail there", false, false},
+		{"SYS_ADMIN", unix.CAP_SYS_ADMIN, "attach to interpreters before Linux 6.6, and look into tracefs where it is not mounted", "text compiled at run time is not seen on such kernels", needsAdmin(), false},
+	}
+}
+
+// Granted returns the capabilities that this process has now, a bit each by
+// number.
+func Granted() (uint64, error) {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return 0, fmt.Errorf("read capabilities: %w", err)
+	}
+	return uint64(data[1].Effective)<<32 | uint64(data[0].Effective), nil
 }
 
 // needsAdmin reports whether attaching to interpreters takes CAP_SYS_ADMIN:
@@ -41,12 +67,12 @@ func needsAdmin() bool {
 	return major < 6 || major == 6 && minor < 6
 }
 
-// Reduce gives up every capability that Capabilities does not keep, in every
+// Reduce gives up every capability that Capabilities does not keep for a use, in every
 // thread and for what is executed later. The error says what could not be given
 // up; in programs that use cgo that is everything.
-func Reduce() error {
+func Reduce(use Use) error {
 	var keep uint64
-	for _, c := range Capabilities() {
+	for _, c := range Capabilities(use) {
 		if c.Kept {
 			keep |= 1 << c.Bit
 		}

@@ -23,7 +23,7 @@ const role = "KINGSNAKE_RIGHTS_ROLE"
 func TestMain(m *testing.M) {
 	switch os.Getenv(role) {
 	case "reduce":
-		tell("Reduce", rights.Reduce())
+		tell("Reduce", rights.Reduce(rights.WithBPF))
 		tell("Refuse", rights.Refuse())
 		fmt.Println(capabilities())
 		tryAll()
@@ -113,7 +113,7 @@ func TestReduce(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	var kept uint64
-	for _, c := range rights.Capabilities() {
+	for _, c := range rights.Capabilities(rights.WithBPF) {
 		if c.Kept {
 			kept |= 1 << c.Bit
 		}
@@ -128,6 +128,32 @@ func TestReduce(t *testing.T) {
 	}
 	expect(t, out, "Reduce: <nil>", "Refuse: <nil>", "ptrace: operation not permitted", "mount: operation not permitted", "unshare: operation not permitted",
 		"open by handle: operation not permitted")
+}
+
+// TestTheDocumentationSaysTheSame holds docs/rights.md to the list.
+func TestTheDocumentationSaysTheSame(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("../../docs/rights.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for _, use := range []rights.Use{rights.WithBPF, rights.WithoutBPF} {
+		for _, c := range rights.Capabilities(use) {
+			kept := map[bool]string{true: "yes", false: "no"}[c.Kept]
+			if c.Bit == unix.CAP_SYS_ADMIN && use == rights.WithBPF {
+				kept = "before 6.6"
+			}
+			row := fmt.Sprintf("| `CAP_%s` | %s | %s | %s |", c.Name, c.For, c.Without, kept)
+			if !strings.Contains(string(doc), "\n"+row+"\n") {
+				t.Errorf("docs/rights.md has not the row\n%s", row)
+			}
+			rows++
+		}
+	}
+	if got := strings.Count(string(doc), "\n| `CAP_"); got != rows {
+		t.Errorf("docs/rights.md has %d rows of capabilities, want %d", got, rows)
+	}
 }
 
 func TestIsolate(t *testing.T) {

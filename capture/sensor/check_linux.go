@@ -7,72 +7,165 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"kingsnake/capture/proc"
+	"kingsnake/capture/rights"
 )
 
 // Check says what the sensor needs of this machine and whether it is there. It
 // tries each thing for a moment and leaves nothing behind.
 func Check() []Capability {
-	var out []Capability
-	add := func(name, fix string, check func() (string, error)) {
-		detail, err := check()
-		c := Capability{Name: name, OK: err == nil, Detail: detail, Fix: fix}
+	c := checker{facts: readFacts(os.DirFS("/"))}
+	c.add("kernel", "use Linux 5.10 or later, or --capture fallback", c.facts.checkKernel)
+	c.add("kernel types (BTF)", "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as all large distributions' are", checkBTF)
+	c.add("first pid namespace", "start it outside of containers, or with hostPID: true", checkPIDNamespace)
+	c.add("first user namespace", fixUser, c.facts.checkUser)
+	for _, right := range rights.Capabilities(rights.WithBPF) {
+		c.addRight(right)
+	}
+	c.add("lockdown", fixLockdown, c.facts.checkLockdown)
+	c.add("security module", "", func() (string, error) { return c.facts.module(), nil })
+	// Nonsense is refused as such where the system call is allowed at all.
+	c.filtered = c.add("system call bpf", fixSeccomp, func() (string, error) { return refusal(unix.SYS_BPF, noSuchCommand, 0, 0) })
+	perf := c.add("system call perf_event_open", fixSeccomp, func() (string, error) { return refusal(unix.SYS_PERF_EVENT_OPEN, 0, 0, noSuchCommand) })
+	c.add("ring buffer", "run as root on Linux 5.8 or later", checkRing)
+	c.add("tracefs", "mount -t tracefs tracefs /sys/kernel/tracing, or grant CAP_SYS_ADMIN", func() (string, error) {
+		found, err := checkTracefs()
 		if err != nil {
-			c.Detail = err.Error()
-		} else {
-			c.Fix = ""
+			return "", errors.New(err.Error()) // its refusal has nothing to do with BPF
 		}
-		out = append(out, c)
-	}
-	add("kernel", "use Linux 5.10 or later", checkKernel)
-	add("kernel types (BTF)", "use a kernel built with CONFIG_DEBUG_INFO_BTF=y", checkBTF)
-	add("first pid namespace", "start it outside of containers, or with hostPID: true", checkPIDNamespace)
-	for _, c := range neededCapabilities {
-		add("capability "+c.name, "run as root, or grant CAP_"+c.name+": "+c.use, func() (string, error) { return checkCapability(c.bit) })
-	}
-	add("lockdown", "boot without lockdown=confidentiality: it forbids programs to read kernel memory", checkLockdown)
-	add("ring buffer", "run as root on Linux 5.8 or later", checkRing)
-	add("tracefs", "mount -t tracefs tracefs /sys/kernel/tracing", checkTracefs)
-	add("raw tracepoints", "run as root, or grant CAP_BPF and CAP_PERFMON", checkRawTracepoint)
-	add("system call tracepoints", "use a kernel built with CONFIG_FTRACE_SYSCALLS=y, and grant CAP_PERFMON", checkSyscallTracepoint)
-	add(uprobes, "grant CAP_BPF and CAP_PERFMON on Linux 6.6 or later, CAP_SYS_ADMIN before; without them "+withoutProbes, checkUprobe)
-	return out
+		return found, nil
+	})
+	c.add("raw tracepoints", "run as root, or grant CAP_BPF and CAP_PERFMON", checkRawTracepoint)
+	c.filtered = c.filtered || perf
+	c.add("system call tracepoints", "use a kernel built with CONFIG_FTRACE_SYSCALLS=y, and grant CAP_PERFMON", checkSyscallTracepoint)
+	c.optional = true
+	c.add("user probes", "grant CAP_BPF and CAP_PERFMON on Linux 6.6 or later, CAP_SYS_ADMIN before; without them "+withoutProbes, checkUprobe)
+	c.add("all processes in /proc", "mount -o remount,hidepid=0 /proc, or run as root or in the group of its option gid", c.facts.checkHidden)
+	c.add("holding (--hold)", "mend what fails above, and grant CAP_KILL", c.checkHolding)
+	c.add("BPF file system", "mount -t bpf bpf /sys/fs/bpf; without it --hold works, but if sensor and guard are killed at once, nobody knows what they held", checkPins)
+	return c.out
 }
 
-// uprobes is the only thing that Check looks at and Open does not need.
-const uprobes = "user probes"
-
-var neededCapabilities = []struct {
-	name string
-	bit  uint
-	use  string
-}{
-	{"BPF", unix.CAP_BPF, "to load programs"},
-	{"PERFMON", unix.CAP_PERFMON, "to attach them"},
-	{"SYS_PTRACE", unix.CAP_SYS_PTRACE, "to look at binaries of other users' processes"},
+// checker gathers what was found.
+type checker struct {
+	facts    facts
+	filtered bool // the bpf system call itself is refused
+	optional bool // what follows is not needed to capture
+	out      []Capability
 }
 
-func checkKernel() (string, error) {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return "", fmt.Errorf("ask for the kernel's version: %w", err)
+// add tries one thing, and reports whether it is refused. A cause that the facts
+// tell goes before the general advice.
+func (c *checker) add(name, fix string, check func() (string, error)) (refused bool) {
+	detail, err := check()
+	got := Capability{Name: name, OK: err == nil, Optional: c.optional, Detail: detail, Fix: fix}
+	if err == nil {
+		got.Fix = ""
+	} else {
+		got.Detail = err.Error()
+		filtered := c.filtered || errors.Is(err, errRefused)
+		if why, what := c.facts.cause(err, filtered); why != "" {
+			got.Detail, got.Fix = "refused: "+why, what
+		}
 	}
-	release := unix.ByteSliceToString(u.Release[:])
-	var major, minor int
-	if _, err := fmt.Sscanf(release, "%d.%d", &major, &minor); err != nil {
-		return "", fmt.Errorf("parse kernel version %q: %w", release, err)
+	c.out = append(c.out, got)
+	return errors.Is(err, errRefused)
+}
+
+// checkHolding says whether programs can be held, after all else was looked at.
+func (c *checker) checkHolding() (string, error) {
+	for _, other := range c.out {
+		if !other.OK && !other.Optional {
+			return "", fmt.Errorf("it takes BPF, and %s is missing", other.Name)
+		}
 	}
-	if major < 5 || major == 5 && minor < 10 {
-		return "", fmt.Errorf("version %s is too old", release)
+	if !c.facts.has(unix.CAP_KILL) {
+		return "", errors.New("what cannot be let go is not held: CAP_KILL is not granted")
 	}
-	return "Linux " + release, nil
+	return "works, with a guard process beside", nil
+}
+
+// addRight looks at one of the capabilities of Linux.
+func (c *checker) addRight(right rights.Capability) {
+	got := Capability{Name: "capability " + right.Name, OK: c.facts.has(right.Bit), Optional: !right.Must, Detail: "granted"}
+	if !got.OK {
+		if !right.Must && !right.Kept && c.out[0].OK && !c.facts.before(5, 11) {
+			return // of older kernels
+		}
+		got.Detail = "not granted"
+		switch right.Bit {
+		case unix.CAP_BPF:
+			got.Detail += c.facts.unprivileged()
+		case unix.CAP_PERFMON:
+			got.Detail += c.facts.perf()
+		}
+		got.Fix = fmt.Sprintf("run as root, or grant CAP_%s, to %s; without it %s", right.Name, right.For, right.Without)
+	}
+	c.out = append(c.out, got)
+}
+
+// noSuchCommand is a command of bpf and flags of perf_event_open that no kernel has.
+const noSuchCommand = 0xffff_fff0
+
+// errRefused says that a system call is refused whatever it asks for.
+var errRefused = errors.New("refused before it is looked at")
+
+// refusal makes a system call that means nothing, which the kernel calls invalid.
+func refusal(number, a, b, c uintptr) (string, error) {
+	var errno unix.Errno
+	if number == unix.SYS_PERF_EVENT_OPEN {
+		_, _, errno = unix.Syscall6(number, a, b, 0, 0, c, 0)
+	} else {
+		_, _, errno = unix.Syscall(number, a, b, c)
+	}
+	switch errno {
+	case unix.EPERM, unix.EACCES, unix.ENOSYS:
+		return "", fmt.Errorf("%w: %w", errRefused, errno)
+	}
+	return "allowed", nil
+}
+
+func (f facts) checkKernel() (string, error) {
+	switch {
+	case f.major == 0:
+		return "", fmt.Errorf("its version %q cannot be read", f.release)
+	case f.before(5, 10):
+		return "", fmt.Errorf("version %s is too old", f.release)
+	}
+	return "Linux " + f.release, nil
+}
+
+func (f facts) checkUser() (string, error) {
+	if !f.firstUser {
+		return "", errors.New("this process is in a user namespace of its own: its capabilities do not count for BPF")
+	}
+	return "yes", nil
+}
+
+func (f facts) checkHidden() (string, error) {
+	if f.hidepid != "" && f.caps&(1<<unix.CAP_SYS_PTRACE) == 0 {
+		return "", fmt.Errorf("hidepid=%s hides those of other users", f.hidepid)
+	}
+	return "yes", nil
+}
+
+// checkPins looks for what Hold.Pins needs.
+func checkPins() (string, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(defaultPins, &st); err != nil {
+		return "", fmt.Errorf("look at %s: %w", defaultPins, err)
+	}
+	if st.Type != unix.BPF_FS_MAGIC {
+		return "", fmt.Errorf("%s is no BPF file system", defaultPins)
+	}
+	return defaultPins, nil
 }
 
 func checkBTF() (string, error) {
@@ -84,52 +177,16 @@ func checkBTF() (string, error) {
 	return path, f.Close()
 }
 
-func checkPIDNamespace() (string, error) {
-	const first = "pid:[4026531836]" // PROC_PID_INIT_INO in the kernel's proc_ns.h
-	got, err := os.Readlink("/proc/self/ns/pid")
-	if err != nil {
-		return "", fmt.Errorf("read pid namespace: %w", err)
-	}
-	if got != first {
-		return "", fmt.Errorf("this process is in the pid namespace %s: it sees other process numbers than the kernel tells", got)
-	}
-	return "yes", nil
-}
+func checkPIDNamespace() (string, error) { return "yes", proc.FirstPIDNamespace() }
 
-func checkCapability(bit uint) (string, error) {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return "", fmt.Errorf("read capabilities: %w", err)
-	}
-	for line := range strings.Lines(string(status)) {
-		value, ok := strings.CutPrefix(line, "CapEff:")
-		if !ok {
-			continue
-		}
-		set, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
-		if err != nil {
-			return "", fmt.Errorf("parse capabilities: %w", err)
-		}
-		// Before 5.8, and for root with everything, SYS_ADMIN stands for the others.
-		if set&(1<<bit) != 0 || bit != unix.CAP_SYS_PTRACE && set&(1<<unix.CAP_SYS_ADMIN) != 0 {
-			return "granted", nil
-		}
-		return "", errors.New("not granted")
-	}
-	return "", errors.New("the kernel does not tell capabilities")
-}
-
-func checkLockdown() (string, error) {
-	state, err := os.ReadFile("/sys/kernel/security/lockdown")
-	if err != nil {
+func (f facts) checkLockdown() (string, error) {
+	switch f.lockdown {
+	case "":
 		return "not reported by this kernel", nil
-	}
-	_, mode, _ := strings.Cut(string(state), "[")
-	mode, _, _ = strings.Cut(mode, "]")
-	if mode == "confidentiality" {
+	case "confidentiality":
 		return "", errors.New("the kernel is locked down (confidentiality)")
 	}
-	return mode, nil
+	return f.lockdown, nil
 }
 
 func checkRing() (string, error) {

@@ -64,6 +64,19 @@ type sighting struct {
 
 var errAttach = errors.New("attach user probe")
 
+// missing says why interpreters are not attached to; "" when they are.
+func (h *hooks) missing() string {
+	if h == nil {
+		return "the kernel refuses the programs"
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.refused == nil {
+		return ""
+	}
+	return h.refused.Error()
+}
+
 func newHooks(k *kernel, count func(string)) *hooks {
 	h := &hooks{probeFeatures: k.probes, count: count, sightings: make(chan sighting, maxSightings)}
 	o := &k.objects

@@ -78,6 +78,8 @@
 //
 // # Kernels and rights
 //
+// Where BPF cannot be used kingsnake/capture/fallback captures, and sees less.
+//
 // Linux 5.10 or later with BTF (/sys/kernel/btf/vmlinux), on amd64 and arm64.
 // Root is enough; otherwise CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE (to look at
 // binaries and ancestors through /proc) and, where tracefs is not mounted,
@@ -106,13 +108,20 @@ var ErrNotSupported = errors.New("capturing is not supported here")
 // Config sets the bounds of a sensor. The zero value is what most want.
 type Config struct {
 	// Memory is how many bytes of texts may be held while they are put together
-	// or kept because they are read again and again. Zero means 64 MiB.
+	// or kept because they are read again and again. Zero means 48 MiB.
 	Memory int
 
 	// ExecRing and DataRing are the sizes, in bytes, of the kernel's rings of
 	// executions and of what is read. They are rounded up to a power of two. Zero
-	// means 4 MiB and 8 MiB.
+	// means one MiB and four for each processor, at least two processors and at most four.
 	ExecRing, DataRing int
+
+	// BytesPerSecond is how many bytes of files, arguments and compiled texts are
+	// taken in a second, of the whole machine. A cgroup may take four times what
+	// is left of them, so that one that reads without end leaves a fifth for others;
+	// the first 64 KiB of a file only have to fit the whole. What is over is counted.
+	// Zero means 128 MiB.
+	BytesPerSecond int
 
 	// Executed is called for each execution that is worth telling; nil: nobody
 	// is told. It must not block: what waits in the kernel is lost.
@@ -150,10 +159,13 @@ type Hold struct {
 	known bool // only hold in cgroups that were named; for tests
 }
 
+const defaultBytes = 128 << 20 // of Config.BytesPerSecond
+
 // Capability is one thing the sensor needs of a machine, and whether it is there.
 type Capability struct {
-	Name   string // short, for a table
-	OK     bool
-	Detail string // what was found
-	Fix    string // what to do; "" when OK
+	Name     string // short, for a table
+	OK       bool
+	Optional bool   // the sensor captures without it, but less
+	Detail   string // what was found, and the cause as far as it can be told
+	Fix      string // what to do; "" when OK
 }

@@ -124,3 +124,30 @@ func (s *Sensor) Holding() bool {
 	var now probeHoldSwitch
 	return s.holder.switches.Lookup(uint32(0), &now) == nil && now.On != 0
 }
+
+// Left returns how many entries the kernel's maps have of processes that are no
+// more, by the name of the map.
+func (s *Sensor) Left() map[string]int {
+	left := map[string]int{}
+	count := func(name string, pid uint32) {
+		if unix.Kill(int(pid), 0) == unix.ESRCH {
+			left[name]++
+		}
+	}
+	o := &s.kernel.objects
+	var tgid uint32
+	var task probeTask
+	for each := o.Tasks.Iterate(); each.Next(&tgid, &task); {
+		count("tasks", tgid)
+	}
+	var tail []byte
+	for each := o.Tails.Iterate(); each.Next(&tgid, &tail); {
+		count("tails", tgid)
+	}
+	var thread uint64
+	var read []byte
+	for each := o.Reads.Iterate(); each.Next(&thread, &read); {
+		count("reads", uint32(thread>>32))
+	}
+	return left
+}

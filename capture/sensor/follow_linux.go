@@ -54,7 +54,6 @@ func (s *Sensor) Follow(p capture.Process) error { return s.follower.follow(p) }
 
 func (f *follower) follow(p capture.Process) error {
 	id := probeProgram{Exec: uint64(p.Start.Sub(f.clock.boot)), Tgid: uint32(p.PID)}
-	const tick = 1e9 / 100
 	if start, err := proc.StartTicks(procDir(p.PID)); err != nil || start != id.Exec/proc.Tick {
 		return capture.ErrEnded
 	}

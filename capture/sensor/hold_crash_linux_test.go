@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -39,6 +40,8 @@ func TestMain(m *testing.M) {
 		err = beGuard()
 	case len(os.Args) == 4 && os.Args[1] == roleSensor:
 		err = beSensor(os.Args[2], os.Args[3])
+	case len(os.Args) == 3 && os.Args[1] == roleChecked:
+		err = beChecked(os.Args[2])
 	default:
 		os.Exit(m.Run())
 	}
@@ -256,6 +259,33 @@ func TestASensorWithoutItsGuardHoldsNothingUntilThereIsAnother(t *testing.T) {
 	if !s.end(t, c) {
 		t.Fatal("something stays stopped")
 	}
+}
+
+func TestASensorWithoutItsGuardSaysSo(t *testing.T) {
+	c := sensortest.NewCell(t)
+	first := make(chan int, 1)
+	start := startGuard(func(pid int) { first <- pid })
+	var began atomic.Bool
+	h := sensor.Hold{Guard: func(files []*os.File) error {
+		if began.Swap(true) {
+			return errors.New("there is no other")
+		}
+		return start(files)
+	}}
+	sensor.HoldNamed(&h)
+	r := recordWith(t, sensor.Config{Hold: &h}, nil)
+	if err := r.sensor.HoldIn(c.Dir); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it holds", r.sensor.Holding)
+	before := r.sensor.Degraded()
+	if strings.Contains(before, "nothing is held") {
+		t.Errorf("with its guard it says %q", before)
+	}
+	if err := unix.Kill(<-first, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it says that nothing is held", func() bool { return strings.Contains(r.sensor.Degraded(), "nothing is held") })
 }
 
 func TestASensorThatDoesNotAnswerIsHelpedByItsGuard(t *testing.T) {

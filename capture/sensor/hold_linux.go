@@ -14,6 +14,7 @@ import (
 
 	"kingsnake/capture"
 	"kingsnake/capture/proc"
+	"kingsnake/capture/rights"
 )
 
 const (
@@ -47,7 +48,7 @@ func newHolder(config Hold, k *kernel, clock clock, count func(string)) (*holder
 	if config.Wait <= 0 {
 		config.Wait = defaultWait
 	}
-	if _, err := checkCapability(unix.CAP_KILL); err != nil {
+	if granted, err := rights.Granted(); err != nil || granted&(1<<unix.CAP_KILL) == 0 {
 		return nil, fmt.Errorf("%w: nothing can be held without CAP_KILL: it could not be let go", ErrNotSupported)
 	}
 	o := &k.objects
@@ -67,6 +68,16 @@ func (h *holder) turn(on bool) error {
 	defer h.mu.Unlock()
 	h.on = on
 	return h.switchLocked()
+}
+
+// unguarded reports whether nothing is held because the guard is gone.
+func (h *holder) unguarded() bool {
+	if h == nil || h.config.Guard == nil {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.on && !h.guarded
 }
 
 func (h *holder) switchLocked() error {
@@ -114,6 +125,16 @@ func (h *holder) endLocked(key probeHoldKey, signal unix.Signal) bool {
 	return err == nil && hold.Continued == 0
 }
 
+// goOn has a process go on, and leaves its hold in the map.
+func (h *holder) goOn(key probeHoldKey) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var hold probeHold
+	if h.holds.Lookup(key, &hold) == nil && hold.Stopped == 0 {
+		_ = signalSame(processKey{key.Tgid, hold.Start}, unix.SIGCONT) // it is tried again
+	}
+}
+
 // gone reports whether a signal found no process to go to.
 func gone(err error) bool {
 	return errors.Is(err, unix.ESRCH) || errors.Is(err, os.ErrNotExist) || errors.Is(err, proc.ErrOther)
@@ -137,8 +158,14 @@ func signalSame(key processKey, signal unix.Signal) error {
 	return unix.PidfdSendSignal(fd, signal, nil, 0)
 }
 
+// holdSettles is how long after a hold began its process may not have stopped
+// yet: it is in the map before it sends itself the signal, and may be kept from
+// that by whoever has the processor.
+const holdSettles = time.Second
+
 // sweep lets everything go that is held for longer than wait, and returns how
-// many that were and how many remain.
+// many that were and how many remain. With no wait, what has hardly begun to be
+// held goes on too, but remains: a signal that comes before the stop ends nothing.
 func (h *holder) sweep(wait time.Duration) (ended, left int) {
 	now := sinceBoot()
 	var key probeHoldKey
@@ -150,7 +177,9 @@ func (h *holder) sweep(wait time.Duration) (ended, left int) {
 		}
 	}
 	for _, key := range late {
-		if h.end(key, unix.SIGCONT) {
+		if wait == 0 && key.Since+uint64(holdSettles) > now {
+			h.goOn(key)
+		} else if h.end(key, unix.SIGCONT) {
 			ended++
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -76,7 +77,11 @@ func (h *holder) releasePinned(path string) error {
 	}
 	defer func() { _ = m.Close() }() // nothing is written to it
 	left := &holder{holds: m, count: h.count}
-	left.sweep(0)
+	for end := time.Now().Add(2 * holdSettles); time.Now().Before(end); time.Sleep(sweepEvery) {
+		if _, n := left.sweep(0); n == 0 {
+			break
+		}
+	}
 	if err := os.Remove(path); err != nil {
 		return fmt.Errorf("forget former holds: %w", err)
 	}

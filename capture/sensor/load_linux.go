@@ -1,6 +1,7 @@
 package sensor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -38,10 +39,15 @@ func openKernel(config Config) (*kernel, error) {
 		return nil, fmt.Errorf("count processors: %w", err)
 	}
 	spec.Maps[probeMapScratches].MaxEntries = uint32(cpus)
-	for name, size := range map[string]int{probeMapExecRing: config.ExecRing, probeMapDataRing: config.DataRing} {
-		if size > 0 {
-			spec.Maps[name].MaxEntries = ringSize(size)
-		}
+	for name, size := range map[string]int{
+		probeMapExecRing:    cmp.Or(config.ExecRing, ringShare(cpus)),
+		probeMapDataRing:    cmp.Or(config.DataRing, 4*ringShare(cpus)),
+		probeMapCompileRing: 2 * ringShare(cpus), // a text of 8 MiB comes as fast as memory is copied
+	} {
+		spec.Maps[name].MaxEntries = ringSize(size)
+	}
+	if err := spec.Variables["bytes_per_second"].Set(uint64(cmp.Or(max(config.BytesPerSecond, 0), defaultBytes))); err != nil {
+		return nil, fmt.Errorf("set the ceiling: %w", err)
 	}
 	k := new(kernel)
 	if k.probes, err = prepareCompiled(spec); err != nil {
@@ -60,6 +66,11 @@ func openKernel(config Config) (*kernel, error) {
 	}
 	return k, nil
 }
+
+// ringShare is how much of the rings is for executions, in bytes, on a machine
+// with so many processors: what can fill them grows with their number, what
+// empties them is one thread.
+func ringShare(cpus int) int { return min(max(cpus, 2), 4) << 20 }
 
 // ringSize is the smallest size of a ring that holds size bytes: a power of two,
 // in whole pages, and at most 1 GiB.

@@ -2,6 +2,8 @@
 
 package sensor
 
+import "kingsnake/capture"
+
 // Reasons for what is lost, in Stats and in a script's Lost field.
 const (
 	lostMalformed  = "malformed record"
@@ -44,9 +46,10 @@ var lossNames = [probeLossLOSS_MAX]string{
 	probeLossLOSS_SIGNAL:    "hold: process could not be stopped",
 	probeLossLOSS_UNHEARD:   "hold: let go, a ring was full",
 	probeLossLOSS_JOBS:      "hold: not at a terminal",
+	probeLossLOSS_CEILING:   "too many bytes in a second",
 
 	probeLossLOSS_COMPILED_RING:   "compiled: ring full",
-	probeLossLOSS_COMPILED_BUDGET: "compiled: too much in a second",
+	probeLossLOSS_COMPILED_BUDGET: capture.CompiledTooMuch,
 	probeLossLOSS_COMPILED_FAULT:  "compiled: memory unreadable",
 }
 

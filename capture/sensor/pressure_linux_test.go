@@ -49,7 +49,7 @@ func (f *fates) see(tag string) func(capture.Script) {
 		}
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		var i int
+		i := -1 // of another test or program
 		for _, v := range s.Process.Env {
 			if n, ok := strings.CutPrefix(v, tag); ok && s.Kind != capture.Import {
 				_, _ = fmt.Sscan(n, &i) // our own

@@ -186,10 +186,11 @@ const (
 	probeLossLOSS_SIGNAL          probeLoss = 11
 	probeLossLOSS_UNHEARD         probeLoss = 12
 	probeLossLOSS_JOBS            probeLoss = 13
-	probeLossLOSS_COMPILED_RING   probeLoss = 14
-	probeLossLOSS_COMPILED_BUDGET probeLoss = 15
-	probeLossLOSS_COMPILED_FAULT  probeLoss = 16
-	probeLossLOSS_MAX             probeLoss = 17
+	probeLossLOSS_CEILING         probeLoss = 14
+	probeLossLOSS_COMPILED_RING   probeLoss = 15
+	probeLossLOSS_COMPILED_BUDGET probeLoss = 16
+	probeLossLOSS_COMPILED_FAULT  probeLoss = 17
+	probeLossLOSS_MAX             probeLoss = 18
 )
 
 type probeOpenFile struct {
@@ -344,6 +345,12 @@ type probeTail struct {
 	Spill [64]uint8
 }
 
+type probeTaken struct {
+	_      structs.HostLayout
+	Second uint64
+	Bytes  uint64
+}
+
 type probeTask struct {
 	_        structs.HostLayout
 	Program  probeProgram
@@ -382,6 +389,7 @@ const (
 	probeMapSent             = "sent"
 	probeMapSpending         = "spending"
 	probeMapTails            = "tails"
+	probeMapTakenBy          = "taken_by"
 	probeMapTasks            = "tasks"
 	probeProgOnConnect       = "on_connect"
 	probeProgOnExec          = "on_exec"
@@ -400,9 +408,11 @@ const (
 	probeProgOnReadDone      = "on_read_done"
 	probeProgOnSignal        = "on_signal"
 	probeProgOnSource        = "on_source"
+	probeVarBytesPerSecond   = "bytes_per_second"
 	probeVarFollowing        = "following"
 	probeVarHashFactor       = "hash_factor"
 	probeVarHashSeed         = "hash_seed"
+	probeVarTakenByAll       = "taken_by_all"
 )
 
 // loadProbe returns the embedded CollectionSpec for probe.
@@ -492,6 +502,7 @@ type probeMapSpecs struct {
 	Sent           *ebpf.MapSpec `ebpf:"sent"`
 	Spending       *ebpf.MapSpec `ebpf:"spending"`
 	Tails          *ebpf.MapSpec `ebpf:"tails"`
+	TakenBy        *ebpf.MapSpec `ebpf:"taken_by"`
 	Tasks          *ebpf.MapSpec `ebpf:"tasks"`
 }
 
@@ -499,9 +510,11 @@ type probeMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type probeVariableSpecs struct {
-	Following  *ebpf.VariableSpec `ebpf:"following"`
-	HashFactor *ebpf.VariableSpec `ebpf:"hash_factor"`
-	HashSeed   *ebpf.VariableSpec `ebpf:"hash_seed"`
+	BytesPerSecond *ebpf.VariableSpec `ebpf:"bytes_per_second"`
+	Following      *ebpf.VariableSpec `ebpf:"following"`
+	HashFactor     *ebpf.VariableSpec `ebpf:"hash_factor"`
+	HashSeed       *ebpf.VariableSpec `ebpf:"hash_seed"`
+	TakenByAll     *ebpf.VariableSpec `ebpf:"taken_by_all"`
 }
 
 // probeObjects contains all objects after they have been loaded into the kernel.
@@ -546,6 +559,7 @@ type probeMaps struct {
 	Sent           *ebpf.Map `ebpf:"sent"`
 	Spending       *ebpf.Map `ebpf:"spending"`
 	Tails          *ebpf.Map `ebpf:"tails"`
+	TakenBy        *ebpf.Map `ebpf:"taken_by"`
 	Tasks          *ebpf.Map `ebpf:"tasks"`
 }
 
@@ -573,6 +587,7 @@ func (m *probeMaps) Close() error {
 		m.Sent,
 		m.Spending,
 		m.Tails,
+		m.TakenBy,
 		m.Tasks,
 	)
 }
@@ -581,9 +596,11 @@ func (m *probeMaps) Close() error {
 //
 // It can be passed to loadProbeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type probeVariables struct {
-	Following  *ebpf.Variable `ebpf:"following"`
-	HashFactor *ebpf.Variable `ebpf:"hash_factor"`
-	HashSeed   *ebpf.Variable `ebpf:"hash_seed"`
+	BytesPerSecond *ebpf.Variable `ebpf:"bytes_per_second"`
+	Following      *ebpf.Variable `ebpf:"following"`
+	HashFactor     *ebpf.Variable `ebpf:"hash_factor"`
+	HashSeed       *ebpf.Variable `ebpf:"hash_seed"`
+	TakenByAll     *ebpf.Variable `ebpf:"taken_by_all"`
 }
 
 // probePrograms contains all programs after they have been loaded into the kernel.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -111,18 +112,17 @@ func (s *Sensor) Stats() capture.Stats {
 	return capture.Stats{Seen: s.seen, Lost: lost}
 }
 
-// Degraded says in plain words what is not captured here that could be
-// elsewhere, and why; "" when nothing is left out.
+// Degraded says in plain words what is not done here now that could be, and
+// why; "" when nothing is left out.
 func (s *Sensor) Degraded() string {
-	if h := s.tracker.hooks; h != nil {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if h.refused == nil {
-			return ""
-		}
-		return withoutProbes + ": " + h.refused.Error()
+	var not []string
+	if why := s.tracker.hooks.missing(); why != "" {
+		not = append(not, withoutProbes+": "+why)
 	}
-	return withoutProbes + ": the kernel refuses the programs"
+	if s.holder.unguarded() {
+		not = append(not, "nothing is held: the guard that would let held programs go has ended, and another is not there yet")
+	}
+	return strings.Join(not, "; ")
 }
 
 func (s *Sensor) count(reason string) {
@@ -312,7 +312,7 @@ func explain(err error) error {
 		return fmt.Errorf("the kernel refuses the programs: %w", err)
 	}
 	for _, c := range Check() {
-		if !c.OK && c.Name != uprobes {
+		if !c.OK && !c.Optional {
 			return fmt.Errorf("%w: %s: %s; %s (%w)", ErrNotSupported, c.Name, c.Detail, c.Fix, err)
 		}
 	}

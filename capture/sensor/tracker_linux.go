@@ -17,7 +17,7 @@ const (
 	maxReadings = 1024     // of one program at once
 	maxImports  = 4096     // remembered of one program
 	maxPending  = 512      // execs of which not all pieces have come
-	maxPieces   = 32 << 20 // bytes of them
+	maxPieces   = 16 << 20 // bytes of them
 	head        = 64 << 10 // what of each file goes before the rest: HEAD in record.h
 	execWait    = time.Second
 	brokenWait  = 3 * time.Second
@@ -55,10 +55,10 @@ type tracker struct {
 func newTracker(config Config, k *kernel, deliver func(capture.Script), count func(string)) *tracker {
 	limit := config.Memory
 	if limit <= 0 {
-		limit = 64 << 20
+		limit = 48 << 20
 	}
 	t := &tracker{deliver: deliver, executed: config.Executed, acted: config.Acted, count: count, clock: newClock(), looker: newLooker(), limit: limit}
-	t.teacher = newTeacher(k, limit/4)
+	t.teacher = newTeacher(k, limit/12)
 	t.programs = newLRU(maxPrograms, func(_ probeProgram, p *program) {
 		if !p.done {
 			count(lostPrograms)

@@ -41,7 +41,7 @@ func BenchmarkFind(b *testing.B) {
 func BenchmarkLoad(b *testing.B) {
 	b.SetBytes(int64(len(debian)))
 	for b.Loop() {
-		if _, err := parse(debian); err != nil {
+		if _, err := parse([]byte(debian)); err != nil {
 			b.Fatal(err)
 		}
 	}

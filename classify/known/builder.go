@@ -71,7 +71,7 @@ func (b *Builder) Add(origin, path string, text []byte) (bool, error) {
 // AddIndex adds everything that an index holds.
 func (b *Builder) AddIndex(ix *Index) error {
 	for i := range ix.files {
-		old := ix.names[ix.files[i]]
+		old := ix.names.at(int(ix.files[i]))
 		f, err := b.file(ix.from[old.origin], old.path)
 		if err != nil {
 			return err
@@ -138,7 +138,7 @@ func (b *Builder) Index() *Index {
 	for i, f := range names {
 		place[f] = uint32(i)
 		origin, _ := slices.BinarySearch(ix.from, b.from[f.origin])
-		ix.names = append(ix.names, file{uint32(origin), f.path})
+		ix.names.add(file{uint32(origin), f.path})
 	}
 	sums := slices.SortedFunc(maps.Keys(b.sums), func(x, y sum) int { return bytes.Compare(x[:], y[:]) })
 	for _, s := range sums {

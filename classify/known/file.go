@@ -32,7 +32,7 @@ func (ix *Index) Write(w io.Writer) error {
 	var out bytes.Buffer
 	out.WriteString(magic)
 	put := func(to io.Writer, v any) error { return binary.Write(to, binary.LittleEndian, v) }
-	h := header{version, uint32(len(ix.from)), uint32(len(ix.names)), uint32(len(ix.files))}
+	h := header{version, uint32(len(ix.from)), uint32(ix.names.len()), uint32(len(ix.files))}
 	if err := put(&out, h); err != nil {
 		return fmt.Errorf("write index of known files: %v", err)
 	}
@@ -44,7 +44,8 @@ func (ix *Index) Write(w io.Writer) error {
 	for _, name := range ix.from {
 		err = errors.Join(err, put(z, uint16(len(name))), put(z, []byte(name)))
 	}
-	for _, f := range ix.names {
+	for i := range ix.names.len() {
+		f := ix.names.at(i)
 		err = errors.Join(err, put(z, uint16(f.origin)), put(z, uint16(len(f.path))), put(z, []byte(f.path)))
 	}
 	if err := errors.Join(err, put(z, ix.files), z.Close()); err != nil {
@@ -100,31 +101,37 @@ func parse(data []byte) (*Index, error) {
 	if check := sha256.Sum256(data[:end]); !bytes.Equal(check[:], data[end:]) {
 		return nil, errors.New("checksum is wrong")
 	}
-	ix := &Index{sums: rest[:size:size], files: make([]uint32, h.Sums), names: make([]file, h.Files), from: make([]string, h.Origins)}
+	ix := &Index{sums: rest[:size:size], files: make([]uint32, h.Sums), from: make([]string, h.Origins)}
 	for i := 1; i < len(ix.files); i++ {
 		if bytes.Compare(ix.at(i-1), ix.at(i)) >= 0 {
 			return nil, errors.New("fingerprints are out of order")
 		}
 	}
-	if err := ix.readNames(rest[size : len(rest)-sha256.Size]); err != nil {
+	if err := ix.readNames(rest[size:len(rest)-sha256.Size], int(h.Files)); err != nil {
 		return nil, err
 	}
 	return ix, nil
 }
 
-// readNames reads the compressed part.
-func (ix *Index) readNames(data []byte) error {
+// readNames reads the compressed part, of so many files.
+func (ix *Index) readNames(data []byte, files int) error {
 	source := bytes.NewReader(data)
 	in := nameReader{r: io.LimitReader(flate.NewReader(source), maxTail)}
 	for i := range ix.from {
 		ix.from[i] = in.name()
 	}
-	for i := range ix.names {
-		ix.names[i] = file{uint32(in.number()), in.name()}
-		if in.err == nil && int(ix.names[i].origin) >= len(ix.from) {
+	ix.names.origins, ix.names.ends = make([]uint16, 0, files), make([]uint32, 0, files)
+	for range files {
+		f := file{uint32(in.number()), in.name()}
+		if in.err != nil {
+			break
+		}
+		if int(f.origin) >= len(ix.from) {
 			return errors.New("a file is of no origin")
 		}
+		ix.names.add(f)
 	}
+	ix.names.paths = bytes.Clone(ix.names.paths) // as long as it is, without the room it grew in
 	if in.err != nil {
 		return fmt.Errorf("names: %w", in.err)
 	}
@@ -132,7 +139,7 @@ func (ix *Index) readNames(data []byte) error {
 		return fmt.Errorf("files: %w", err)
 	}
 	for _, f := range ix.files {
-		if int(f) >= len(ix.names) {
+		if int(f) >= ix.names.len() {
 			return errors.New("a fingerprint is of no file")
 		}
 	}

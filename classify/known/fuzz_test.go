@@ -83,7 +83,7 @@ func FuzzLoad(f *testing.F) {
 		if err := again.Write(&second); err != nil {
 			t.Fatal(err)
 		}
-		if again.Len() != ix.Len() || len(again.names) != len(ix.names) {
+		if again.Len() != ix.Len() || again.names.len() != ix.names.len() {
 			t.Error("an index lost something on its way")
 		}
 	})

@@ -11,7 +11,7 @@ import (
 type Index struct {
 	sums  []byte   // fingerprints in rising order, 16 bytes each
 	files []uint32 // of each fingerprint: the file
-	names []file
+	names names
 	from  []string // origins
 }
 
@@ -19,6 +19,30 @@ type Index struct {
 type file struct {
 	origin uint32
 	path   string
+}
+
+// names are the files of an index, packed: there are tens of thousands, and
+// few are ever asked for.
+type names struct {
+	origins []uint16
+	ends    []uint32 // where each path ends in paths; the next one begins there
+	paths   []byte
+}
+
+func (n *names) add(f file) {
+	n.origins = append(n.origins, uint16(f.origin))
+	n.paths = append(n.paths, f.path...)
+	n.ends = append(n.ends, uint32(len(n.paths)))
+}
+
+func (n *names) len() int { return len(n.ends) }
+
+func (n *names) at(i int) file {
+	from := uint32(0)
+	if i > 0 {
+		from = n.ends[i-1]
+	}
+	return file{uint32(n.origins[i]), string(n.paths[from:n.ends[i]])}
 }
 
 // Likeness says in which way a script is a known file.
@@ -43,8 +67,8 @@ func (ix *Index) Len() int { return len(ix.files) }
 // Files returns how many files the index knows, by origin.
 func (ix *Index) Files() map[string]int {
 	n := make(map[string]int, len(ix.from))
-	for _, f := range ix.names {
-		n[ix.from[f.origin]]++
+	for _, origin := range ix.names.origins {
+		n[ix.from[origin]]++
 	}
 	return n
 }
@@ -56,7 +80,7 @@ func (ix *Index) find(s sum) (file, bool) {
 	if i == n || !bytes.Equal(ix.at(i), s[:]) {
 		return file{}, false
 	}
-	return ix.names[ix.files[i]], true
+	return ix.names.at(int(ix.files[i])), true
 }
 
 func (ix *Index) at(i int) []byte { return ix.sums[i*len(sum{}):][:len(sum{})] }

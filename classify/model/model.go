@@ -4,15 +4,15 @@
 package model
 
 import (
-	"bytes"
 	_ "embed" // for the files below
+	"strings"
 	"sync"
 
 	"kingsnake/classify"
 )
 
 //go:embed kingsnake.model
-var file []byte
+var file string
 
 // Card is the model's card, in Markdown.
 //
@@ -20,7 +20,7 @@ var file []byte
 var Card string
 
 var load = sync.OnceValues(func() (*classify.Model, error) {
-	return classify.Load(bytes.NewReader(file))
+	return classify.Load(strings.NewReader(file))
 })
 
 // Default returns the embedded model. It is read once; the result is shared

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,16 +20,20 @@ const apartCommand = "normalize-apart"
 
 // newApart starts the processes that take scripts apart. When they cannot be
 // had, it says so and returns nil: it is done in this process then.
-func newApart(env Env) *apart.Pool {
+func newApart(env Env, holds bool) *apart.Pool {
 	if !env.Process {
 		return nil
+	}
+	kept := 1
+	if holds {
+		kept = detect.HeldWorkers // what is held does not wait for what is not
 	}
 	p, err := apart.New(apart.Config{
 		// The file this process runs, even when another lies at its path now.
 		Path: "/proc/self/exe", Args: []string{"kingsnake", apartCommand},
-		Env: []string{"GOMAXPROCS=1", "GOMEMLIMIT=96MiB", "GOTRACEBACK=single"},
+		Env: []string{"GOMAXPROCS=1", "GOMEMLIMIT=48MiB", "GOTRACEBACK=single"},
 		// As many as there are goroutines that judge, so that none waits for another.
-		Workers: max(runtime.NumCPU(), 2) + detect.HeldWorkers,
+		Workers: max(runtime.NumCPU(), 2) + detect.HeldWorkers, Kept: kept,
 	})
 	if err != nil {
 		fmt.Fprintf(env.Stderr, "kingsnake: hostile scripts are taken apart in the sensor's own process: %v\n", err)
@@ -40,6 +43,7 @@ func newApart(env Env) *apart.Pool {
 }
 
 func runApart(_ context.Context, env Env) error {
+	settle(env)
 	if err := rights.Isolate(); err != nil {
 		// It has the rights of the sensor that started it, and is still of use.
 		fmt.Fprintf(env.Stderr, "keep rights: %v\n", err)
@@ -48,11 +52,11 @@ func runApart(_ context.Context, env Env) error {
 }
 
 // confine gives up what the sensor does not need once it is attached.
-func confine(env Env) {
+func confine(env Env, use rights.Use) {
 	if !env.Process {
 		return
 	}
-	for _, give := range []func() error{rights.Reduce, rights.Refuse} {
+	for _, give := range []func() error{func() error { return rights.Reduce(use) }, rights.Refuse} {
 		if err := give(); err != nil {
 			fmt.Fprintf(env.Stderr, "kingsnake: rights are kept that are not needed: %v\n", err)
 		}
@@ -66,16 +70,6 @@ func processCPU() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// sensorMemory is how much memory a sensor works with before it collects what
-// it no longer uses as fast as it can. $GOMEMLIMIT has another.
-const sensorMemory = 96 << 20
-
-func limitMemory(env Env) {
-	if env.Process && env.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(sensorMemory)
-	}
 }
 
 var _ io.Closer = (*apart.Pool)(nil)

@@ -36,8 +36,10 @@ func (c *holdConfig) flags(fs *flag.FlagSet) {
 
 // check finds mistakes that a single flag does not show. host says whether
 // scripts outside of containers are watched.
-func (c *holdConfig) check(host bool) error {
+func (c *holdConfig) check(host bool, capture captureMode) error {
 	switch {
+	case len(c.rules) > 0 && capture == captureFallback:
+		return usageError("--hold takes BPF: --capture fallback cannot hold programs")
 	case c.wait < 10*time.Millisecond || c.wait > 10*time.Second:
 		return usageError("--hold-wait %s: want 10ms to 10s", c.wait)
 	case c.rules.Host() && !host:
@@ -84,7 +86,8 @@ func startGuard(files []*os.File) error {
 }
 
 // runGuard is the guard's whole life. It ends after its sensor, and not before.
-func runGuard() error {
+func runGuard(env Env) error {
+	settle(env)
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	var files []*os.File
 	for fd := range sensor.GuardFiles {

@@ -17,9 +17,14 @@ type kubeConfig struct {
 }
 
 func (c *kubeConfig) flags(fs *flag.FlagSet) {
+	c.pathFlag(fs)
+	fs.BoolVar(&c.google, "gke", false, "ask Google Cloud's metadata server for the cluster's name and location")
+}
+
+// pathFlag is the flag that says which API is asked.
+func (c *kubeConfig) pathFlag(fs *flag.FlagSet) {
 	fs.StringVar(&c.path, "kubeconfig", "", "`file` that leads to the Kubernetes API, which is asked for owners, service accounts and labels of pods\n"+
 		"(default: the service account of the pod this runs in, if any; \""+noKube+"\": it is not asked)")
-	fs.BoolVar(&c.google, "gke", false, "ask Google Cloud's metadata server for the cluster's name and location")
 }
 
 // open returns the pods of a node. A machine without Kubernetes is no error.

@@ -83,7 +83,7 @@ func run(ctx context.Context, env Env, args []string) int {
 		return exitCode(env, apartCommand, runApart(ctx, env))
 	}
 	if args[0] == guardCommand {
-		return exitCode(env, guardCommand, runGuard())
+		return exitCode(env, guardCommand, runGuard(env))
 	}
 	for _, c := range commands() {
 		if c.name == args[0] {

@@ -13,8 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"kingsnake/capture"
 	"kingsnake/capture/binary"
+	"kingsnake/capture/fallback"
 	"kingsnake/capture/sensor"
 	"kingsnake/detect"
 	"kingsnake/detect/apart"
@@ -37,12 +37,14 @@ type nodeConfig struct {
 	kube    kubeConfig
 	host    bool
 	share   float64 // processors that judging may keep busy
+	bytes   int     // MiB that are captured in a second, at most
 	args    bool    // report arguments
 	env     bool    // report the environment
 	known   knownConfig
 	warmUp  time.Duration // how long the shells that Python starts are learned; 0: that is no finding
 	habits  string        // file they are kept in; "": in memory
 	hold    holdConfig
+	capture captureMode
 	observe func(detect.Result) // every judged script; may be nil
 }
 
@@ -50,9 +52,11 @@ func (c *nodeConfig) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.name, "node", "", "this node's `name` in findings (default: $NODE_NAME, then the host name)")
 	fs.StringVar(&c.cluster, "cluster", "", "`name` of the cluster in findings (default: unknown)")
 	fs.StringVar(&c.cri, "cri", "", "container runtime `socket` (default: the usual places)")
+	fs.Var(&c.capture, "capture", "`way` to capture: bpf; fallback, which sees less and needs no BPF; or auto,\nwhich is bpf wherever that can be had")
 	fs.BoolVar(&c.host, "host", true, "watch scripts outside containers too; --host=false leaves them out")
 	c.kube.flags(fs)
 	fs.Float64Var(&c.share, "cpu", 0, "how many `processors` may be kept busy for long: scripts wait meanwhile, and those that cannot are counted (default: half of the machine's, and at least one)")
+	fs.IntVar(&c.bytes, "bytes", 128, "how many `MiB` of scripts are captured in a second, of the whole machine; more is left out and counted")
 	fs.BoolVar(&c.args, "report-args", true, "report the arguments of processes; --report-args=false leaves all but the first out of findings")
 	fs.BoolVar(&c.env, "report-env", true, "report the environment of processes; --report-env=false leaves it out of findings")
 	fs.DurationVar(&c.warmUp, "learn-shells", detect.DefaultWarmUp, "`time` for which the shells that the Python of an image starts are learned;\nothers after it are findings; 0 turns that off")
@@ -62,17 +66,21 @@ func (c *nodeConfig) flags(fs *flag.FlagSet) {
 // node is the sensor half: it captures, judges and reports.
 type node struct {
 	cfg      nodeConfig
-	sensor   *sensor.Sensor
+	eye      eye
+	follower detect.Follower // nil when it cannot
 	resolver *cri.Resolver
 	pods     *kube.Pods
 	pipeline *detect.Pipeline
 	client   *push.Client // hands findings to a server; nil when there is none
 	models   *models
-	apart    *apart.Pool // nil when scripts are taken apart in this process
-	started  time.Time
-	now      func() time.Time
-	beats    atomic.Uint64
-	cut      atomic.Uint64 // scripts judged in part, being too long
+
+	withoutBPF error       // why it is not BPF that captures; nil: it is
+	apart      *apart.Pool // nil when scripts are taken apart in this process
+	alone      bool        // the process is this node's: its memory may be tidied
+	started    time.Time
+	now        func() time.Time
+	beats      atomic.Uint64
+	cut        atomic.Uint64 // scripts judged in part, being too long
 
 	mu    sync.Mutex
 	known finding.Sensor // its heartbeats so far, as a server would know them
@@ -92,14 +100,8 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 	if err != nil {
 		return nil, err
 	}
-	hold := cfg.hold.sensor()
-	n := &node{cfg: cfg, pods: pods, models: m, started: env.Now(), now: env.Now}
-	// The sensor tells of executions only while the pipeline runs it.
-	n.sensor, err = sensor.Open(sensor.Config{
-		Executed: func(x capture.Execution) { n.pipeline.Executed(x) },
-		Acted:    func(a capture.Activity) { n.pipeline.Acted(a) },
-		Hold:     hold,
-	})
+	n := &node{cfg: cfg, pods: pods, models: m, alone: env.Process, started: env.Now(), now: env.Now}
+	bpf, err := n.open(env)
 	if err != nil {
 		return nil, err
 	}
@@ -108,22 +110,23 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 	})
 	var binaries binary.Reader
 	n.pipeline = &detect.Pipeline{
-		Source: n.sensor, Follower: n.sensor, Resolver: n.resolver, Judge: js.whole, Cut: js.cut, Sink: sink, Binary: binaries.Describe,
+		Source: n.eye, Follower: n.follower, Resolver: n.resolver, Judge: js.whole, Cut: js.cut, Sink: sink, Binary: binaries.Describe,
 		Observe: n.observe, SkipHost: !cfg.host, Workers: runtime.NumCPU(), Sensor: cfg.name,
 		Log: slog.New(slog.NewTextHandler(env.Stderr, nil)),
 	}
-	if hold != nil {
-		n.pipeline.Holder, n.pipeline.Hold = n.sensor, cfg.hold.rules
+	if bpf != nil && len(cfg.hold.rules) > 0 {
+		n.pipeline.Holder, n.pipeline.Hold = bpf, cfg.hold.rules
 	}
 	n.pipeline.Habits = openHabits(cfg, n.pipeline.Log)
 	if n.pipeline.Share, n.pipeline.CPU = cfg.share, n.cpu; cfg.share <= 0 {
 		n.pipeline.Share = max(float64(runtime.NumCPU())/2, 1)
 	}
 	n.pipeline.HideArgs, n.pipeline.HideEnv = !cfg.args, !cfg.env
-	if n.apart = newApart(env); n.apart != nil {
+	if n.apart = newApart(env, bpf != nil && len(cfg.hold.rules) > 0); n.apart != nil {
 		n.pipeline.Normalize = n.apart.Normalize
 	}
-	confine(env)
+	settle(env)
+	confine(env, n.use())
 	return n, nil
 }
 
@@ -169,6 +172,9 @@ func (n *node) Run(ctx context.Context) error {
 	go func() { defer close(modeled); n.models.Run(following) }()
 	learned := make(chan struct{})
 	go func() { defer close(learned); n.keepHabits(following) }()
+	if n.alone {
+		go giveBack(following)
+	}
 	err := n.pipeline.Run(ctx)
 	stop()
 	<-learned
@@ -180,7 +186,7 @@ func (n *node) Run(ctx context.Context) error {
 
 // Close detaches the sensor.
 func (n *node) Close() error {
-	err := errors.Join(n.sensor.Close(), n.resolver.Close())
+	err := errors.Join(n.eye.Close(), n.resolver.Close())
 	if n.apart != nil {
 		err = errors.Join(err, n.apart.Close())
 	}
@@ -204,7 +210,7 @@ func (n *node) Beat() finding.SensorStatus {
 func (n *node) Status() finding.SensorStatus {
 	judged, found, dropped := n.pipeline.Counts()
 	m := n.models.State()
-	stats := n.sensor.Stats()
+	stats := n.eye.Stats()
 	now := n.now()
 	st := finding.SensorStatus{
 		Name: n.cfg.name, Version: version(), Started: n.started, Time: now, Uptime: now.Sub(n.started),
@@ -214,7 +220,7 @@ func (n *node) Status() finding.SensorStatus {
 	st.Lost.Add(finding.StageCapture, stats.Lost)
 	st.Lost.Add(finding.StageDetect, dropped)
 	if h := n.pipeline.Habits; h != nil && h.Forgot() > 0 {
-		st.Lost.Add(finding.StageDetect, map[string]uint64{"image forgotten, learned anew": h.Forgot()})
+		st.Lost.Add(finding.StageWorkload, map[string]uint64{"image forgotten, its shells are learned anew": h.Forgot()})
 	}
 	st.Lost.Add(finding.StageWorkload, n.resolver.Misses())
 	st.Lost.Add(finding.StageCapture, map[string]uint64{"script longer than is kept": n.cut.Load()})
@@ -241,6 +247,9 @@ func (n *node) watching() string {
 	if n.cfg.host {
 		where = "on this machine, in containers and outside them"
 	}
+	if n.withoutBPF != nil {
+		return "Python " + where + " without BPF, which sees less: files, -c, and modules imported from writable paths"
+	}
 	return "every Python script " + where + ": files, -c, standard input, modules imported from writable paths, and texts compiled at run time" + n.cfg.hold.words()
 }
 
@@ -258,7 +267,10 @@ func (n *node) degraded() string {
 			not = append(not, why)
 		}
 	}
-	if why := n.sensor.Degraded(); why != "" {
+	if n.withoutBPF != nil {
+		not = append(not, "BPF is not used: "+n.withoutBPF.Error())
+	}
+	if why := n.eye.Degraded(); why != "" {
 		not = append(not, why)
 	}
 	return strings.Join(not, "; ")
@@ -289,10 +301,8 @@ func (n *node) goodbye(failed error) finding.SensorStatus {
 
 // describeSensorError turns the reason a sensor could not start into advice.
 func describeSensorError(err error) string {
-	if errors.Is(err, sensor.ErrNotSupported) {
+	if errors.Is(err, sensor.ErrNotSupported) || errors.Is(err, fallback.ErrNotSupported) {
 		return fmt.Sprintf("%v\nRun \"kingsnake doctor\" for the whole picture.", err)
 	}
 	return err.Error()
 }
-
-var _ detect.Source = (*sensor.Sensor)(nil)

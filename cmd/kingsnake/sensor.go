@@ -49,7 +49,7 @@ func runSensor(ctx context.Context, env Env, args []string) error {
 	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
-	if err := cfg.node.hold.check(cfg.node.host); err != nil {
+	if err := cfg.node.hold.check(cfg.node.host, cfg.node.capture); err != nil {
 		return err
 	}
 	limitMemory(env)
@@ -84,10 +84,17 @@ func runSensor(ctx context.Context, env Env, args []string) error {
 			n.pipeline.Log.Error("serve metrics", "error", err)
 		}
 	}()
+	to := "standard output"
+	if client != nil {
+		to = cfg.server
+	}
+	fmt.Fprintf(env.Stderr, "watching %s; findings go to %s\n", n.watching(), to)
+	if n.withoutBPF != nil {
+		fmt.Fprintf(env.Stderr, "Note: %s.\n", n.eye.Degraded())
+	}
 	if client == nil {
 		return sensorToLines(ctx, env, n)
 	}
-	fmt.Fprintf(env.Stderr, "watching %s; findings go to %s\n", n.watching(), cfg.server)
 	return sensorToServer(ctx, n, client)
 }
 
@@ -139,7 +146,6 @@ func tellServer(ctx context.Context, log *slog.Logger, client *push.Client, s fi
 
 // sensorToLines writes findings as JSON lines.
 func sensorToLines(ctx context.Context, env Env, n *node) error {
-	fmt.Fprintf(env.Stderr, "watching %s; findings go to standard output\n", n.watching())
 	var beating sync.WaitGroup
 	beating.Go(func() { n.beat(ctx, func(context.Context, finding.SensorStatus) {}) })
 	err := n.Run(ctx)

@@ -32,6 +32,7 @@ func runTrace(ctx context.Context, env Env, args []string) error {
 		fmt.Fprintf(env.Stdout, "%-12s %-10s %5s %-8s %-20s %7s %9s  %s\n", "TIME", "VERDICT", "SCORE", "KIND", "CONTAINER", "PID", "BYTES", "WHAT")
 	}
 	cfg.observe = out.observe
+	limitMemory(env)
 	m, err := openModels(env, modelConfig{}, "")
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ func runUp(ctx context.Context, env Env, args []string) error {
 	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
-	if err := nc.hold.check(nc.host); err != nil {
+	if err := nc.hold.check(nc.host, nc.capture); err != nil {
 		return err
 	}
 	hc.scc.Cluster = nc.cluster

@@ -18,7 +18,7 @@ var (
 )
 
 // suites are the packages whose tests run in a machine.
-var suites = []string{"capture/sensor"}
+var suites = []string{"capture/sensor", "capture/fallback"}
 
 // matrix is what runs where. Cgroups of version 1 are what 5.10 is found with.
 var matrix = []struct {
@@ -33,7 +33,7 @@ var matrix = []struct {
 
 // inGate are the tests that run where nobody asks for more: every program is
 // loaded and attached, and each ring and map used.
-const inGate = "^(TestCheckSaysWhatToDoAboutEachThingThatIsMissing|TestAShellOnAConnectionIsTold|TestOtherStandardInputsAreNotTold|TestTheCgroupOfTheProcessIsTold)$"
+const inGate = "^(TestCheckSaysWhatToDoAboutEachThingThatIsMissing|TestAShellOnAConnectionIsTold|TestOtherStandardInputsAreNotTold|TestTheCgroupOfTheProcessIsTold|TestEachWayToWatchSeesScripts|TestNoticesThatDoNotFitAreCounted)$"
 
 // tooMuch are the tests that need more speed than a processor in software has:
 // they lose data, as they should, when the reader is much slower than the writer.

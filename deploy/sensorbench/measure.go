@@ -28,7 +28,8 @@ type cost struct {
 	startCPU  time.Duration // of one Python
 	// Of the sensor alone:
 	sent, received int     // scripts
-	resident, peak float64 // MB, with its child processes; peak of twice a second
+	after, peak    memory  // right after the storm, and the most of twice a second
+	resident       memory  // when it has rested
 	idle           float64 // share of a processor; -1: not measured
 	said           string  // its last words
 }
@@ -99,8 +100,9 @@ func withSensor(ctx context.Context, s settings, idle bool) (c cost, err error) 
 		time.Sleep(100 * time.Millisecond)
 	}
 	c.received = int(received.Load())
-	c.resident = memory(cmd.Process.Pid)
-	c.peak = max(c.peak, c.resident)
+	c.after = memoryOf(cmd.Process.Pid)
+	time.Sleep(s.rest)
+	c.resident = memoryOf(cmd.Process.Pid)
 	c.idle = -1
 	if idle {
 		before := used(cmd.Process.Pid)
@@ -110,11 +112,11 @@ func withSensor(ctx context.Context, s settings, idle bool) (c cost, err error) 
 	return c, errors.Join(err, end())
 }
 
-// count counts the lines that hold nonce.
+// count counts the lines that hold nonce and are of a program's own script.
 func count(r io.Reader, nonce string, n *atomic.Int64) {
 	for lines := bufio.NewReaderSize(r, 1<<20); ; {
 		line, err := lines.ReadBytes('\n')
-		if bytes.Contains(line, []byte(nonce)) {
+		if bytes.Contains(line, []byte(nonce)) && !bytes.Contains(line, []byte(`"kind":"compiled"`)) {
 			n.Add(1)
 		}
 		if err != nil {
@@ -179,15 +181,22 @@ func family(pid int) []int {
 	return out
 }
 
-// memory returns what a process and its children have resident, in MB. Pages
-// that they share count once.
-func memory(pid int) (sum float64) {
+// memory is what processes have resident, in MB. Pss counts pages that several
+// share once; Rss counts them in each, and those of a ring of the kernel twice,
+// because they are mapped twice.
+type memory struct{ pss, rss float64 }
+
+// memoryOf returns what a process and its children have resident.
+func memoryOf(pid int) (sum memory) {
 	for _, pid := range family(pid) {
 		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 		for line := range strings.Lines(string(text)) {
 			var kib float64
 			if n, _ := fmt.Sscanf(line, "Pss: %f", &kib); n == 1 {
-				sum += kib / 1024
+				sum.pss += kib / 1024
+			}
+			if n, _ := fmt.Sscanf(line, "Rss: %f", &kib); n == 1 {
+				sum.rss += kib / 1024
 			}
 		}
 	}
@@ -196,21 +205,22 @@ func memory(pid int) (sum float64) {
 
 // watch looks at a process's memory twice a second until stop is called, which
 // returns the most it saw.
-func watch(pid int) (stop func() float64) {
-	end, most := make(chan struct{}), make(chan float64)
+func watch(pid int) (stop func() memory) {
+	end, most := make(chan struct{}), make(chan memory)
 	go func() {
-		highest := memory(pid)
+		highest := memoryOf(pid)
 		for tick := time.Tick(500 * time.Millisecond); ; {
 			select {
 			case <-tick:
-				highest = max(highest, memory(pid))
+				now := memoryOf(pid)
+				highest = memory{max(highest.pss, now.pss), max(highest.rss, now.rss)}
 			case <-end:
 				most <- highest
 				return
 			}
 		}
 	}()
-	return func() float64 { close(end); return <-most }
+	return func() memory { close(end); return <-most }
 }
 
 // used returns the CPU that a process and its children took so far.

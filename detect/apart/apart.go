@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 
 	"kingsnake/capture"
 	"kingsnake/normalize"
@@ -29,6 +30,10 @@ import (
 // maxAnswer is the most bytes of one answer: all layers, with five bytes for
 // every token of them, and some.
 const maxAnswer = 64 << 20
+
+// large is how many bytes make a script large: it takes memory that the next one
+// does not need.
+const large = 1 << 20
 
 // Serve normalizes what comes from in until it ends. It returns nil then, and
 // an error when a frame is malformed or cannot be written.
@@ -51,8 +56,9 @@ func Serve(in io.Reader, out io.Writer) error {
 		if _, err := out.Write(answer); err != nil {
 			return fmt.Errorf("write a text: %w", err)
 		}
-		if cap(answer) > 1<<20 {
-			answer = nil
+		if len(script) > large || cap(answer) > large {
+			script, answer = nil, nil
+			debug.FreeOSMemory() // a large script is rare, and a process that rests is to be small
 		}
 	}
 }

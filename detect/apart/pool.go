@@ -20,6 +20,7 @@ type Config struct {
 	Args    []string // its arguments, its name first
 	Env     []string // its whole environment
 	Workers int      // how many run at once, at most; 0 means 1
+	Kept    int      // how many are kept when they have nothing to do; 0 means 1
 
 	// Timeout bounds the processor time of one script; on a machine that is
 	// overloaded it may take patience times as long. Zero means ten seconds, a
@@ -49,14 +50,20 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("the normalizer failed (%s): %s", e.Reason, e.Detail)
 }
 
-// rest is how long a process has nothing to do before it is ended, if it is not
-// the last.
-const rest = 10 * time.Second
+// rest is how long a process has nothing to do before it is ended, if more are
+// there than are kept.
+const rest = 2 * time.Second
+
+// soon is how long a script waits for a process before another is started beside
+// those that are kept: that takes longer than most scripts do.
+const soon = 5 * time.Millisecond
 
 // Pool is a set of processes. It is safe for concurrent use.
 type Pool struct {
 	cfg  Config
 	free chan struct{} // holds a token for each process that may be used
+	back chan *process // one that has nothing to do is handed to who waits for it
+	big  sync.Mutex    // held while a large script is normalized: only one at a time takes that much memory
 
 	mu      sync.Mutex
 	resting []*process // the one used last comes last
@@ -70,8 +77,9 @@ func New(cfg Config) (*Pool, error) {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = 10 * time.Second
 	}
+	cfg.Kept = max(cfg.Kept, 1)
 	n := max(cfg.Workers, 1)
-	p := &Pool{cfg: cfg, free: make(chan struct{}, n), running: map[*process]bool{}}
+	p := &Pool{cfg: cfg, free: make(chan struct{}, n), back: make(chan *process), running: map[*process]bool{}}
 	for range n {
 		p.free <- struct{}{}
 	}
@@ -82,11 +90,15 @@ func New(cfg Config) (*Pool, error) {
 }
 
 // Normalize is [normalize.Normalize] in another process. It waits for one that
-// is free. The error is an *Error; the next script has a new process.
+// is free; of large scripts, longer than a MiB, one after the other is taken. The error is an *Error; the next script has a new process.
 func (p *Pool) Normalize(script []byte) (normalize.Text, error) {
+	if len(script) > large {
+		p.big.Lock()
+		defer p.big.Unlock()
+	}
 	<-p.free
 	defer func() { p.free <- struct{}{} }()
-	text, w, err := p.use(p.take(), script)
+	text, w, err := p.use(p.takeSoon(), script)
 	if w != nil {
 		p.put(w)
 	}
@@ -106,23 +118,48 @@ func (p *Pool) take() *process {
 	return w
 }
 
-// put has a process rest.
+// takeSoon is take, but waits a moment for a process when those that are kept
+// are all at work.
+func (p *Pool) takeSoon() *process {
+	w := p.take()
+	p.mu.Lock()
+	start := len(p.running) < p.cfg.Kept
+	p.mu.Unlock()
+	if w != nil || start {
+		return w
+	}
+	wait := time.NewTimer(soon)
+	defer wait.Stop()
+	select {
+	case w := <-p.back:
+		return w
+	case <-wait.C:
+		return p.take()
+	}
+}
+
+// put has a process rest, or work on for who waits for one.
 func (p *Pool) put(w *process) {
 	w.used = time.Now()
+	select {
+	case p.back <- w:
+		return
+	default:
+	}
 	p.mu.Lock()
 	p.resting = append(p.resting, w)
-	more := len(p.resting) > 1
+	more := len(p.resting) > p.cfg.Kept
 	p.mu.Unlock()
 	if more {
 		time.AfterFunc(rest, p.shrink)
 	}
 }
 
-// shrink ends what has rested for long, but for the last.
+// shrink ends what has rested for long, but for those that are kept.
 func (p *Pool) shrink() {
 	p.mu.Lock()
 	var old []*process
-	for len(p.resting) > 1 && time.Since(p.resting[0].used) >= rest {
+	for len(p.resting) > p.cfg.Kept && time.Since(p.resting[0].used) >= rest {
 		old, p.resting = append(old, p.resting[0]), p.resting[1:]
 	}
 	p.mu.Unlock()

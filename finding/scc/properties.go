@@ -137,6 +137,7 @@ func scriptProperties(p propertyMap, s finding.Script) {
 	if s.MaybeData {
 		p["Script_Maybe_Data"] = structpb.NewBoolValue(true)
 	}
+	p.text("Script_Taken_From", s.Indirect)
 	p.text("Script_Parent_SHA256", s.Parent)
 	p.text("Script_Compiled_By", s.CompiledBy.Path)
 	p.text("Script_Origin", s.Origin.When)

@@ -38,7 +38,10 @@ func Check(ctx context.Context, socket string) []Status {
 			s.Fix = "run as root, or as a user who may open " + path
 		default:
 			s.Detail = err.Error()
-			if errors.Is(err, errNoCRI) {
+			switch {
+			case errors.Is(err, errOldCRI):
+				s.Fix = "update the runtime: containerd to 1.6 or later, CRI-O to 1.20 or later"
+			case errors.Is(err, errNoCRI):
 				s.Fix = fmt.Sprintf("take \"cri\" off disabled_plugins in the configuration of the runtime behind %s", path)
 			}
 		}

@@ -44,6 +44,10 @@ var errUnreachable = errors.New("no container runtime socket answered")
 // of containerd comes with CRI switched off.
 var errNoCRI = errors.New("answers, but does not offer CRI v1")
 
+// errOldCRI says that a runtime is too old: containerd offers v1 since 1.6, CRI-O
+// since 1.20.
+var errOldCRI = errors.New("offers only CRI v1alpha2")
+
 const (
 	defaultTimeout = time.Second
 	silence        = 5 * time.Second // how long a runtime that hangs is left alone
@@ -196,6 +200,15 @@ func (c *client) name(ctx context.Context, socket string, failed error) string {
 	return name
 }
 
+// old reports whether the runtime at socket speaks the version before v1, whose
+// question for the version is the same.
+func (c *client) old(ctx context.Context, socket string) bool {
+	c.mu.Lock()
+	conn := c.conns[socket]
+	c.mu.Unlock()
+	return conn != nil && conn.Invoke(ctx, "/runtime.v1alpha2.RuntimeService/Version", &runtime.VersionRequest{}, new(runtime.VersionResponse)) == nil
+}
+
 // version asks the runtime at socket for its name and version.
 func (c *client) version(ctx context.Context, socket string) (name, version string, err error) {
 	service, err := c.dial(socket)
@@ -206,6 +219,8 @@ func (c *client) version(ctx context.Context, socket string) (name, version stri
 	defer cancel()
 	answer, err := service.Version(ctx, &runtime.VersionRequest{})
 	switch {
+	case status.Code(err) == codes.Unimplemented && c.old(ctx, socket):
+		return "", "", errOldCRI
 	case status.Code(err) == codes.Unimplemented:
 		return "", "", errNoCRI
 	case err != nil:

@@ -11,6 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"kingsnake/capture"
 	"kingsnake/workload"
@@ -269,6 +272,15 @@ func TestCheck(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing")
 	fake := critest.Start(t)
 	other := listen(t, grpc.NewServer())
+	old := listen(t, grpc.NewServer(grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
+		if method, _ := grpc.MethodFromServerStream(stream); method != "/runtime.v1alpha2.RuntimeService/Version" {
+			return status.Error(codes.Unimplemented, "unknown service runtime.v1.RuntimeService")
+		}
+		if err := stream.RecvMsg(new(runtime.VersionRequest)); err != nil {
+			return err
+		}
+		return stream.SendMsg(&runtime.VersionResponse{RuntimeName: "containerd", RuntimeVersion: "1.4.13"})
+	})))
 	want := []cri.Status{
 		{Path: fake.Socket, OK: true, Detail: "containerd v0.0.0-fake"},
 		{Path: missing, Detail: "there is no such socket", Fix: "start the container runtime, or name the socket it listens on"},
@@ -276,8 +288,9 @@ func TestCheck(t *testing.T) {
 			Path: other, Detail: "answers, but does not offer CRI v1",
 			Fix: `take "cri" off disabled_plugins in the configuration of the runtime behind ` + other,
 		},
+		{Path: old, Detail: "offers only CRI v1alpha2", Fix: "update the runtime: containerd to 1.6 or later, CRI-O to 1.20 or later"},
 	}
-	got := cri.Check(t.Context(), strings.Join([]string{fake.Socket, missing, other}, ","))
+	got := cri.Check(t.Context(), strings.Join([]string{fake.Socket, missing, other, old}, ","))
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Check: -want +got\n%s", diff)
 	}

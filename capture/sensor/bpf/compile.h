@@ -179,7 +179,8 @@ static __always_inline int spend(const struct compiled *c, __u64 bytes, __u32 te
 		s->bytes = 0;
 		s->texts = 0;
 	}
-	if (s->texts >= MAX_TEXTS_SECOND || s->bytes >= MAX_BYTES_SECOND)
+	if (s->texts >= MAX_TEXTS_SECOND || s->bytes >= MAX_BYTES_SECOND ||
+	    !may_take(bytes, bytes < HEAD))
 		return 0;
 	s->texts += texts;
 	s->bytes += bytes;

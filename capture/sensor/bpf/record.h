@@ -88,6 +88,7 @@ enum loss {
 	LOSS_SIGNAL,    /* not held: the signal could not be sent */
 	LOSS_UNHEARD,   /* let go at once: a ring was full */
 	LOSS_JOBS,      /* not held: it runs at a terminal, or as a shell's job */
+	LOSS_CEILING,   /* more bytes in a second than are sent */
 	/* Texts compiled at run time. */
 	LOSS_COMPILED_RING,   /* their ring full */
 	LOSS_COMPILED_BUDGET, /* a program compiled too much in a second */

@@ -577,6 +577,8 @@ static __always_inline struct cgroup *cgroup_of(struct task_struct *task, int *v
 	return css ? BPF_CORE_READ(css, cgroup) : 0;
 }
 
+#include "ceiling.h"
+
 static __always_inline void send_cgroup(struct scratch *s, const struct program *p,
                                         struct task_struct *task)
 {
@@ -681,10 +683,15 @@ static __always_inline void send_exec(struct scratch *s, const struct program *p
 	__builtin_memset(e, 0, sizeof(*e));
 	e->args_len = BPF_CORE_READ(mm, arg_end) - args;
 	e->env_len = BPF_CORE_READ(mm, env_end) - env;
-	start_record(&s->rec, RECORD_ARGS, p, p->tgid);
-	send_memory(args, e->args_len);
-	start_record(&s->rec, RECORD_ENV, p, p->tgid);
-	send_memory(env, e->env_len > MAX_ENV ? MAX_ENV : e->env_len);
+	if (e->args_len < CHUNK || may_take(e->args_len, 0)) {
+		start_record(&s->rec, RECORD_ARGS, p, p->tgid);
+		send_memory(args, e->args_len);
+		start_record(&s->rec, RECORD_ENV, p, p->tgid);
+		send_memory(env, e->env_len > MAX_ENV ? MAX_ENV : e->env_len);
+	} else {
+		count_loss(LOSS_CEILING);
+		s->failed++;
+	}
 	send_exec_path(s, RECORD_EXE, p, BPF_CORE_READ(exe, f_path.dentry),
 	               BPF_CORE_READ(exe, f_path.mnt));
 	send_exec_path(s, RECORD_CWD, p, BPF_CORE_READ(task, fs, pwd.dentry),
@@ -931,6 +938,11 @@ static __always_inline void send_read(struct scratch *s, struct task *t, struct 
 		t->lost |= 1 << LOSS_BUDGET;
 	} else if (t->unknown && t->bytes > MAX_UNKNOWN) {
 		t->lost |= 1 << LOSS_UNKNOWN;
+	} else if (!may_take(len, offset + len <= HEAD)) {
+		if (!(t->lost &
+		      1 << LOSS_CEILING)) /* once a process: it may be thousands of reads */
+			count_loss(LOSS_CEILING);
+		t->lost |= 1 << LOSS_CEILING;
 	} else if (len) {
 		t->bytes += len;
 		if (send_bytes(buf, len, offset))

@@ -1,0 +1,280 @@
+package fallback_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"kingsnake/capture"
+	"kingsnake/capture/fallback"
+	"kingsnake/capture/sensor/generate"
+)
+
+// piped are the modes whose text is never in a file: of them a script without a
+// text must come, with the reason.
+var piped = []string{
+	"standard input from a pipe", "standard input by a dash", "standard input, unbuffered, fed byte by byte", "standard input, unbuffered",
+	"here-document in a pipe", "process substitution", "FIFO",
+}
+
+// embedded are those of programs with an interpreter inside: only what they open
+// tells of them.
+var embedded = []string{"interpreter embedded in another program", "interpreter loaded by another program"}
+
+// harvest keeps the scripts of this test's runs.
+type harvest struct {
+	mu      sync.Mutex
+	scripts map[string][]capture.Script // by what is in their environment alone
+}
+
+func (h *harvest) see(s capture.Script) {
+	for _, v := range s.Process.Env {
+		if strings.HasPrefix(v, generate.Variable+"=") {
+			h.mu.Lock()
+			h.scripts[v] = append(h.scripts[v], s)
+			h.mu.Unlock()
+		}
+	}
+}
+
+func (h *harvest) of(r *generate.Run) []capture.Script {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.scripts[r.Tag])
+}
+
+// watch runs a sensor until the test ends.
+func watch(t *testing.T, config fallback.Config, handle func(capture.Script)) *fallback.Sensor {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip(`watching takes root: run "sudo -E go test ./capture/fallback"`)
+	}
+	s, err := fallback.Open(config)
+	if err != nil {
+		t.Skipf("%v: run it outside of containers, as root", err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx, handle) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// runs returns how often each mode is run.
+func runs() int {
+	if n, err := strconv.Atoi(os.Getenv("KINGSNAKE_RUNS")); err == nil && n > 0 {
+		return n
+	}
+	if testing.Short() {
+		return 3
+	}
+	return 10
+}
+
+// TestWhatIsSeenWithoutBPF runs Python in every way. What comes must be right,
+// byte for byte; a run of which something is missing must have been counted; and some
+// must come, wherever the text is in a file or among the arguments.
+func TestWhatIsSeenWithoutBPF(t *testing.T) {
+	for name, config := range map[string]fallback.Config{
+		"both":                      {},
+		"without the connector":     {NoConnector: true},
+		"without watching of files": {NoFiles: true},
+	} {
+		t.Run(name, func(t *testing.T) { testModes(t, config) })
+	}
+}
+
+// TestEachWayToWatchSeesScripts is the short form of it, for slow machines: the
+// modes that matter most, a few times.
+func TestEachWayToWatchSeesScripts(t *testing.T) {
+	pythons := generate.Pythons()
+	if len(pythons) == 0 {
+		t.Skip("python3 is missing: apt-get install python3")
+	}
+	for name, config := range map[string]fallback.Config{"both": {}, "without the connector": {NoConnector: true}, "without watching of files": {NoFiles: true}} {
+		t.Run(name, func(t *testing.T) {
+			h := &harvest{scripts: make(map[string][]capture.Script)}
+			s := watch(t, config, h.see)
+			bench := generate.NewBench(pythons[0], t.TempDir())
+			for _, mode := range bench.Modes(true) {
+				if !slices.Contains([]string{"-c", "file that deletes itself", "standard input from a file", "-m module"}, mode.Name) {
+					continue
+				}
+				before, whole, all := total(s), 0, runMode(t, bench, mode, h, 4)
+				for _, r := range all {
+					if complete, _ := check(r.Want, h.of(r), config.NoFiles); complete {
+						whole++
+					}
+				}
+				for deadline := time.Now().Add(5 * time.Second); total(s)-before < uint64(len(all)-whole) && time.Now().Before(deadline); {
+					time.Sleep(50 * time.Millisecond)
+				}
+				if missing, counted := len(all)-whole, total(s)-before; whole == 0 || uint64(missing) > counted {
+					t.Errorf("%s: of %d runs %d came whole, and %d losses were counted", mode.Name, len(all), whole, counted)
+				}
+			}
+			t.Logf("lost on the whole machine: %v", s.Stats().Lost)
+		})
+	}
+}
+
+func testModes(t *testing.T, config fallback.Config) {
+	pythons := generate.Pythons()
+	if len(pythons) == 0 {
+		t.Skip("python3 is missing: apt-get install python3")
+	}
+	h := &harvest{scripts: make(map[string][]capture.Script)}
+	s := watch(t, config, h.see)
+	bench := generate.NewBench(pythons[0], t.TempDir())
+	t.Cleanup(func() {
+		if err := bench.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	n := runs()
+	if config.NoConnector || config.NoFiles {
+		n = max(n/3, 2) // they are rare, and lose more
+	}
+	var table strings.Builder
+	for _, mode := range bench.Modes(true) {
+		if slices.Contains(embedded, mode.Name) && (config.NoConnector || config.NoFiles) {
+			continue // what they open first is not seen, or nothing
+		}
+		if err := bench.Prepare(mode); err != nil {
+			fmt.Fprintf(&table, "%-50s not here: %s\n", mode.Name, strings.SplitN(err.Error(), "\n", 2)[0])
+			continue
+		}
+		t.Run(mode.Name, func(t *testing.T) {
+			before := total(s)
+			whole, reasoned := 0, 0
+			for _, r := range runMode(t, bench, mode, h, n) {
+				complete, wrong := check(r.Want, h.of(r), config.NoFiles)
+				for _, w := range wrong {
+					if !strings.HasSuffix(w, withoutText) {
+						t.Errorf("%s: %s", r.Tag, w)
+					} else {
+						reasoned++
+					}
+				}
+				if complete {
+					whole++
+				}
+			}
+			counted := total(s) - before
+			// What nobody knows the binary of is counted after some seconds.
+			for deadline := time.Now().Add(5 * time.Second); counted < uint64(n-whole) && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+				counted = total(s) - before
+			}
+			fmt.Fprintf(&table, "%-50s %5d %5d %5d\n", mode.Name, n, whole, counted)
+			if missing := n - whole; uint64(missing) > counted {
+				t.Errorf("of %d runs something is missing, and only %d losses are counted", missing, counted)
+			}
+			if slices.Contains(piped, mode.Name) {
+				if whole > 0 || reasoned == 0 {
+					t.Errorf("want no text and %d reasons, got %d and %d", n, whole, reasoned)
+				}
+			} else if whole == 0 {
+				t.Errorf("none of %d runs came whole", n)
+			}
+		})
+	}
+	t.Logf("\n%-50s %5s %5s %5s\n%s", "mode", "runs", "whole", "losses counted meanwhile", table.String())
+	t.Logf("lost on the whole machine: %v", s.Stats().Lost)
+}
+
+func total(s *fallback.Sensor) (n uint64) {
+	for _, lost := range s.Stats().Lost {
+		n += lost
+	}
+	return n
+}
+
+// check compares what came of a run with what was to come, imports left out
+// where they are not seen. wrong is what came and was not to.
+func check(want []generate.Want, got []capture.Script, noImports bool) (complete bool, wrong []string) {
+	complete = true
+	for _, w := range want {
+		if noImports && w.Kind == capture.Import {
+			continue
+		}
+		i := slices.IndexFunc(got, func(s capture.Script) bool {
+			ok, _ := path.Match(w.Path, s.Path)
+			return ok && s.Kind == w.Kind && s.Digest == w.Digest && s.Size == w.Size && s.Parent == w.Parent && s.Lost == "" && s.Indirect != ""
+		})
+		if i < 0 {
+			complete = false
+			continue
+		}
+		got = slices.Delete(got, i, i+1)
+	}
+	for _, s := range got {
+		what := fmt.Sprintf("got %s %q of %d bytes, lost %q", s.Kind, s.Path, s.Size, s.Lost)
+		if s.Lost != "" && len(s.Text) == 0 {
+			what += withoutText
+		}
+		wrong = append(wrong, what)
+	}
+	return complete, wrong
+}
+
+const withoutText = ", without a text"
+
+// runMode makes all runs of a mode, several at once, waits until what came of
+// them is there, and returns them.
+func runMode(t *testing.T, bench *generate.Bench, mode generate.Mode, h *harvest, n int) (all []*generate.Run) {
+	var workers sync.WaitGroup
+	var mu sync.Mutex
+	numbers := make(chan int)
+	for range runtime.NumCPU() {
+		workers.Go(func() {
+			for i := range numbers {
+				run, err := bench.Run(mode, i)
+				if err != nil {
+					t.Error(err)
+					continue
+				}
+				mu.Lock()
+				all = append(all, run)
+				mu.Unlock()
+				out := new(strings.Builder)
+				run.Cmd.Stdout, run.Cmd.Stderr = out, out
+				if err := run.Start(); err != nil {
+					t.Error(err)
+				} else if err := run.Cmd.Wait(); err != nil {
+					t.Errorf("run %d of %s: %v\n%s", i, mode.Name, err, out)
+				}
+				if err := run.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for i := range n {
+		numbers <- i
+	}
+	close(numbers)
+	workers.Wait()
+	// What comes late comes within two rounds: ends that nobody told of are noticed then.
+	for deadline := time.Now().Add(700 * time.Millisecond); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if !slices.ContainsFunc(all, func(r *generate.Run) bool { return len(h.of(r)) < len(r.Want) }) {
+			break
+		}
+	}
+	return all
+}
