@@ -54,7 +54,7 @@ func runFiles(t *testing.T, n int, end string) []string {
 				if err := os.WriteFile(paths[i], []byte(text+end), 0o600); err != nil {
 					t.Error(err)
 				}
-				if out, err := exec.Command("python3", paths[i]).CombinedOutput(); err != nil {
+				if out, err := exec.Command("/usr/bin/python3", paths[i]).CombinedOutput(); err != nil {
 					t.Errorf("%v\n%s", err, out)
 				}
 			}
