@@ -11,6 +11,9 @@ var (
 	ErrFollowed = errors.New("the process is followed already, or another one for it")
 )
 
+// ErrTooMany says that as many processes are followed as can be.
+var ErrTooMany = errors.New("too many processes are followed already")
+
 // Act is a kind of activity.
 type Act string
 

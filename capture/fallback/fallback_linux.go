@@ -295,9 +295,9 @@ func (s *Sensor) executed(pid int) {
 		s.end(pid, "")
 		switch {
 		case noted && !was.kind.Python():
-		case gone(err) && !noted && s.files != nil && len(s.missed) < maxNotes:
+		case proc.Gone(err) && !noted && s.files != nil && len(s.missed) < maxNotes:
 			s.missed[pid] = time.Now()
-		case gone(err):
+		case proc.Gone(err):
 			s.count(lostGone)
 		case errors.Is(err, proc.ErrBusy):
 			s.count(lostHang)
@@ -372,7 +372,7 @@ func (s *Sensor) await(now time.Time) {
 		}
 		runs, err := binaryOf(pid)
 		switch {
-		case gone(err), err == nil && runs != n.key && waited > openWait:
+		case proc.Gone(err), err == nil && runs != n.key && waited > openWait:
 			delete(s.notes, pid)
 			s.count(lostGone)
 		case err != nil, runs == n.key, n.kind == python.Loader && waited > 3*execWait && !s.looker.knownOther(pid):
@@ -388,7 +388,7 @@ func (s *Sensor) sweep(now time.Time) {
 	for pid, p := range s.programs {
 		start, err := proc.StartTicks("/proc/" + strconv.Itoa(pid))
 		switch {
-		case gone(err) || err == nil && start != p.start:
+		case proc.Gone(err) || err == nil && start != p.start:
 			s.leaving = append(s.leaving, ended{pid, p}) // in the next round, as others
 		case !p.done && now.Sub(p.began) > openWait && p.text != nil:
 			s.finish(p, "")

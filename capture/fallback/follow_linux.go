@@ -1,7 +1,6 @@
 package fallback
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,9 +17,6 @@ const (
 	maxFollowed  = 16   // processes that Follow was called with
 	maxFollowers = 1024 // and that came of them
 )
-
-// ErrTooMany says that no further process can be followed now.
-var ErrTooMany = errors.New("too many processes are followed")
 
 // followed are the processes whose forks and execs are told. It is safe for
 // concurrent use.
@@ -43,10 +39,10 @@ func (s *Sensor) Follows() bool { return s.connector != nil }
 
 // Follow follows a process for a minute: what it and those that come of it from
 // now on start and execute is told to Config.Acted. What they connect to and write
-// is not seen. The error is [ErrTooMany], capture.ErrEnded or capture.ErrFollowed.
+// is not seen. The error is capture.ErrTooMany, capture.ErrEnded or capture.ErrFollowed.
 func (s *Sensor) Follow(p capture.Process) error {
 	start, err := proc.StartTicks("/proc/" + strconv.Itoa(p.PID))
-	if err != nil || !s.looker.boot.Add(time.Duration(start*proc.Tick)).Equal(p.Start) {
+	if err != nil || !s.looker.clock.Wall(start*proc.Tick).Equal(p.Start) {
 		return capture.ErrEnded
 	}
 	f := &s.followed
@@ -56,7 +52,7 @@ func (s *Sensor) Follow(p capture.Process) error {
 	case f.by[p.PID] != nil:
 		return capture.ErrFollowed
 	case len(f.roots) >= maxFollowed || len(f.by) >= maxFollowers:
-		return ErrTooMany
+		return capture.ErrTooMany
 	}
 	of := &follow{pid: p.PID, start: p.Start, until: time.Now().Add(followTime)}
 	f.roots[of], f.by[p.PID] = true, of
@@ -126,7 +122,7 @@ func (s *Sensor) actExec(of *follow, pid int) {
 	dir := "/proc/" + strconv.Itoa(pid)
 	exe := link(dir, "exe")
 	args, err := proc.Look(&s.looker.Looks, func() ([]string, error) {
-		list, cut, err := readBounded(dir+"/cmdline", 2*proc.MaxShort)
+		list, cut, err := proc.ReadBounded(dir+"/cmdline", 2*proc.MaxShort)
 		return proc.Shorten(python.SplitStrings(list, cut)), err
 	})
 	if exe == "" || err != nil {

@@ -16,7 +16,7 @@ func (s *Sensor) watchMounts() {
 	if s.files == nil {
 		return
 	}
-	mounts, _, err := readBounded("/proc/self/mountinfo", 4<<20)
+	mounts, _, err := proc.ReadBounded("/proc/self/mountinfo", 4<<20)
 	if err == nil {
 		for _, point := range mountPoints(mounts) {
 			_, _ = proc.Look(&s.looker.Looks, func() (struct{}, error) { return struct{}{}, s.files.watch(point) })

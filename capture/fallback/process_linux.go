@@ -47,16 +47,14 @@ func keyOf(fd int) (key fileKey, mode uint32, err error) {
 // looker looks at processes. It is safe for concurrent use.
 type looker struct {
 	proc.Looks
-	boot time.Time
+	clock proc.Clock
 
 	mu    sync.Mutex
 	kinds map[fileKey]python.Binary
 }
 
 func newLooker() *looker {
-	var now unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) // it never fails
-	return &looker{boot: time.Now().Add(-time.Duration(now.Nano())).Round(0), kinds: make(map[fileKey]python.Binary)}
+	return &looker{clock: proc.NewClock(), kinds: make(map[fileKey]python.Binary)}
 }
 
 // seen is what was found of a process that executed a binary.
@@ -67,9 +65,6 @@ type seen struct {
 	command python.Command
 	start   uint64 // in ticks since boot
 }
-
-// gone reports whether an error says that a process is no more.
-func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) }
 
 // look looks at a process that has just executed a binary. The error is
 // proc.ErrBusy when that took too long.
@@ -178,11 +173,11 @@ func (l *looker) readProcess(dir string, pid int, s *seen) error {
 	if s.start, err = proc.StartTicks(dir); err != nil {
 		return err
 	}
-	p.Start = l.boot.Add(time.Duration(s.start * proc.Tick))
+	p.Start = l.clock.Wall(s.start * proc.Tick)
 	if err := readStatus(dir, p); err != nil {
 		return err
 	}
-	args, cut, err := readBounded(dir+"/cmdline", maxArgs)
+	args, cut, err := proc.ReadBounded(dir+"/cmdline", maxArgs)
 	if err != nil {
 		return err
 	}
@@ -190,31 +185,17 @@ func (l *looker) readProcess(dir string, pid int, s *seen) error {
 		return fs.ErrNotExist // it ends: its memory is gone already
 	}
 	p.Args, p.ArgsTruncated = python.SplitStrings(args, cut), cut
-	env, cut, err := readBounded(dir+"/environ", maxEnv)
+	env, cut, err := proc.ReadBounded(dir+"/environ", maxEnv)
 	if err == nil {
 		p.Env, p.EnvTruncated = python.SplitStrings(env, cut), cut
 	}
 	p.Exe, p.Cwd = link(dir, "exe"), link(dir, "cwd")
 	p.PIDNamespace, p.MountNamespace = namespace(dir, "pid"), namespace(dir, "mnt")
-	if groups, _, err := readBounded(dir+"/cgroup", maxSmall); err == nil {
+	if groups, _, err := proc.ReadBounded(dir+"/cgroup", maxSmall); err == nil {
 		p.Cgroup = cgroupPath(groups)
 	}
 	p.Parents = l.parents(p.PPID)
 	return nil
-}
-
-// readBounded reads at most limit bytes of a file, and says whether there is more.
-func readBounded(name string, limit int) (b []byte, cut bool, err error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, false, err
-	}
-	defer f.Close()
-	b, err = io.ReadAll(io.LimitReader(f, int64(limit)+1))
-	if len(b) > limit {
-		return b[:limit], true, err
-	}
-	return b, false, err
 }
 
 // link reads one of a process's links; "" when it cannot be read.
@@ -233,7 +214,7 @@ func namespace(dir, name string) uint32 {
 
 // readStatus fills in what the status of a process says.
 func readStatus(dir string, p *capture.Process) error {
-	status, _, err := readBounded(dir+"/status", maxSmall)
+	status, _, err := proc.ReadBounded(dir+"/status", maxSmall)
 	if err != nil {
 		return err
 	}
@@ -291,8 +272,8 @@ func (l *looker) parents(pid int) (out []capture.Process) {
 		if err != nil || readStatus(dir, &p) != nil {
 			break
 		}
-		p.Start = l.boot.Add(time.Duration(start * proc.Tick))
-		if args, _, err := readBounded(dir+"/cmdline", 2*proc.MaxShort); err == nil {
+		p.Start = l.clock.Wall(start * proc.Tick)
+		if args, _, err := proc.ReadBounded(dir+"/cmdline", 2*proc.MaxShort); err == nil {
 			p.Args = proc.Shorten(python.SplitStrings(args, false))
 		}
 		out = append(out, p)

@@ -300,7 +300,7 @@ func (s *Sensor) deliverLost(p *program, err error) {
 		reason = lostStream
 	case errors.Is(err, errNoModule):
 		reason = lostModule
-	case gone(err):
+	case proc.Gone(err):
 		reason = lostScript
 	}
 	s.count(reason)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path"
 	"strconv"
@@ -52,6 +54,23 @@ func Reopen(fd int) (*os.File, error) {
 	}
 	return os.OpenFile("/proc/self/fd/"+strconv.Itoa(fd), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 }
+
+// ReadBounded reads at most limit bytes of a file, and says whether there is more.
+func ReadBounded(name string, limit int) (b []byte, cut bool, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, false, err
+	}
+	defer f.Close()
+	b, err = io.ReadAll(io.LimitReader(f, int64(limit)+1))
+	if len(b) > limit {
+		return b[:limit], true, err
+	}
+	return b, false, err
+}
+
+// Gone reports whether an error says that a process is no more.
+func Gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) }
 
 // Tick is a hundredth of a second in nanoseconds: USER_HZ is 100 on every
 // architecture that is of interest.

@@ -24,7 +24,7 @@ func (t *tracker) worthTelling(e *event, kind binaryKind) bool {
 func (t *tracker) tell(e *event, kind binaryKind, process capture.Process) {
 	signs := e.exec.Signs
 	x := capture.Execution{
-		Time: t.clock.wall(e.Time), Process: process, Role: roleOf(kind, process.Exe, process.Args),
+		Time: t.clock.Wall(e.Time), Process: process, Role: roleOf(kind, process.Exe, process.Args),
 		Memory: signs&probeSignSIGN_MEMORY != 0, Upper: signs&probeSignSIGN_UPPER != 0,
 		Inode: fileInode(e.File, e.Magic, e.Mode, process.Exe),
 	}

@@ -248,7 +248,7 @@ func (t *tracker) keepCompiled(c *compiling, key compiledKey, lost string) {
 	}
 	p.compiled[digest] = true
 	t.waiting = append(t.waiting, compiled{p, capture.Script{
-		Kind: capture.Compiled, Time: t.clock.wall(key.time), Text: text, Digest: digest, Size: int64(len(c.text)),
+		Kind: capture.Compiled, Time: t.clock.Wall(key.time), Text: text, Digest: digest, Size: int64(len(c.text)),
 		Truncated: c.flags&probeCompiledFlagCOMPILED_CUT != 0 || len(c.text) > capture.MaxText, Lost: lost,
 	}, len(c.text), time.Now()})
 }

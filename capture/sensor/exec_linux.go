@@ -65,7 +65,7 @@ func (t *tracker) handlePiece(e *event) {
 		if len(x.parents) < maxParents {
 			x.keys = append(x.keys, processKey{e.parent.Tgid, e.parent.Start})
 			x.parents = append(x.parents, capture.Process{
-				PID: int(e.parent.Tgid), Start: t.clock.wall(e.parent.Start),
+				PID: int(e.parent.Tgid), Start: t.clock.Wall(e.parent.Start),
 				Comm: cString(e.parent.Comm), Exe: wholePath(e),
 			})
 		}
@@ -170,7 +170,7 @@ func (t *tracker) process(e *event, x *pieces) capture.Process {
 		x.cwd = t.looker.link(int(e.Program.Tgid), "cwd")
 	}
 	return capture.Process{
-		PID: int(e.Program.Tgid), PPID: int(e.exec.Ppid), Start: t.clock.wall(e.exec.Start),
+		PID: int(e.Program.Tgid), PPID: int(e.exec.Ppid), Start: t.clock.Wall(e.exec.Start),
 		UID: e.exec.Uid, GID: e.exec.Gid,
 		Comm: cString(e.exec.Comm), Exe: x.exe, Cwd: x.cwd,
 		Args: python.SplitStrings(x.args, e.exec.ArgsLen > uint64(len(x.args))), ArgsTruncated: e.exec.ArgsLen > uint64(len(x.args)),

@@ -26,9 +26,6 @@ const FollowTime = time.Minute
 // maxRoots is how many processes Follow follows at once.
 const maxRoots = 16
 
-// ErrTooMany is what Follow answers when it follows as many as it can.
-var ErrTooMany = errors.New("too many processes are followed already")
-
 // followTracepoints are what is watched while somebody is followed: where
 // connections begin, and where files have been opened. A machine need not have
 // all but the first two.
@@ -37,7 +34,7 @@ var followTracepoints = []string{"sys_enter_connect", "sys_exit_openat", "sys_ex
 // follower follows processes. It is safe for concurrent use.
 type follower struct {
 	kernel *kernel
-	clock  clock
+	clock  proc.Clock
 	events []followEvent
 
 	mu    sync.Mutex
@@ -48,12 +45,12 @@ type follower struct {
 // Follow follows a process for FollowTime: what it and the processes that come
 // of it do is told to Config.Acted. Its children of before are followed too, as
 // far as they are still its children or have executed nothing since. At most 16
-// processes are followed at once, with 1,024 that came of them; the error is ErrTooMany, capture.ErrEnded or
-// capture.ErrFollowed, or what the kernel said.
+// processes are followed at once, with 1,024 that came of them; the error is
+// capture.ErrTooMany, capture.ErrEnded or capture.ErrFollowed, or what the kernel said.
 func (s *Sensor) Follow(p capture.Process) error { return s.follower.follow(p) }
 
 func (f *follower) follow(p capture.Process) error {
-	id := probeProgram{Exec: uint64(p.Start.Sub(f.clock.boot)), Tgid: uint32(p.PID)}
+	id := probeProgram{Exec: f.clock.Nanos(p.Start), Tgid: uint32(p.PID)}
 	if start, err := proc.StartTicks(procDir(p.PID)); err != nil || start != id.Exec/proc.Tick {
 		return capture.ErrEnded
 	}
@@ -63,7 +60,7 @@ func (f *follower) follow(p capture.Process) error {
 	case f.followed(id.Tgid):
 		return capture.ErrFollowed
 	case len(f.roots) >= maxRoots:
-		return ErrTooMany
+		return capture.ErrTooMany
 	}
 	if len(f.roots) == 0 {
 		if err := f.attach(); err != nil {
@@ -176,7 +173,7 @@ type followEvent struct {
 
 // newFollower finds the tracepoints, which takes rights that a sensor gives up
 // once it runs.
-func newFollower(k *kernel, c clock) (*follower, error) {
+func newFollower(k *kernel, c proc.Clock) (*follower, error) {
 	f := &follower{kernel: k, clock: c, roots: make(map[probeProgram]time.Time)}
 	for i, name := range followTracepoints {
 		program := k.objects.OnOpenDone
@@ -260,7 +257,7 @@ func (t *tracker) act(e *event, root probeProgram, act capture.Act, target strin
 		return
 	}
 	t.acted(capture.Activity{
-		Time: t.clock.wall(e.Time), PID: int(root.Tgid), Start: t.clock.wall(root.Exec),
+		Time: t.clock.Wall(e.Time), PID: int(root.Tgid), Start: t.clock.Wall(root.Exec),
 		By: int(e.Tgid), Act: act, Target: target, Args: args,
 	})
 }

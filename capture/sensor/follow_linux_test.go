@@ -17,7 +17,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"kingsnake/capture"
-	"kingsnake/capture/sensor"
 )
 
 // acts waits until what is wanted was told of a followed process, and returns
@@ -173,7 +172,7 @@ func TestOnlySoManyAreFollowed(t *testing.T) {
 	refused := 0
 	for _, s := range r.wait(t, n, tag) {
 		switch err := r.sensor.Follow(s.Process); {
-		case errors.Is(err, sensor.ErrTooMany):
+		case errors.Is(err, capture.ErrTooMany):
 			refused++
 		case err != nil:
 			t.Error(err)

@@ -122,7 +122,7 @@ func Guard(files []*os.File) error {
 		return errors.New("a guard is only started by a sensor")
 	}
 	alive := files[0]
-	h := &holder{clock: newClock(), count: func(string) {}}
+	h := &holder{clock: proc.NewClock(), count: func(string) {}}
 	for i, m := range []**ebpf.Map{&h.holds, &h.parents, &h.switches} {
 		fd, err := unix.FcntlInt(files[i+1].Fd(), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {

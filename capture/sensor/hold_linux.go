@@ -5,7 +5,6 @@ package sensor
 import (
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -26,7 +25,7 @@ const (
 // concurrent use.
 type holder struct {
 	config   Hold
-	clock    clock
+	clock    proc.Clock
 	count    func(reason string)
 	switches *ebpf.Map
 	policies *ebpf.Map
@@ -44,7 +43,7 @@ type holder struct {
 }
 
 // newHolder returns a holder whose holding is switched off.
-func newHolder(config Hold, k *kernel, clock clock, count func(string)) (*holder, error) {
+func newHolder(config Hold, k *kernel, clock proc.Clock, count func(string)) (*holder, error) {
 	if config.Wait <= 0 {
 		config.Wait = defaultWait
 	}
@@ -137,7 +136,7 @@ func (h *holder) goOn(key probeHoldKey) {
 
 // gone reports whether a signal found no process to go to.
 func gone(err error) bool {
-	return errors.Is(err, unix.ESRCH) || errors.Is(err, os.ErrNotExist) || errors.Is(err, proc.ErrOther)
+	return proc.Gone(err) || errors.Is(err, proc.ErrOther)
 }
 
 // signalSame sends a signal to a process, and to no other that has its number
@@ -167,7 +166,7 @@ const holdSettles = time.Second
 // many that were and how many remain. With no wait, what has hardly begun to be
 // held goes on too, but remains: a signal that comes before the stop ends nothing.
 func (h *holder) sweep(wait time.Duration) (ended, left int) {
-	now := sinceBoot()
+	now := proc.SinceBoot()
 	var key probeHoldKey
 	var hold probeHold
 	var late []probeHoldKey
@@ -273,7 +272,7 @@ func (s *Sensor) stopHolding() error {
 
 // key names the hold that a script came with.
 func (h *holder) key(s capture.Script) probeHoldKey {
-	return probeHoldKey{Since: uint64(s.Held.Sub(h.clock.boot)), Tgid: uint32(s.Process.PID)}
+	return probeHoldKey{Since: h.clock.Nanos(s.Held), Tgid: uint32(s.Process.PID)}
 }
 
 // Release lets the process of a script go on, if the script says that it is
@@ -336,7 +335,7 @@ func (t *tracker) passHold(p *program) time.Time {
 		return time.Time{}
 	}
 	p.passed = t.holding.key.Since
-	return t.clock.wall(p.passed)
+	return t.clock.Wall(p.passed)
 }
 
 // endHold lets a process go with the last record of a hold, if its script was

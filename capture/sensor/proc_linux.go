@@ -260,12 +260,7 @@ func (t *tracker) ancestors(x *pieces) []capture.Process {
 // commandLine reads the arguments of a running process, if it is the one meant.
 func commandLine(key processKey) ([]string, error) {
 	dir := "/proc/" + strconv.FormatUint(uint64(key.pid), 10)
-	f, err := os.Open(dir + "/cmdline")
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	line, err := io.ReadAll(io.LimitReader(f, 2*proc.MaxShort))
+	line, _, err := proc.ReadBounded(dir+"/cmdline", 2*proc.MaxShort)
 	if err != nil {
 		return nil, err
 	}
@@ -282,7 +277,7 @@ func commandLine(key processKey) ([]string, error) {
 // ended reports whether a process is certainly gone.
 func (l *looker) ended(pid int, start uint64) bool {
 	now, err := proc.Look(&l.Looks, func() (uint64, error) { return proc.StartTicks(fmt.Sprintf("/proc/%d", pid)) })
-	return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) || err == nil && start != 0 && now != start/proc.Tick
+	return proc.Gone(err) || err == nil && start != 0 && now != start/proc.Tick
 }
 
 // observe makes up an exec that was not seen with what /proc still knows. Its
@@ -292,12 +287,7 @@ func (t *tracker) observe(pid int) *executed {
 	x := &executed{kind: notLookedAt}
 	x.process = capture.Process{PID: pid, Exe: t.looker.link(pid, "exe"), Cwd: t.looker.link(pid, "cwd")}
 	args, err := proc.Look(&t.looker.Looks, func() ([]string, error) {
-		f, err := os.Open(dir + "/cmdline")
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		line, err := io.ReadAll(io.LimitReader(f, maxArgs))
+		line, _, err := proc.ReadBounded(dir+"/cmdline", maxArgs)
 		return python.SplitStrings(line, false), err
 	})
 	if err != nil || len(args) == 0 {
@@ -307,7 +297,7 @@ func (t *tracker) observe(pid int) *executed {
 	x.command = python.ParseCommand(args)
 	if start, err := proc.StartTicks(dir); err == nil {
 		x.start = start * proc.Tick
-		x.process.Start = t.clock.wall(x.start)
+		x.process.Start = t.clock.Wall(x.start)
 	}
 	return x
 }

@@ -190,7 +190,7 @@ func fileKind(x *executed, r *reading, text []byte) capture.Kind {
 // before it.
 func (t *tracker) deliverMain(p *program, s capture.Script) {
 	s.Process = p.exec.process
-	s.Time = t.clock.wall(p.id.Exec)
+	s.Time = t.clock.Wall(p.id.Exec)
 	s.Digest = capture.Sum(s.Text)
 	p.done, p.digest = true, s.Digest
 	s.Held = t.passHold(p)

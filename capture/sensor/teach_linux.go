@@ -125,14 +125,14 @@ func (t *tracker) trusted(file probeFileKey, magic, readAt, reaper uint64, write
 	if writers || !faithful(magic) {
 		return false
 	}
-	at := time.Now().Add(-time.Duration(sinceBoot() - readAt))
+	at := time.Now().Add(-time.Duration(proc.SinceBoot() - readAt))
 	changed := time.Unix(0, file.Ctime)
 	if at.Sub(changed) < settled {
 		return false
 	}
 	// Whoever maps a file through an overlay may change it without a new ctime,
 	// but only in the upper layer, which is younger than the container.
-	return magic != unix.OVERLAYFS_SUPER_MAGIC || changed.Before(t.clock.wall(reaper))
+	return magic != unix.OVERLAYFS_SUPER_MAGIC || changed.Before(t.clock.Wall(reaper))
 }
 
 // faithful reports whether a file system is a local one that keeps ctime.

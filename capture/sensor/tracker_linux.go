@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kingsnake/capture"
+	"kingsnake/capture/proc"
 	"kingsnake/capture/python"
 )
 
@@ -33,7 +34,7 @@ type tracker struct {
 	count    func(reason string)
 	teacher  *teacher
 	looker   *looker
-	clock    clock
+	clock    proc.Clock
 	holder   *holder // nil when nothing is held
 	holding  holding // of the record being handled
 
@@ -57,7 +58,7 @@ func newTracker(config Config, k *kernel, deliver func(capture.Script), count fu
 	if limit <= 0 {
 		limit = 48 << 20
 	}
-	t := &tracker{deliver: deliver, executed: config.Executed, acted: config.Acted, count: count, clock: newClock(), looker: newLooker(), limit: limit}
+	t := &tracker{deliver: deliver, executed: config.Executed, acted: config.Acted, count: count, clock: proc.NewClock(), looker: newLooker(), limit: limit}
 	t.teacher = newTeacher(k, limit/12)
 	t.programs = newLRU(maxPrograms, func(_ probeProgram, p *program) {
 		if !p.done {
@@ -313,7 +314,7 @@ func (t *tracker) reading(p *program, e *event) *reading {
 			t.count(lostMemory)
 			return nil
 		}
-		now := t.clock.wall(e.Time)
+		now := t.clock.Wall(e.Time)
 		r = &reading{key: key, own: e.Tgid == p.id.Tgid, time: now}
 		p.readings[key] = r
 	}
