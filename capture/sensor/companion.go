@@ -25,18 +25,18 @@ var multicallNames = []string{"busybox", "toybox"}
 
 // nameKind is what a binary is by its path alone: noPython when that says
 // nothing.
-func nameKind(exe string) binaryKind {
+func nameKind(exe string) python.Binary {
 	name := path.Base(exe)
 	plain := strings.TrimRight(name, "0123456789.-")
 	switch {
 	case slices.Contains(multicallNames, name):
-		return multicall
+		return python.Multicall
 	case slices.Contains(shellNames, name):
-		return shell
+		return python.Shell
 	case slices.Contains(interpreterNames, name), slices.Contains(interpreterNames, plain):
-		return scripter
+		return python.Scripter
 	}
-	return noPython
+	return python.NoPython
 }
 
 // What a shell is known by: every shell of the POSIX family keeps the variables
@@ -53,14 +53,14 @@ const maxMarked = 4 << 20
 
 // readShell decides by its content whether a binary is a shell, whatever its
 // name.
-func readShell(r io.ReaderAt) (binaryKind, error) {
+func readShell(r io.ReaderAt) (python.Binary, error) {
 	const overlap = 16 // more than the longest marker
 	var buf [64<<10 + overlap]byte
 	var has [len(markers)]bool
 	for at := int64(0); at < maxMarked; at += int64(len(buf) - overlap) {
 		n, err := r.ReadAt(buf[:], at)
 		if err != nil && err != io.EOF {
-			return notLookedAt, fmt.Errorf("read binary: %w", err)
+			return python.NotLookedAt, fmt.Errorf("read binary: %w", err)
 		}
 		for i, m := range markers {
 			has[i] = has[i] || bytes.Contains(buf[:n], m)
@@ -71,29 +71,29 @@ func readShell(r io.ReaderAt) (binaryKind, error) {
 	}
 	switch {
 	case !has[0] || !has[1]:
-		return noPython, nil
+		return python.NoPython, nil
 	case has[2]:
-		return multicall, nil
+		return python.Multicall, nil
 	}
-	return shell, nil
+	return python.Shell, nil
 }
 
 // roleOf is what a program does when it is called with args.
-func roleOf(kind binaryKind, exe string, args []string) capture.Role {
+func roleOf(kind python.Binary, exe string, args []string) capture.Role {
 	switch kind {
-	case notLookedAt:
+	case python.NotLookedAt:
 		kind = nameKind(exe)
-	case loader:
+	case python.Loader:
 		if args = python.UnwrapLoader(args); len(args) > 0 {
 			kind = nameKind(args[0])
 		}
 	}
 	switch kind {
-	case interpreter, embedder, scripter:
+	case python.Interpreter, python.Embedder, python.Scripter:
 		return capture.Interpreter
-	case shell:
+	case python.Shell:
 		return capture.Shell
-	case multicall:
+	case python.Multicall:
 		for _, a := range args[:min(len(args), 2)] {
 			if slices.Contains(shellNames, strings.TrimPrefix(path.Base(a), "-")) {
 				return capture.Shell

@@ -9,19 +9,20 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kingsnake/capture"
+	"kingsnake/capture/python"
 )
 
 // worthTelling reports whether an execution may have something to tell, before
 // more is asked about its process.
-func (t *tracker) worthTelling(e *event, kind binaryKind) bool {
+func (t *tracker) worthTelling(e *event, kind python.Binary) bool {
 	const always = probeSignSIGN_MEMORY | probeSignSIGN_UPPER
 	signs := e.exec.Signs
 	return t.executed != nil && (signs&always != 0 ||
-		kind != noPython && (signs&probeSignSIGN_SOCKET != 0 || t.starter(e.exec.Starter) != nil))
+		kind != python.NoPython && (signs&probeSignSIGN_SOCKET != 0 || t.starter(e.exec.Starter) != nil))
 }
 
 // tell delivers an execution that has something to tell.
-func (t *tracker) tell(e *event, kind binaryKind, process capture.Process) {
+func (t *tracker) tell(e *event, kind python.Binary, process capture.Process) {
 	signs := e.exec.Signs
 	x := capture.Execution{
 		Time: t.clock.Wall(e.Time), Process: process, Role: roleOf(kind, process.Exe, process.Args),
@@ -92,15 +93,15 @@ func addresses(e *probeEnds) (peer, local netip.AddrPort) {
 // language's interpreter. One whose name says nothing is searched when that is
 // remembered or when the execution has something to tell: searching costs a
 // millisecond.
-func (l *looker) shellKind(pids []int, exe string, e *event, remembered bool) binaryKind {
-	if kind := nameKind(exe); kind != noPython {
+func (l *looker) shellKind(pids []int, exe string, e *event, remembered bool) python.Binary {
+	if kind := nameKind(exe); kind != python.NoPython {
 		return kind
 	}
 	if !remembered && e.exec.Signs == 0 && e.exec.Starter == (probeProgram{}) {
-		return noPython
+		return python.NoPython
 	}
-	if kind := l.inspect(pids, exe, e.File, readShell); kind != notLookedAt {
+	if kind := l.inspect(pids, exe, e.File, readShell); kind != python.NotLookedAt {
 		return kind
 	}
-	return noPython
+	return python.NoPython
 }

@@ -16,6 +16,7 @@ import (
 
 	"kingsnake/capture"
 	"kingsnake/capture/proc"
+	"kingsnake/capture/python"
 )
 
 // probeFeatures is what the kernel can do with user probes.
@@ -127,8 +128,8 @@ func (t *tracker) newCompiledTexts() compiledTexts {
 }
 
 // seeBinary has the binary of an exec attached to.
-func (t *tracker) seeBinary(e *event, kind binaryKind) {
-	if kind != interpreter && kind != embedder {
+func (t *tracker) seeBinary(e *event, kind python.Binary) {
+	if kind != python.Interpreter && kind != python.Embedder {
 		return
 	}
 	pid, file := int(e.Program.Tgid), e.File

@@ -3,6 +3,8 @@ package sensor
 import (
 	"errors"
 	"unsafe"
+
+	"kingsnake/capture/python"
 )
 
 // errMalformed is what a record that does not have its own length is answered with.
@@ -16,8 +18,8 @@ type event struct {
 	parent probeParent     // of RECORD_PARENT
 	data   []byte
 
-	kind   binaryKind // of RECORD_EXEC: what its binary is
-	looked bool       // whether kind was found out
+	kind   python.Binary // of RECORD_EXEC: what its binary is
+	looked bool          // whether kind was found out
 }
 
 // decode reads one record into e.

@@ -33,8 +33,8 @@ type executed struct {
 	process capture.Process
 	start   uint64 // of the process, nanoseconds since boot; 0 when not known
 	reaper  uint64 // when the first process of its pid namespace was started
-	kind    binaryKind
-	command command
+	kind    python.Binary
+	command python.Command
 	lost    string // why something of it is missing
 
 	fds    [maxFDs]probeOpenFile // what was open when it began
@@ -152,7 +152,7 @@ func (t *tracker) handleExec(e *event) {
 		p.exec.lost = "exec ring full"
 	}
 	t.parents.put(processKey{e.Program.Tgid, e.exec.Start}, newAncestor(p.exec.process))
-	if kind == loader {
+	if kind == python.Loader {
 		if !t.unwrap(p) {
 			return
 		}
@@ -160,7 +160,7 @@ func (t *tracker) handleExec(e *event) {
 		p.exec.command = python.ParseCommand(p.exec.process.Args)
 	}
 	t.locate(p)
-	p.certain = p.certain || p.exec.kind != notLookedAt
+	p.certain = p.certain || p.exec.kind != python.NotLookedAt
 	t.settle(p)
 }
 
@@ -195,7 +195,7 @@ func (t *tracker) settle(p *program) {
 // unwrap finds the program behind a dynamic loader that was executed by name.
 // It reports false when that is no Python.
 func (t *tracker) unwrap(p *program) bool {
-	p.exec.kind = notLookedAt
+	p.exec.kind = python.NotLookedAt
 	args := python.UnwrapLoader(p.exec.process.Args)
 	if len(args) == 0 {
 		t.forget(p)

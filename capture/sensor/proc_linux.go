@@ -22,11 +22,11 @@ import (
 // looker looks at processes through /proc.
 type looker struct {
 	proc.Looks
-	kinds *lru[probeFileKey, binaryKind]
+	kinds *lru[probeFileKey, python.Binary]
 }
 
 func newLooker() *looker {
-	return &looker{kinds: newLRU[probeFileKey, binaryKind](8192, nil)}
+	return &looker{kinds: newLRU[probeFileKey, python.Binary](8192, nil)}
 }
 
 // found is what lay at a path when it was looked at.
@@ -129,13 +129,13 @@ func (l *looker) link(pid int, name string) string {
 
 // classify looks at the binary of an exec: through the process itself, or by
 // its path as one of its ancestors sees it.
-func (l *looker) classify(pids []int, exe string, e *event) binaryKind {
+func (l *looker) classify(pids []int, exe string, e *event) python.Binary {
 	return l.inspect(pids, exe, e.File, python.ReadBinary)
 }
 
 // inspect has read look at the binary of an exec.
-func (l *looker) inspect(pids []int, exe string, file probeFileKey, read func(io.ReaderAt) (binaryKind, error)) binaryKind {
-	kind, _ := proc.Look(&l.Looks, func() (binaryKind, error) {
+func (l *looker) inspect(pids []int, exe string, file probeFileKey, read func(io.ReaderAt) (python.Binary, error)) python.Binary {
+	kind, _ := proc.Look(&l.Looks, func() (python.Binary, error) {
 		for i, pid := range pids {
 			open := func() (*os.File, error) { return proc.OpenIn(pid, exe) }
 			if i == 0 {
@@ -151,17 +151,17 @@ func (l *looker) inspect(pids []int, exe string, file probeFileKey, read func(io
 				return kind, nil
 			}
 		}
-		return notLookedAt, nil
+		return python.NotLookedAt, nil
 	})
 	return kind
 }
 
 // classifyPath looks at a file by its path in a process's root.
-func (l *looker) classifyPath(pid int, p string) binaryKind {
-	kind, _ := proc.Look(&l.Looks, func() (binaryKind, error) {
+func (l *looker) classifyPath(pid int, p string) python.Binary {
+	kind, _ := proc.Look(&l.Looks, func() (python.Binary, error) {
 		f, err := proc.OpenIn(pid, p)
 		if err != nil {
-			return notLookedAt, err
+			return python.NotLookedAt, err
 		}
 		defer f.Close()
 		return python.ReadBinary(f)
@@ -284,7 +284,7 @@ func (l *looker) ended(pid int, start uint64) bool {
 // command's kind is "" when the arguments could not be read.
 func (t *tracker) observe(pid int) *executed {
 	dir := fmt.Sprintf("/proc/%d", pid)
-	x := &executed{kind: notLookedAt}
+	x := &executed{kind: python.NotLookedAt}
 	x.process = capture.Process{PID: pid, Exe: t.looker.link(pid, "exe"), Cwd: t.looker.link(pid, "cwd")}
 	args, err := proc.Look(&t.looker.Looks, func() ([]string, error) {
 		line, _, err := proc.ReadBounded(dir+"/cmdline", maxArgs)
@@ -308,7 +308,7 @@ func (t *tracker) adopt(p *program) {
 	x.lost = lostExec
 	p.exec = x
 	if len(x.process.Args) == 0 {
-		x.command = command{Kind: capture.File}
+		x.command = python.Command{Kind: capture.File}
 		for _, r := range p.readings {
 			if r.stream && r.fd == 0 {
 				x.command.Kind = capture.Stdin
@@ -318,7 +318,7 @@ func (t *tracker) adopt(p *program) {
 		t.forget(p)
 		return
 	}
-	p.certain = p.certain || x.kind != notLookedAt
+	p.certain = p.certain || x.kind != python.NotLookedAt
 	t.locate(p)
 	t.settle(p)
 }

@@ -24,7 +24,7 @@ func (t *tracker) decide(p *program) {
 	}
 	x := p.exec
 	switch {
-	case x.kind == embedder:
+	case x.kind == python.Embedder:
 		// Its arguments are its own; what it imports is all that can be told.
 		p.done = true
 		t.teacher.setMode(p.id, probeProgramModeMODE_MODULES)
@@ -258,7 +258,7 @@ func (t *tracker) deliverImport(p *program, r *reading, lost string) {
 		MaybeData: t.seesOpens && !r.sought,
 		Lost:      lost, Path: r.path, Inode: inode(r), Parent: p.digest, Process: p.exec.process,
 	}
-	if p.exec.kind == embedder && p.digest == (capture.Digest{}) && p.exec.named(r.path) {
+	if p.exec.kind == python.Embedder && p.digest == (capture.Digest{}) && p.exec.named(r.path) {
 		s.Kind, s.MaybeData, p.digest = capture.File, false, digest
 	}
 	t.deliver(s)

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kingsnake/capture/proc"
+	"kingsnake/capture/python"
 )
 
 // settled is how old a file's last change must be before its content is taken
@@ -168,16 +169,16 @@ func (t *tracker) trustedBinary(e *event) bool {
 }
 
 // kindOf looks at the binary of an exec. What is remembered is worth more looking.
-func (l *looker) kindOf(pids []int, exe string, e *event, remembered bool) binaryKind {
+func (l *looker) kindOf(pids []int, exe string, e *event, remembered bool) python.Binary {
 	kind := l.classify(pids, exe, e)
-	if kind == noPython {
+	if kind == python.NoPython {
 		kind = l.shellKind(pids, exe, e, remembered)
 	}
 	return kind
 }
 
 // classify decides what a binary that was executed is, and teaches it.
-func (t *tracker) classify(e *event, x *pieces) binaryKind {
+func (t *tracker) classify(e *event, x *pieces) python.Binary {
 	trusted := t.trustedBinary(e)
 	if trusted {
 		if kind, ok := t.looker.kinds.get(e.File); ok {
@@ -185,20 +186,20 @@ func (t *tracker) classify(e *event, x *pieces) binaryKind {
 		}
 	}
 	if !faithful(e.Magic) {
-		return notLookedAt // It may be one that answers when it likes.
+		return python.NotLookedAt // It may be one that answers when it likes.
 	}
 	if !e.looked {
 		e.kind = t.looker.kindOf(x.pids(e), x.exe, e, trusted)
 	}
 	kind := e.kind
-	if trusted && kind != notLookedAt {
+	if trusted && kind != python.NotLookedAt {
 		t.looker.kinds.put(e.File, kind)
 		switch kind {
-		case noPython:
+		case python.NoPython:
 			t.teacher.learnBinary(e.File, probeBinaryClassBINARY_OTHER)
-		case shell, multicall, scripter:
+		case python.Shell, python.Multicall, python.Scripter:
 			t.teacher.learnBinary(e.File, probeBinaryClassBINARY_SHELL)
-		case interpreter, embedder:
+		case python.Interpreter, python.Embedder:
 			t.teacher.learnBinary(e.File, probeBinaryClassBINARY_PYTHON)
 		}
 	}
