@@ -47,7 +47,6 @@ var rules = []rule{
 
 	// The sensor half.
 	{pattern: "capture/binary", may: []string{"capture"}, never: all(ebpf, kube, sql, network, running), why: "describes a file, and nothing more"},
-	{pattern: "capture/bundle", may: nil, never: all(ebpf, kube, sql, network, running), why: "takes a hostile file apart, and knows nothing of who reads it"},
 	{pattern: "capture/python", may: []string{"capture"}, never: all(ebpf, kube, sql, network, running), why: "tells what belongs to Python, and touches no process"},
 	{pattern: "capture/proc", may: []string{"capture"}, never: all(ebpf, kube, sql, network, running), why: "looks at processes, however they are watched"},
 	{pattern: "capture/fallback", may: []string{"capture", "capture/proc", "capture/python", "capture/rights"}, never: all(ebpf, kube, sql, network, running), why: "captures where BPF cannot be used, so it must not rest on it"},

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"kingsnake/normalize/bundle"
 	"kingsnake/normalize/bytecode"
 )
 
@@ -52,7 +53,7 @@ func (u *unpacker) container() (before int) {
 		}
 	}()
 	whole := Layer{Parent: 0, Depth: 1, Executed: true, Site: Span{0, len(data)}}
-	cookie, bundled := bundleCookieAt(data)
+	cookie, bundled := bundle.Find(data)
 	switch {
 	case bundled && u.bundle(data, cookie, whole) > 0:
 		return 0
@@ -137,20 +138,26 @@ func (u *unpacker) member(file *zip.File, limit int) (text []byte, lines *byteco
 	if uint64(len(text)) < file.UncompressedSize64 {
 		u.note("read %d bytes of %.80q in a zip archive", len(text), file.Name)
 	}
+	return u.source(text, file.Name, "a zip archive", "zip", "pyc")
+}
+
+// source gives what a member of an archive says, and the step that made it a
+// text: compiled code, which has that form, is written as source.
+func (u *unpacker) source(text []byte, name, archive, step, form string) (source []byte, lines *bytecode.Lines, made string) {
 	if !u.spend(len(text)) {
 		return nil, nil, ""
 	}
 	if !bytecode.IsCode(text) {
-		return text, nil, "zip"
+		return text, nil, step
 	}
 	source, lines, wrong, _ := compiled(text, min(maxOutput, u.left()))
 	if wrong != "" {
-		u.note("read %.80q in a zip archive in part: %s", file.Name, wrong)
+		u.note("read %.80q in %s in part: %s", name, archive, wrong)
 	}
 	if !u.spend(len(source)) {
 		return nil, nil, ""
 	}
-	return source, u.keep(lines), "zip+pyc"
+	return source, u.keep(lines), step + "+" + form
 }
 
 // The order in which the files of an archive are read.

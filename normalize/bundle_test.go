@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"kingsnake/normalize/bundle"
 )
 
 // bundleFile is an entry of a made bundle.
@@ -28,15 +30,15 @@ func bundled(files ...bundleFile) []byte {
 			body.WriteString(f.data)
 		}
 		name := f.name + strings.Repeat("\x00", 16-len(f.name)%16)
-		for _, n := range []int{bundleEntrySize + len(name), at, body.Len() - at, len(f.data)} {
+		for _, n := range []int{bundle.EntrySize + len(name), at, body.Len() - at, len(f.data)} {
 			_ = binary.Write(&table, binary.BigEndian, uint32(n))
 		}
 		table.WriteByte(byte(1 - k%2))
 		table.WriteByte(f.kind)
 		table.WriteString(name)
 	}
-	cookie := bytes.Clone(bundleCookie)
-	for _, n := range []int{body.Len() + table.Len() + cookieSize, body.Len(), table.Len(), 311} {
+	cookie := bytes.Clone(bundle.Magic)
+	for _, n := range []int{body.Len() + table.Len() + bundle.CookieSize, body.Len(), table.Len(), 311} {
 		cookie = binary.BigEndian.AppendUint32(cookie, uint32(n))
 	}
 	cookie = append(cookie, make([]byte, 64)...)
@@ -48,9 +50,9 @@ func TestBundles(t *testing.T) {
 	code := string(pyc(t)[16:])
 	plain := bundled(bundleFile{'s', "main", code}, bundleFile{'s', "second", "import os\nos.system('id')\n"}, bundleFile{'s', "third", code[:len(code)-100]})
 	lying := bytes.Clone(plain)
-	binary.BigEndian.PutUint32(lying[len(lying)-cookieSize+12:], 1<<31)
+	binary.BigEndian.PutUint32(lying[len(lying)-bundle.CookieSize+12:], 1<<31)
 	outside := bytes.Clone(plain)
-	table := len(outside) - cookieSize - 3*(bundleEntrySize+16)
+	table := len(outside) - bundle.CookieSize - 3*(bundle.EntrySize+16)
 	binary.BigEndian.PutUint32(outside[table+4:], 1<<31)
 	for _, test := range []struct {
 		name, want, note string

@@ -14,7 +14,7 @@ import (
 	"unicode"
 
 	"kingsnake/capture"
-	"kingsnake/capture/bundle"
+	"kingsnake/normalize/bundle"
 )
 
 // source is a file to be read later.

@@ -16,20 +16,20 @@ type entry struct {
 func made(stub int, entries ...entry) []byte {
 	body, table := make([]byte, 0, 64), []byte{}
 	for _, e := range entries {
-		for _, n := range []int{entrySize + 4, len(body), len(e.data), len(e.data)} {
+		for _, n := range []int{EntrySize + 4, len(body), len(e.data), len(e.data)} {
 			table = binary.BigEndian.AppendUint32(table, uint32(n))
 		}
 		table = append(append(table, 0, e.kind), "abc\x00"...)
 		body = append(body, e.data...)
 	}
-	return append(make([]byte, stub), seal(body, table, append(bytes.Clone(magic), make([]byte, cookieSize-len(magic))...))...)
+	return append(make([]byte, stub), seal(body, table, append(bytes.Clone(Magic), make([]byte, CookieSize-len(Magic))...))...)
 }
 
 func TestScripts(t *testing.T) {
 	lying := made(100, entry{'s', "one"})
-	binary.BigEndian.PutUint32(lying[len(lying)-cookieSize+12:], 1<<31)
+	binary.BigEndian.PutUint32(lying[len(lying)-CookieSize+12:], 1<<31)
 	alone := made(0, entry{'s', "one"}, entry{'z', ""}, entry{'s', "two"})
-	clear(alone[6+entrySize+4+4:][:12]) // an archive of modules keeps its line alone
+	clear(alone[6+EntrySize+4+4:][:12]) // an archive of modules keeps its line alone
 	for _, test := range []struct {
 		name  string
 		data  []byte
@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 		{"no bundle", make([]byte, 1000), 1 << 20, nil},
 		{"empty", nil, 1 << 20, nil},
 		{"a lying cookie", lying, 1 << 20, nil},
-		{"no room", made(0, entry{'s', "one"}), cookieSize + 2*entrySize + 4, outsideOf("one")},
+		{"no room", made(0, entry{'s', "one"}), CookieSize + 2*EntrySize + 4, outsideOf("one")},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := Scripts(bytes.NewReader(test.data), int64(len(test.data)), test.limit)
