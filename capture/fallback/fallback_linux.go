@@ -205,20 +205,19 @@ func (s *Sensor) take() {
 			s.count(lostOpens)
 		}
 	}
-	var ended []ended
+	var notices []notice
 	if s.connector != nil {
-		notices, lost := s.connector.receive(broken)
+		var lost bool
+		notices, lost = s.connector.receive(broken)
 		if lost {
 			s.count(lostNotices)
 		}
-		for _, o := range opens {
-			s.note(o)
-		}
-		ended = s.changed(notices)
-	} else {
-		for _, o := range opens {
-			s.note(o)
-		}
+	}
+	for _, o := range opens {
+		s.note(o)
+	}
+	ended := s.changed(notices)
+	if s.connector == nil {
 		s.await(time.Now())
 	}
 	for _, o := range opens {

@@ -238,38 +238,23 @@ const withoutText = ", without a text"
 // runMode makes all runs of a mode, several at once, waits until what came of
 // them is there, and returns them.
 func runMode(t *testing.T, bench *generate.Bench, mode generate.Mode, h *harvest, n int) (all []*generate.Run) {
-	var workers sync.WaitGroup
 	var mu sync.Mutex
-	numbers := make(chan int)
-	for range runtime.NumCPU() {
-		workers.Go(func() {
-			for i := range numbers {
-				run, err := bench.Run(mode, i)
-				if err != nil {
-					t.Error(err)
-					continue
-				}
-				mu.Lock()
-				all = append(all, run)
-				mu.Unlock()
-				out := new(strings.Builder)
-				run.Cmd.Stdout, run.Cmd.Stderr = out, out
-				if err := run.Start(); err != nil {
-					t.Error(err)
-				} else if err := run.Cmd.Wait(); err != nil {
-					t.Errorf("run %d of %s: %v\n%s", i, mode.Name, err, out)
-				}
-				if err := run.Close(); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	for i := range n {
-		numbers <- i
-	}
-	close(numbers)
-	workers.Wait()
+	generate.Spread(runtime.NumCPU(), n, func(i int) {
+		run, err := bench.Run(mode, i)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		mu.Lock()
+		all = append(all, run)
+		mu.Unlock()
+		if err := run.Do(); err != nil {
+			t.Errorf("run %d of %s: %v", i, mode.Name, err)
+		}
+		if err := run.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	// What comes late comes within two rounds: ends that nobody told of are noticed then.
 	for deadline := time.Now().Add(700 * time.Millisecond); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if !slices.ContainsFunc(all, func(r *generate.Run) bool { return len(h.of(r)) < len(r.Want) }) {

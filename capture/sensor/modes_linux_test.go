@@ -8,7 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,35 +74,22 @@ func runMode(t *testing.T, bench *generate.Bench, mode generate.Mode, tally *gen
 		return "not here: " + strings.SplitN(err.Error(), "\n", 2)[0]
 	}
 	start := time.Now()
-	var workers sync.WaitGroup
-	numbers := make(chan int)
-	var mu sync.Mutex
-	wanted := 0
-	for range 2 * runtime.NumCPU() {
-		workers.Go(func() {
-			for i := range numbers {
-				scripts, err := runOnce(bench, mode, tally, i)
-				mu.Lock()
-				wanted += scripts
-				mu.Unlock()
-				if err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	for i := range n {
-		numbers <- i
-	}
-	close(numbers)
-	workers.Wait()
+	var wanted atomic.Int64
+	generate.Spread(2*runtime.NumCPU(), n, func(i int) {
+		scripts, err := runOnce(bench, mode, tally, i)
+		if err != nil {
+			t.Error(err)
+		}
+		wanted.Add(int64(scripts))
+	})
 	rate := float64(n) / time.Since(start).Seconds()
 	waitForScripts(tally)
 	found, exact, problems := tally.Result()
-	if found != wanted || exact != wanted || len(problems) > 0 {
-		t.Errorf("want %d scripts, got %d, of them %d exact:\n%s", wanted, found, exact, strings.Join(problems, "\n"))
+	want := int(wanted.Load())
+	if found != want || exact != want || len(problems) > 0 {
+		t.Errorf("want %d scripts, got %d, of them %d exact:\n%s", want, found, exact, strings.Join(problems, "\n"))
 	}
-	return fmt.Sprintf("%6d %6d %6d %7.1f", wanted, found, exact, rate)
+	return fmt.Sprintf("%6d %6d %6d %7.1f", want, found, exact, rate)
 }
 
 // runOnce makes one run, waits for it, and returns how many scripts it has.
@@ -113,13 +100,8 @@ func runOnce(bench *generate.Bench, mode generate.Mode, tally *generate.Tally, i
 	}
 	defer run.Close()
 	tally.Expect(run)
-	out := new(strings.Builder)
-	run.Cmd.Stdout, run.Cmd.Stderr = out, out
-	if err := run.Start(); err != nil {
-		return len(run.Want), fmt.Errorf("start run %d of %s: %w", i, mode.Name, err)
-	}
-	if err := run.Cmd.Wait(); err != nil {
-		return len(run.Want), fmt.Errorf("run %d of %s: %w\n%s", i, mode.Name, err, out)
+	if err := run.Do(); err != nil {
+		return len(run.Want), fmt.Errorf("run %d of %s: %w", i, mode.Name, err)
 	}
 	return len(run.Want), nil
 }

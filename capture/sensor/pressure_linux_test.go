@@ -15,6 +15,7 @@ import (
 
 	"kingsnake/capture"
 	"kingsnake/capture/sensor"
+	"kingsnake/capture/sensor/generate"
 )
 
 // fates keeps what became of the scripts whose text names the test: by the number
@@ -205,22 +206,11 @@ func TestLongScriptsDoNotPushOutShortOnes(t *testing.T) {
 // runEach runs n commands, a few at a time.
 func runEach(t *testing.T, n int, command func(i int) *exec.Cmd) {
 	t.Helper()
-	numbers := make(chan int)
-	var workers sync.WaitGroup
-	for range 4 {
-		workers.Go(func() {
-			for i := range numbers {
-				if out, err := command(i).CombinedOutput(); err != nil {
-					t.Errorf("run %d: %v\n%s", i, err, out)
-				}
-			}
-		})
-	}
-	for i := range n {
-		numbers <- i + 1
-	}
-	close(numbers)
-	workers.Wait()
+	generate.Spread(4, n, func(i int) {
+		if out, err := command(i + 1).CombinedOutput(); err != nil {
+			t.Errorf("run %d: %v\n%s", i+1, err, out)
+		}
+	})
 }
 
 // settle waits until what was sent was received, and what waits for more records

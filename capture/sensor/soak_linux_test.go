@@ -9,7 +9,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -119,29 +118,16 @@ func TestASensorThatRunsForLongLeaksNothing(t *testing.T) {
 }
 
 // soakRound runs every mode once a worker, and returns how many scripts that is.
-func soakRound(t *testing.T, bench *generate.Bench, modes []generate.Mode, tally *generate.Tally, round int) (wanted int) {
-	var mu sync.Mutex
-	var workers sync.WaitGroup
-	todo := make(chan int)
-	for range runtime.NumCPU() {
-		workers.Go(func() {
-			for i := range todo {
-				n, err := runOnce(bench, modes[i%len(modes)], tally, round*2*len(modes)+i)
-				if err != nil {
-					t.Error(err)
-				}
-				mu.Lock()
-				wanted += n
-				mu.Unlock()
-			}
-		})
-	}
-	for i := range 2 * len(modes) {
-		todo <- i
-	}
-	close(todo)
-	workers.Wait()
-	return wanted
+func soakRound(t *testing.T, bench *generate.Bench, modes []generate.Mode, tally *generate.Tally, round int) int {
+	var wanted atomic.Int64
+	generate.Spread(runtime.NumCPU(), 2*len(modes), func(i int) {
+		n, err := runOnce(bench, modes[i%len(modes)], tally, round*2*len(modes)+i)
+		if err != nil {
+			t.Error(err)
+		}
+		wanted.Add(int64(n))
+	})
+	return int(wanted.Load())
 }
 
 // middle returns the median of each figure.

@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"kingsnake/capture"
@@ -219,11 +220,43 @@ func writeProgram(path string, text []byte) error {
 // forking is held for writing while a command is started.
 var forking sync.RWMutex
 
-// Start starts the run's command.
-func (r *Run) Start() error {
+// start starts the run's command.
+func (r *Run) start() error {
 	forking.Lock()
 	defer forking.Unlock()
 	return r.Cmd.Start()
+}
+
+// Do starts the run and waits for its end. The error has what it printed.
+func (r *Run) Do() error {
+	var out strings.Builder
+	r.Cmd.Stdout, r.Cmd.Stderr = &out, &out
+	if err := r.start(); err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	if err := r.Cmd.Wait(); err != nil {
+		return fmt.Errorf("%w\n%s", err, out.String())
+	}
+	return nil
+}
+
+// Spread calls run with each number below n, on so many goroutines, and returns
+// when all calls have.
+func Spread(goroutines, n int, run func(i int)) {
+	numbers := make(chan int)
+	var workers sync.WaitGroup
+	for range goroutines {
+		workers.Go(func() {
+			for i := range numbers {
+				run(i)
+			}
+		})
+	}
+	for i := range n {
+		numbers <- i
+	}
+	close(numbers)
+	workers.Wait()
 }
 
 // text makes a harmless Python text of about n bytes.
