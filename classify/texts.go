@@ -144,14 +144,14 @@ func (w *walker) embedded(i int) {
 func (w *walker) pieces(text []byte, place int32, sym symbol) value {
 	v := value{sym: sym, behavior: noBehavior}
 	text = text[:min(len(text), maxStringScan)]
-	words().texts.each(text, func(b int) {
+	w.words.texts.each(text, func(b int) {
 		if v.behavior == noBehavior {
 			v.behavior = int16(b)
 		}
 		w.x.behave(b, w.layerIndex, place)
 	})
 	if hasAddress(text) {
-		b := words().address
+		b := w.words.address
 		if v.behavior == noBehavior {
 			v.behavior = int16(b)
 		}

@@ -32,6 +32,7 @@ type frame struct {
 // stand for: imports, simple assignments and the results of calls. It does not
 // follow control flow, and takes a later assignment to hold from there on.
 type walker struct {
+	words      *lexicon
 	x          *extraction
 	layerIndex int
 	src        []byte
@@ -61,13 +62,13 @@ const (
 	maxEnv    = 1 << 15
 )
 
-var walkers = sync.Pool{New: func() any { return &walker{env: map[uint64]value{}, ever: &hashSet{}} }}
+var walkers = sync.Pool{New: func() any { return &walker{words: words(), env: map[uint64]value{}, ever: &hashSet{}} }}
 
 // layer reads one layer into x, whose first token is at place base.
 func (w *walker) layer(x *extraction, l *normalize.Layer, index int, base int32) {
 	clear(w.env)
 	*w.ever = hashSet{}
-	*w = walker{env: w.env, ever: w.ever, stars: w.stars[:0], frames: w.frames[:0], constants: w.constants[:0], inner: w.inner[:0], x: x, layerIndex: index,
+	*w = walker{words: w.words, env: w.env, ever: w.ever, stars: w.stars[:0], frames: w.frames[:0], constants: w.constants[:0], inner: w.inner[:0], x: x, layerIndex: index,
 		src: l.Text, toks: l.Tokens, base: base, last: nothing, statement: true}
 	w.constants = append(w.constants[:0], l.Constants...)
 	slices.SortFunc(w.constants, func(a, b normalize.Constant) int { return cmp.Compare(a.Span.End, b.Span.End) })
@@ -221,12 +222,12 @@ func (w *walker) resolve(raw uint64) (v value, spelled bool) {
 	if v, ok := w.known(raw); ok {
 		return v, v.imported
 	}
-	if _, ok := words().builtins.get(raw); ok {
+	if _, ok := w.words.builtins.get(raw); ok {
 		return w.lookup(symbol(raw), value{}), true
 	}
 	for _, star := range w.stars {
 		s := star.attr(raw)
-		if b, ok := words().behavior(s); ok {
+		if b, ok := w.words.behavior(s); ok {
 			return value{sym: s, behavior: int16(b)}, true
 		}
 	}
@@ -270,8 +271,8 @@ func (w *walker) member(v value, attr uint64) value {
 		return w.lookup(unknown.attr(attr), nothing)
 	}
 	s := v.sym.attr(attr)
-	if _, ok := words().behavior(s); !ok && !v.imported {
-		if b, ok := words().behavior(unknown.attr(attr)); ok {
+	if _, ok := w.words.behavior(s); !ok && !v.imported {
+		if b, ok := w.words.behavior(unknown.attr(attr)); ok {
 			return value{sym: s, behavior: int16(b)}
 		}
 	}
@@ -281,7 +282,7 @@ func (w *walker) member(v value, attr uint64) value {
 // lookup is the value of a symbol. One without a behavior of its own has that
 // of the value it was taken from.
 func (w *walker) lookup(s symbol, from value) value {
-	if b, ok := words().behavior(s); ok {
+	if b, ok := w.words.behavior(s); ok {
 		return value{sym: s, behavior: int16(b)}
 	}
 	if from.sym == 0 {
@@ -319,7 +320,7 @@ func (w *walker) flows(v value, place int32) {
 		if n == 0 {
 			edge := f.sym.from(v.sym)
 			w.x.feature(groupCalls, uint64(edge), place)
-			if b, ok := words().behavior(edge); ok {
+			if b, ok := w.words.behavior(edge); ok {
 				w.x.behave(b, w.layerIndex, place)
 			}
 		}
@@ -486,7 +487,7 @@ func (w *walker) called(v value, i int) {
 		w.x.behave(int(v.behavior), w.layerIndex, w.place(max(i-1, 0)))
 	}
 	if v.sym == symConnect && w.isOp(i+1, '(') {
-		w.x.behave(words().connect, w.layerIndex, p) // a host and a port
+		w.x.behave(w.words.connect, w.layerIndex, p) // a host and a port
 	}
 }
 
