@@ -1,6 +1,6 @@
 # Every target is a few lines; longer work lives in .ci/. "make" alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run build release test check generate bench fuzz e2e kernels model evaluation known
+.PHONY: help run build release test check generate bench fuzz e2e cluster kernels model evaluation known
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ fuzz: ## run every fuzz target for a while (TIME=30s each, PKG=./normalize narro
 e2e: ## the tests with a real kernel, real containers and a real browser only
 	@.ci/setup test
 	@.ci/test -only alone
+
+cluster: ## the tests with a real Kubernetes whose only node this is (KUBECONFIG=admin's CRI=socket IMAGE=name MANIFESTS=folder of static pods)
+	@KINGSNAKE_KUBECONFIG=$(KUBECONFIG) KINGSNAKE_CRI=$(CRI) KINGSNAKE_IMAGE=$(IMAGE) KINGSNAKE_MANIFESTS=$(MANIFESTS) \
+		go test -count=1 -v -run 'TestARealAPI|TestPodsOfARealCluster' ./workload/kube ./deploy/e2e
 
 kernels: ## the sensor's tests in virtual machines with Debian's kernels (ARGS="-run Kernels/5.10", or "-tests REGEXP", or -long)
 	@.ci/setup test

@@ -91,7 +91,7 @@ var homes = []struct {
 	{"github.com/cilium/ebpf/...", []string{"capture/sensor/...", "deploy/sensorbench"}},
 	{"k8s.io/cri-api/...", []string{"workload/cri/...", "deploy/node"}},
 	{"google.golang.org/grpc/...", []string{"workload/cri/...", "deploy/node"}},
-	{"sigs.k8s.io/yaml", []string{"workload/kube", "deploy/..."}},
+	{"sigs.k8s.io/yaml", []string{"workload/kube/...", "deploy/..."}},
 	{"cloud.google.com/go/securitycenter/...", []string{"finding/scc"}},
 	{"modernc.org/sqlite/...", []string{"store/sqlite"}},
 	{"github.com/pressly/goose/...", []string{"store/sqlite"}},

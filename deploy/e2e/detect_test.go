@@ -20,7 +20,7 @@ import (
 func TestReverseShellsInContainersBecomeFindings(t *testing.T) {
 	n := needNode(t)
 	ctx := t.Context()
-	in := up(t, n.Socket)
+	in := up(t, "--cri", n.Socket, "--node", "node-1")
 	scripts, err := filepath.Abs("testdata")
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,8 @@
 // this machine, set up by package kingsnake/deploy/node.
 //
 // It needs root, and some minutes to build containerd the first time. Its tests
-// are skipped unless KINGSNAKE_E2E=1; make e2e sets it.
+// are skipped unless KINGSNAKE_E2E=1; make e2e sets it. The test with a whole
+// Kubernetes needs none of that, but the Kubernetes: see make cluster.
 package e2e
 
 import (

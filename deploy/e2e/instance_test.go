@@ -72,13 +72,13 @@ type instance struct {
 	data string
 }
 
-// up starts kingsnake, which watches the containers of the node whose runtime
-// listens on socket, and waits until its sensor is at work.
-func up(t *testing.T, socket string) *instance {
+// up starts kingsnake with more flags, which say whose containers it watches, and
+// waits until its sensor is at work.
+func up(t *testing.T, flags ...string) *instance {
 	t.Helper()
 	in := &instance{data: t.TempDir()}
 	said := &output{}
-	cmd := kingsnake(t, "up", "--data", in.data, "--listen", "127.0.0.1:0", "--cri", socket, "--node", "node-1", "--host=false")
+	cmd := kingsnake(t, append([]string{"up", "--data", in.data, "--listen", "127.0.0.1:0", "--host=false"}, flags...)...)
 	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -48,7 +48,9 @@ func start(t *testing.T) *kubetest.API {
 	pod["spec"].(object)["serviceAccountName"] = "web"
 	a.PutPod(pod)
 	a.Put("/apis/apps/v1/namespaces/shop/replicasets/web-7d9c",
-		kubetest.Controlled(object{"metadata": object{"name": "web-7d9c", "uid": "rs"}}, "apps/v1", "Deployment", "web", "dep"))
+		kubetest.Controlled(object{"metadata": object{
+			"name": "web-7d9c", "uid": "rs", "annotations": object{"kingsnake.dev/contact": "https://chat.example.com/web"}, // copied from the Deployment
+		}}, "apps/v1", "Deployment", "web", "dep"))
 	a.Put("/apis/apps/v1/namespaces/shop/deployments/web", object{"metadata": object{
 		"name": "web", "uid": "dep", "annotations": object{"kingsnake.dev/contact": "https://chat.example.com/web"},
 	}})

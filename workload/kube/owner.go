@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"kingsnake/workload"
@@ -42,10 +43,19 @@ func (p *Pods) chain(ctx context.Context, e *entry) (chain []workload.Owner, con
 			}
 			return chain, contacts, fmt.Errorf("%s %s: %w", ref.Kind, ref.Name, o.err)
 		}
-		contacts = append(contacts, o.contacts...)
+		contacts = append(beyond(contacts, o.contacts), o.contacts...)
 		ref, owned = o.controller, o.owned
 	}
 	return chain, contacts, nil
+}
+
+// beyond returns the contacts that are not also among those further up: what is
+// written on a Deployment, its controller writes on its ReplicaSets too. It may
+// change the contacts' own array.
+func beyond(contacts, further []workload.Contact) []workload.Contact {
+	return slices.DeleteFunc(contacts, func(c workload.Contact) bool {
+		return slices.ContainsFunc(further, func(f workload.Contact) bool { return f.Key == c.Key && f.Value == c.Value })
+	})
 }
 
 // settled reports whether the chain need not be climbed beyond ref to know the

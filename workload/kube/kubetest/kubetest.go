@@ -1,6 +1,7 @@
-// Package kubetest is a Kubernetes API for tests: it answers the few questions
-// that kingsnake/workload/kube asks, about exactly the objects that a test gives
-// it. Nothing runs anywhere. Only tests may import it.
+// Package kubetest is a Kubernetes API for tests: API is a fake that answers the
+// few questions that kingsnake/workload/kube asks, about exactly the objects that
+// a test gives it, and runs nothing; Admin writes to a real one. Only tests may
+// import it.
 package kubetest
 
 import (
