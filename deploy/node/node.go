@@ -94,22 +94,7 @@ func (n *Node) start(ctx context.Context, bin string) error {
 		return err
 	}
 	n.conn = conn
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
-	defer cancel()
-	answered := make(chan error, 1)
-	go func() {
-		_, err := n.runtime().Status(ctx, &cri.StatusRequest{})
-		answered <- err
-	}()
-	select {
-	case err := <-answered:
-		if err != nil {
-			return fmt.Errorf("containerd does not answer: %v\n%s", err, n.log())
-		}
-		return nil
-	case <-n.ended:
-		return fmt.Errorf("containerd ended: %v\n%s", n.cause, n.log())
-	}
+	return n.answers(ctx)
 }
 
 // hold is the goroutine of a node: it keeps the thread that containerd belongs
@@ -148,10 +133,7 @@ func (n *Node) spawn(bin, config string) (*exec.Cmd, *http.Server, error) {
 		return nil, nil, errors.Join(err, server.Close())
 	}
 	defer log.Close()
-	// The shell becomes containerd, after it has mounted what only a process
-	// in the new PID namespace can.
-	cmd := exec.Command("/bin/sh", "-c", `mount -t proc proc /proc && exec "$@"`, "sh",
-		filepath.Join(bin, "containerd"), "--config", config)
+	cmd := exec.Command("/bin/sh", "-c", keeper, n.away(), filepath.Join(bin, "containerd"), "--config", config)
 	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{
