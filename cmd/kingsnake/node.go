@@ -34,6 +34,8 @@ type nodeConfig struct {
 	name    string
 	cluster string
 	cri     string
+	docker  string
+	podman  string
 	kube    kubeConfig
 	host    bool
 	share   float64 // processors that judging may keep busy
@@ -52,6 +54,8 @@ func (c *nodeConfig) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.name, "node", "", "this node's `name` in findings (default: $NODE_NAME, then the host name)")
 	fs.StringVar(&c.cluster, "cluster", "", "`name` of the cluster in findings (default: unknown)")
 	fs.StringVar(&c.cri, "cri", "", "container runtime `socket` (default: the usual places)")
+	fs.StringVar(&c.docker, "docker", "", "Docker's `socket` (default: "+engine.DockerSocket+")")
+	fs.StringVar(&c.podman, "podman", "", "`socket` of Podman's API service (default: "+engine.PodmanSocket+")")
 	fs.Var(&c.capture, "capture", "`way` to capture: bpf; fallback, which sees less and needs no BPF; or auto,\nwhich is bpf wherever that can be had")
 	fs.BoolVar(&c.host, "host", true, "watch scripts outside containers too; --host=false leaves them out")
 	c.kube.flags(fs)
@@ -106,7 +110,7 @@ func startNode(env Env, cfg nodeConfig, m *models, sink detect.Sink) (*node, err
 		return nil, err
 	}
 	n.resolver = cri.NewResolver(cri.Config{
-		Socket: cfg.cri, Others: []cri.Source{engine.New(engine.Config{}), state.Source{}}, Pods: pods, Node: cfg.name, Cluster: cfg.cluster,
+		Socket: cfg.cri, Others: []cri.Source{engine.New(engine.Config{Docker: cfg.docker, Podman: cfg.podman}), state.Source{}}, Pods: pods, Node: cfg.name, Cluster: cfg.cluster,
 	})
 	var binaries binary.Reader
 	n.pipeline = &detect.Pipeline{

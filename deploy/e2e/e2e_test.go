@@ -24,8 +24,12 @@ import (
 	"kingsnake/workload/cri"
 )
 
-// theNode is the one node all tests share; nil when they are skipped.
-var theNode *node.Node
+// theNode is the one node all tests share, and artifacts what it is made of; nil
+// when they are skipped.
+var (
+	theNode   *node.Node
+	artifacts *node.Artifacts
+)
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
@@ -38,7 +42,8 @@ func run(m *testing.M) (code int) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
 	defer cancel()
-	artifacts, err := node.Prepare(ctx, os.Stderr)
+	var err error
+	artifacts, err = node.Prepare(ctx, os.Stderr)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "prepare the node:", err)
 		return 1

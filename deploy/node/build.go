@@ -45,6 +45,7 @@ var commands = []command{
 // Artifacts are what Prepare made.
 type Artifacts struct {
 	bin    string           // folder with the commands
+	docker string           // folder with Docker, as its packages have it
 	images map[string]image // by name
 }
 
@@ -86,6 +87,9 @@ func Prepare(ctx context.Context, log io.Writer) (*Artifacts, error) {
 	}
 	if a.images["python"], err = buildPython(ctx, log); err != nil {
 		return nil, fmt.Errorf("make the Python image: %w", err)
+	}
+	if a.docker, err = buildDocker(ctx, log); err != nil {
+		return nil, fmt.Errorf("make Docker: %w", err)
 	}
 	return a, nil
 }

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,12 +11,11 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// keeper is the shell program that is a node's first process: it runs containerd,
+// keeper is the shell program that is a daemon's first process: it runs the daemon,
 // and runs it again when KillRuntime has killed it. Its name, $0, is the path of
-// the file that says so. When containerd ends by itself, so does the node.
+// the file that says so. When the daemon ends by itself, so does all.
 const keeper = `mount -t proc proc /proc || exit 1
 while :; do
 	"$@"
@@ -25,8 +23,8 @@ while :; do
 	while [ -e "$0" ]; do sleep 0.05; done
 done`
 
-// away is the file whose being there keeps containerd from running.
-func (n *Node) away() string { return filepath.Join(n.dir, "away") }
+// away is the file whose being there keeps the daemon from running.
+func (d *daemon) away() string { return filepath.Join(d.dir, "away") }
 
 // KillRuntime kills containerd, as a crash would, and keeps it from running until
 // StartRuntime. What runs in containers goes on.
@@ -71,25 +69,5 @@ func (n *Node) StartRuntime(ctx context.Context) error {
 	if err := os.Remove(n.away()); err != nil {
 		return err
 	}
-	return n.answers(ctx)
-}
-
-// answers waits until containerd answers.
-func (n *Node) answers(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
-	defer cancel()
-	answered := make(chan error, 1)
-	go func() {
-		_, err := n.runtime().Status(ctx, &cri.StatusRequest{})
-		answered <- err
-	}()
-	select {
-	case err := <-answered:
-		if err != nil {
-			return fmt.Errorf("containerd does not answer: %v\n%s", err, n.log())
-		}
-		return nil
-	case <-n.ended:
-		return fmt.Errorf("containerd ended: %v\n%s", n.cause, n.log())
-	}
+	return n.await(ctx, n.status)
 }
