@@ -186,6 +186,16 @@ func (n *Node) Exec(ctx context.Context, id string, command ...string) (string, 
 	return string(answer.GetStdout()), nil
 }
 
+// Remove ends a pod and its containers, and makes the runtime forget them.
+func (p *Pod) Remove(ctx context.Context) error {
+	runtime := p.node.runtime()
+	if _, err := runtime.StopPodSandbox(ctx, &cri.StopPodSandboxRequest{PodSandboxId: p.id}); err != nil {
+		return err
+	}
+	_, err := runtime.RemovePodSandbox(ctx, &cri.RemovePodSandboxRequest{PodSandboxId: p.id})
+	return err
+}
+
 // Remove ends a container and makes the runtime forget it.
 func (n *Node) Remove(ctx context.Context, id string) error {
 	_, err := n.runtime().RemoveContainer(ctx, &cri.RemoveContainerRequest{ContainerId: id})

@@ -93,7 +93,7 @@ func (r *Resolver) learn(ctx context.Context, id string) {
 		return
 	}
 	where, err := r.client.lookup(ctx, id)
-	r.answer(e, where, err)
+	r.answer(e, where, runtimes, err)
 	if err != nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -128,6 +128,6 @@ func (r *Resolver) learnMade(ctx context.Context, id string) {
 	}
 	r.mu.Unlock()
 	if e, mine := r.enter(id); mine {
-		r.answer(e, where, nil)
+		r.answer(e, where, runtimes, nil)
 	}
 }

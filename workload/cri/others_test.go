@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -20,6 +21,11 @@ type other struct{ err error }
 func (o other) Find(_ context.Context, c cgroup.Container) (workload.Workload, error) {
 	return workload.Workload{Container: workload.Container{ID: c.ID, Name: "other's"}}, o.err
 }
+
+// source answers by a function.
+type source func() (workload.Workload, error)
+
+func (f source) Find(context.Context, cgroup.Container) (workload.Workload, error) { return f() }
 
 // describer sets the owner.
 type describer struct{}
@@ -71,5 +77,37 @@ func TestResolveAsksWhoMayKnow(t *testing.T) {
 				t.Errorf("misses: -want +got\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestResolveAsksOthersAgainAfterAWhile(t *testing.T) {
+	t.Parallel()
+	now := &clock{now: time.Unix(1e9, 0)}
+	asked, name, failed := 0, "one", error(nil)
+	r := openConfig(t, cri.Config{Socket: critest.Start(t).Socket, Now: now.Now, Others: []cri.Source{source(func() (workload.Workload, error) {
+		asked++
+		return workload.Workload{Container: workload.Container{ID: id, Name: name}}, failed
+	})}})
+	for i, step := range []struct {
+		pass   time.Duration
+		name   string
+		failed error
+		want   string
+		asked  int
+	}{
+		{0, "one", nil, "one", 1},
+		{59 * time.Second, "two", nil, "one", 1},
+		{time.Second, "two", nil, "two", 2}, // it was renamed, or another has its id
+		{time.Minute, "", workload.ErrUnknown, "two", 3},
+		{time.Second, "", workload.ErrUnknown, "two", 3},
+		{time.Minute, "", errors.New("away"), "two", 4},
+		{time.Minute, "three", nil, "three", 5},
+	} {
+		now.pass(step.pass)
+		name, failed = step.name, step.failed
+		got := r.Resolve(t.Context(), capture.Process{PID: 1 << 30, Cgroup: "/docker/" + id})
+		if got.Container.Name != step.want || asked != step.asked || len(r.Misses()) != 0 {
+			t.Errorf("step %d: got %q after %d questions, want %q after %d; misses %v", i, got.Container.Name, asked, step.want, step.asked, r.Misses())
+		}
 	}
 }

@@ -25,6 +25,7 @@ const (
 	cacheAge   = time.Hour        // since one was last asked for
 	firstRetry = time.Second      // before an unknown container is asked for again
 	lastRetry  = 30 * time.Second // the same, after several times in vain
+	renewal    = time.Minute      // before others than CRI, who do not tell what they make, are asked again
 )
 
 // Config says whom to ask and what to call this machine. The zero Config is
@@ -94,8 +95,9 @@ type entry struct {
 	where workload.Workload
 	err   error // why nothing is known
 
-	retry    time.Time // when an unknown container is asked for again
+	retry    time.Time // when it is asked for again; zero means never
 	failures int
+	before   *workload.Workload // what was known until it was asked for again; nil when nothing was
 }
 
 // NewResolver returns a resolver. It does not ask anybody yet.
@@ -220,8 +222,11 @@ func (r *Resolver) find(ctx context.Context, c cgroup.Container) (workload.Workl
 	if mine {
 		// The answer is for everybody who waits, so it does not end with the
 		// context of whoever happened to come first.
-		where, err := r.lookup(context.WithoutCancel(ctx), c)
-		r.answer(e, where, err)
+		where, by, err := r.lookup(context.WithoutCancel(ctx), c)
+		if err != nil && e.before != nil {
+			where, by, err = *e.before, others, nil // it has ended, or nobody answers now
+		}
+		r.answer(e, where, by, err)
 	}
 	select {
 	case <-e.done:
@@ -235,13 +240,13 @@ func (r *Resolver) find(ctx context.Context, c cgroup.Container) (workload.Workl
 
 // lookup asks those who may know a container: the runtimes that speak CRI, unless
 // its cgroup says that it is another's, and then the others.
-func (r *Resolver) lookup(ctx context.Context, c cgroup.Container) (workload.Workload, error) {
+func (r *Resolver) lookup(ctx context.Context, c cgroup.Container) (w workload.Workload, by answerer, err error) {
 	var failed error
 	other := c.PodUID == "" && (c.Runtime == "docker" || c.Runtime == "podman")
 	if !other || len(r.config.Others) == 0 {
 		w, err := r.client.lookup(ctx, c.ID)
 		if err == nil {
-			return w, nil
+			return w, runtimes, nil
 		}
 		failed = err
 	}
@@ -249,7 +254,7 @@ func (r *Resolver) lookup(ctx context.Context, c cgroup.Container) (workload.Wor
 		w, err := source.Find(ctx, c)
 		switch {
 		case err == nil:
-			return w, nil
+			return w, others, nil
 		case errors.Is(err, workload.ErrNotServed):
 		case failed == nil:
 			failed = err
@@ -258,9 +263,9 @@ func (r *Resolver) lookup(ctx context.Context, c cgroup.Container) (workload.Wor
 		}
 	}
 	if failed == nil {
-		return workload.Workload{}, fmt.Errorf("%w: nothing here knows containers of %s", errUnreachable, c.Runtime)
+		return workload.Workload{}, others, fmt.Errorf("%w: nothing here knows containers of %s", errUnreachable, c.Runtime)
 	}
-	return workload.Workload{}, failed
+	return workload.Workload{}, others, failed
 }
 
 // enter returns the entry of a container, and whether it is the caller who has
@@ -282,22 +287,38 @@ func (r *Resolver) enter(id string) (e *entry, mine bool) {
 	e = &entry{id: id, used: now, done: make(chan struct{})}
 	if ok {
 		e.failures = old.failures
+		if old.err == nil {
+			e.before = &old.where
+		}
 	}
 	e.place = r.recent.PushFront(e)
 	r.entries[id] = e
 	return e, true
 }
 
-// answer ends a question.
-func (r *Resolver) answer(e *entry, where workload.Workload, err error) {
+// answerer is who answered.
+type answerer int
+
+const (
+	runtimes answerer = iota // that speak CRI, which Follow follows
+	others                   // Config.Others
+)
+
+// answer ends a question. What others than CRI's runtimes answered is asked for
+// again after a while: a container of theirs may get another name, or another
+// container its id, and nobody tells.
+func (r *Resolver) answer(e *entry, where workload.Workload, by answerer, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last = err
-	e.where, e.err = where, err
-	if err != nil {
+	e.where, e.err, e.before = where, err, nil
+	switch {
+	case err != nil:
 		wait := min(firstRetry<<min(e.failures, 10), lastRetry)
 		e.retry = r.config.Now().Add(wait)
 		e.failures++
+	case by == others:
+		e.retry = r.config.Now().Add(renewal)
 	}
 	close(e.done)
 }
