@@ -46,6 +46,7 @@ var commands = []command{
 type Artifacts struct {
 	bin    string           // folder with the commands
 	docker string           // folder with Docker, as its packages have it
+	podman string           // the same with Podman
 	images map[string]image // by name
 }
 
@@ -88,8 +89,11 @@ func Prepare(ctx context.Context, log io.Writer) (*Artifacts, error) {
 	if a.images["python"], err = buildPython(ctx, log); err != nil {
 		return nil, fmt.Errorf("make the Python image: %w", err)
 	}
-	if a.docker, err = buildDocker(ctx, log); err != nil {
+	if a.docker, err = unpack(ctx, log, "docker", []string{"docker.io"}, dockerPackages); err != nil {
 		return nil, fmt.Errorf("make Docker: %w", err)
+	}
+	if a.podman, err = unpack(ctx, log, "podman", []string{"podman", "runc"}, podmanPackages); err != nil {
+		return nil, fmt.Errorf("make Podman: %w", err)
 	}
 	return a, nil
 }

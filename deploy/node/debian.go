@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
@@ -87,6 +88,45 @@ func resolvePackages(ctx context.Context, names []string) ([]string, error) {
 	}
 	slices.Sort(packages)
 	return packages, nil
+}
+
+// unpack unpacks Debian packages, without running any of their scripts, and returns
+// the folder they are in: of those that would be installed with some, the ones that
+// are named.
+func unpack(ctx context.Context, log io.Writer, name string, with, packages []string) (string, error) {
+	all, err := resolvePackages(ctx, with)
+	if err != nil {
+		return "", err
+	}
+	wanted := slices.DeleteFunc(all, func(p string) bool {
+		name, _, _ := strings.Cut(p, "=")
+		return !slices.Contains(packages, name)
+	})
+	key := sha256.Sum256([]byte(strings.Join(wanted, "\n")))
+	dir := filepath.Join(CacheDir(), fmt.Sprintf("%s-%x", name, key[:8]))
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return dir, err
+	}
+	fmt.Fprintf(log, "unpacking %s\n", name)
+	temp, err := os.MkdirTemp(CacheDir(), name+".new")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(temp)
+	if _, err := output(ctx, temp, "apt-get", append([]string{"-q", "-o", "APT::Sandbox::User=root", "download"}, wanted...)...); err != nil {
+		return "", err
+	}
+	archives, err := filepath.Glob(filepath.Join(temp, "*.deb"))
+	if err != nil {
+		return "", err
+	}
+	tree := filepath.Join(temp, "tree")
+	for _, archive := range archives {
+		if _, err := output(ctx, temp, "dpkg-deb", "-x", archive, tree); err != nil {
+			return "", err
+		}
+	}
+	return dir, os.Rename(tree, dir)
 }
 
 // fillDebian unpacks every package in dir into l.

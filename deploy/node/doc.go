@@ -12,8 +12,8 @@
 //
 // Prepare builds containerd, its shim and runc from the Go modules pinned in
 // tools/, and an image from Debian packages that apt-get downloads: Python, its
-// whole standard library, some Python packages and busybox. Docker, which
-// StartDocker starts, comes whole from Debian packages. Everything is kept
+// whole standard library, some Python packages and busybox. Docker and
+// Podman, which StartDocker and StartPodman start, come whole from such packages. Everything is kept
 // in CacheDir under a key of what it was made from.
 //
 // # How it is kept apart
