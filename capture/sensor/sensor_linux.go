@@ -288,6 +288,7 @@ func (s *Sensor) sweep(stop <-chan struct{}) {
 		case <-stop:
 			return
 		case <-tick.C:
+			s.tracker.clock.Check()
 			s.mu.Lock()
 			s.tracker.sweep(time.Now())
 			s.mu.Unlock()
