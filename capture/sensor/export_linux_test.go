@@ -63,6 +63,13 @@ func Record(kind uint32, ino, size, offset uint64, data []byte) []byte {
 	return append(unsafe.Slice((*byte)(unsafe.Pointer(&r)), unsafe.Sizeof(r)), data...)
 }
 
+// Lossy returns a raw record that says that records before it were lost.
+func Lossy(raw []byte) []byte {
+	r := *(*probeRecord)(unsafe.Pointer(unsafe.SliceData(raw)))
+	r.Lost = 1 << probeLossLOSS_EXEC_RING
+	return append(unsafe.Slice((*byte)(unsafe.Pointer(&r)), unsafe.Sizeof(r)), raw[unsafe.Sizeof(r):]...)
+}
+
 // ExecRecord makes the record that ends the exec of process 1.
 func ExecRecord(args, env int) []byte {
 	r := probeExecRecord{ArgsLen: uint64(args), EnvLen: uint64(env), Binary: probeBinaryClassBINARY_PYTHON}
