@@ -3,6 +3,9 @@
 package sensor
 
 import (
+	"fmt"
+	"os"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -157,4 +160,18 @@ func (s *Sensor) Left() map[string]int {
 		count("reads", uint32(thread>>32))
 	}
 	return left
+}
+
+// Hooked returns how many binaries below a folder have probes.
+func (s *Sensor) Hooked(dir string) (n int) {
+	h := s.tracker.hooks
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.hooked.each(func(_ hookKey, x *hooked) bool {
+		if path, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", x.file.Fd())); err == nil && strings.HasPrefix(path, dir+"/") {
+			n++
+		}
+		return true
+	})
+	return n
 }
