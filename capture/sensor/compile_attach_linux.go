@@ -42,6 +42,7 @@ type hooks struct {
 	count func(reason string)
 
 	sightings chan sighting
+	newcomers chan struct{} // holds a token when an interpreter was attached to that nobody had seen
 
 	mu      sync.Mutex
 	refused error                   // why the kernel did not let the last one be attached to; nil when it did
@@ -113,7 +114,7 @@ func (h *hooks) missing() string {
 
 func newHooks(k *kernel, count func(string)) *hooks {
 	h := &hooks{
-		probeFeatures: k.probes, count: count, sightings: make(chan sighting, maxSightings),
+		probeFeatures: k.probes, count: count, sightings: make(chan sighting, maxSightings), newcomers: make(chan struct{}, 1),
 		seen: newLRU[hookKey, struct{}](maxPlain, nil), hooked: newLRU[hookKey, *hooked](maxHooked, nil),
 	}
 	o := &k.objects
@@ -191,6 +192,7 @@ func (h *hooks) run(stop <-chan struct{}) {
 	}
 	var work sync.WaitGroup
 	work.Go(func() { h.sweep(stop) })
+	work.Go(func() { h.stayReady(stop) })
 	for range maxAttaching { // most of attaching is to wait for the kernel, for all at once
 		work.Go(func() {
 			proc.GoFirst() // an interpreter that is starting does not wait for its probes
@@ -221,7 +223,14 @@ func (h *hooks) follow(s sighting) {
 			return
 		}
 	}
-	if h.attach(key, f, s.library != "") && !s.lasts() {
+	if !h.attach(key, f, s.library != "") {
+		return
+	}
+	select {
+	case h.newcomers <- struct{}{}:
+	default: // it is known
+	}
+	if !s.lasts() {
 		h.count(lostAttach) // too late for this one
 	}
 }

