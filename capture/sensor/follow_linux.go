@@ -34,7 +34,7 @@ var followTracepoints = []string{"sys_enter_connect", "sys_exit_openat", "sys_ex
 // follower follows processes. It is safe for concurrent use.
 type follower struct {
 	kernel *kernel
-	clock  proc.Clock
+	clock  *proc.Clock
 	events []followEvent
 
 	mu    sync.Mutex
@@ -173,7 +173,7 @@ type followEvent struct {
 
 // newFollower finds the tracepoints, which takes rights that a sensor gives up
 // once it runs.
-func newFollower(k *kernel, c proc.Clock) (*follower, error) {
+func newFollower(k *kernel, c *proc.Clock) (*follower, error) {
 	f := &follower{kernel: k, clock: c, roots: make(map[probeProgram]time.Time)}
 	for i, name := range followTracepoints {
 		program := k.objects.OnOpenDone

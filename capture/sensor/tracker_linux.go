@@ -34,7 +34,7 @@ type tracker struct {
 	count    func(reason string)
 	teacher  *teacher
 	looker   *looker
-	clock    proc.Clock
+	clock    *proc.Clock
 	holder   *holder // nil when nothing is held
 	holding  holding // of the record being handled
 
