@@ -154,7 +154,7 @@ func TestADeletedInterpreterThatRunsKeepsItsProbes(t *testing.T) {
 			if way == "library" { // which is found when it is there before the sensor
 				found, _ := filepath.Glob("/usr/lib/*/libpython3.*.so.1.0") // only a malformed pattern fails
 				if len(found) == 0 {
-					t.Skip("needs an interpreter in a library: apt-get install libpython3-dev")
+					t.Skip("needs an interpreter in a library: apt-get install libpython3.11")
 				}
 				deleted = copyOf(t, found[0], "libpython3.so")
 				p = startTeller(t, exec.Command(python, script, way, deleted))
