@@ -10,10 +10,10 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -26,6 +26,7 @@ import (
 // each version and image; what is copied up in a container is one more.
 const (
 	maxHooked    = 128     // binaries with probes at once
+	maxAttaching = 4       // being attached to at once
 	maxPlain     = 4096    // remembered that have no function to attach to
 	maxSightings = 256     // waiting to be looked at
 	maxMaps      = 4 << 20 // bytes read of one process's maps
@@ -41,11 +42,14 @@ type hooks struct {
 	count func(reason string)
 
 	sightings chan sighting
+	newcomers chan struct{} // holds a token when an interpreter was attached to that nobody had seen
 
 	mu      sync.Mutex
 	refused error                   // why the kernel did not let the last one be attached to; nil when it did
 	seen    *lru[hookKey, struct{}] // also of binaries that have no doors
-	hooked  *lru[hookKey, []link.Link]
+	hooked  *lru[hookKey, *hooked]
+
+	detaching sync.WaitGroup // what is being detached in the background
 }
 
 // hookKey names a binary. An overlay and its layers agree on all of this, so a
@@ -56,11 +60,42 @@ type hookKey struct {
 	size  uint64
 }
 
-// sighting is a binary that a process runs or maps: open returns it.
+// sighting is a binary that a process runs or maps.
 type sighting struct {
-	key  hookKey
-	open func() (*os.File, error)
+	key     hookKey
+	pid     int
+	library string // its path as the process sees it; "" for the binary that it runs
 }
+
+// open returns the binary of a sighting, and its key now: to lose a name changes
+// a file as well.
+func (s sighting) open() (*os.File, hookKey, error) {
+	f, err := os.Open(s.exe())
+	if s.library != "" {
+		f, err = proc.OpenIn(s.pid, s.library)
+	}
+	if err != nil {
+		return nil, s.key, err
+	}
+	st, err := statx(int(f.Fd()), "")
+	key := hookKey{s.key.ino, time.Unix(st.Ctime.Sec, int64(st.Ctime.Nsec)).UnixNano(), st.Size}
+	if err == nil && (key.size != s.key.size || key.ctime != s.key.ctime && st.Nlink != 0) {
+		err = proc.ErrOther
+	}
+	if err != nil {
+		f.Close()
+		return nil, s.key, err
+	}
+	return f, key, nil
+}
+
+// lasts reports whether the process still runs what it was seen to run.
+func (s sighting) lasts() bool {
+	st, err := statx(unix.AT_FDCWD, s.exe())
+	return err == nil && (s.library != "" || st.Size == s.key.size)
+}
+
+func (s sighting) exe() string { return fmt.Sprintf("/proc/%d/exe", s.pid) }
 
 var errAttach = errors.New("attach user probe")
 
@@ -78,18 +113,15 @@ func (h *hooks) missing() string {
 }
 
 func newHooks(k *kernel, count func(string)) *hooks {
-	h := &hooks{probeFeatures: k.probes, count: count, sightings: make(chan sighting, maxSightings)}
+	h := &hooks{
+		probeFeatures: k.probes, count: count, sightings: make(chan sighting, maxSightings), newcomers: make(chan struct{}, 1),
+		seen: newLRU[hookKey, struct{}](maxPlain, nil), hooked: newLRU[hookKey, *hooked](maxHooked, nil),
+	}
 	o := &k.objects
 	h.programs = [doors]*ebpf.Program{
 		doorSource: o.OnSource, doorMarshal: o.OnMarshal, doorMarshalArray: o.OnMarshalArray,
 		doorMarshalTuple: o.OnMarshalTuple, doorMarshalMemory: o.OnMarshalMemory,
 	}
-	h.seen = newLRU[hookKey, struct{}](maxPlain, nil)
-	h.hooked = newLRU(maxHooked, func(key hookKey, links []link.Link) {
-		count(lostHooks)
-		closeLinks(links)
-		h.seen.remove(key)
-	})
 	return h
 }
 
@@ -99,22 +131,16 @@ func (h *hooks) Close() error {
 		return nil
 	}
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	var errs []error
-	h.hooked.each(func(key hookKey, links []link.Link) bool {
-		errs = append(errs, closeLinks(links))
-		h.hooked.remove(key)
+	var all []*hooked
+	h.hooked.each(func(_ hookKey, x *hooked) bool {
+		all = append(all, x)
+		h.hooked.remove(x.key)
 		return true
 	})
-	return errors.Join(errs...)
-}
-
-func closeLinks(links []link.Link) error {
-	var errs []error
-	for _, l := range links {
-		errs = append(errs, l.Close())
-	}
-	return errors.Join(errs...)
+	h.mu.Unlock()
+	err := release(all)
+	h.detaching.Wait()
+	return err
 }
 
 // see notes that a binary is run, and has it looked at if it is a new one. It
@@ -134,7 +160,8 @@ func (h *hooks) see(s sighting) {
 func (h *hooks) claim(key hookKey) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, hooked := h.hooked.get(key); hooked { // which keeps it among those in use
+	if x, ok := h.hooked.get(key); ok { // which keeps it among those in use
+		x.begun, x.absent = time.Now(), 0
 		return false
 	}
 	if _, known := h.seen.get(key); known {
@@ -144,43 +171,79 @@ func (h *hooks) claim(key hookKey) bool {
 	return true
 }
 
-// giveUp lets a binary be looked at again when it is seen again.
-func (h *hooks) giveUp(key hookKey) {
+// forget lets a binary be looked at again when it is seen again.
+func (h *hooks) forget(key hookKey) {
 	h.mu.Lock()
 	h.seen.remove(key)
 	h.mu.Unlock()
+}
+
+// giveUp forgets a binary that could not be attached to.
+func (h *hooks) giveUp(key hookKey) {
+	h.forget(key)
 	h.count(lostAttach)
 }
 
-// run attaches to what is seen, until stop is closed.
+// run attaches to what is seen, and detaches from what is gone, until stop is
+// closed.
 func (h *hooks) run(stop <-chan struct{}) {
 	if h == nil {
 		return
 	}
-	// An interpreter that is starting does not wait for its probes.
-	runtime.LockOSThread()
-	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), proc.Nice)
-	for {
-		select {
-		case <-stop:
-			return
-		case s := <-h.sightings:
-			f, err := s.open()
-			if err != nil {
-				h.giveUp(s.key)
-				continue
+	var work sync.WaitGroup
+	work.Go(func() { h.sweep(stop) })
+	work.Go(func() { h.stayReady(stop) })
+	for range maxAttaching { // most of attaching is to wait for the kernel, for all at once
+		work.Go(func() {
+			proc.GoFirst() // an interpreter that is starting does not wait for its probes
+			for {
+				select {
+				case <-stop:
+					return
+				case s := <-h.sightings:
+					h.follow(s)
+				}
 			}
-			h.attach(s.key, f)
-			_ = f.Close() // only read
+		})
+	}
+	work.Wait()
+}
+
+// follow attaches to what a process was seen to run.
+func (h *hooks) follow(s sighting) {
+	f, key, err := s.open()
+	if err != nil {
+		h.giveUp(s.key)
+		return
+	}
+	if key != s.key {
+		h.forget(s.key)
+		if !h.claim(key) {
+			f.Close()
+			return
 		}
+	}
+	if !h.attach(key, f, s.library != "") {
+		return
+	}
+	select {
+	case h.newcomers <- struct{}{}:
+	default: // it is known
+	}
+	if !s.lasts() {
+		h.count(lostAttach) // too late for this one
 	}
 }
 
-// attach attaches to one binary, if it has an interpreter in it.
-func (h *hooks) attach(key hookKey, f *os.File) {
+// attach attaches to one binary, if it has an interpreter in it, and reports
+// whether it has. It keeps or closes f.
+func (h *hooks) attach(key hookKey, f *os.File, library bool) bool {
 	links, err := h.attachAll(f)
-	if err != nil {
+	if err != nil || len(links) == 0 {
+		f.Close()
 		_ = closeLinks(links) // there is nothing else to do about them
+	}
+	if err != nil {
 		h.giveUp(key)
 	}
 	h.mu.Lock()
@@ -190,8 +253,11 @@ func (h *hooks) attach(key hookKey, f *os.File) {
 		h.refused = err
 	case len(links) > 0 && err == nil:
 		h.refused = nil
-		h.hooked.put(key, links)
+		h.makeRoom()
+		h.hooked.put(key, &hooked{key: key, file: f, library: library, links: links, begun: time.Now()})
+		return true
 	}
+	return false
 }
 
 func (h *hooks) attachAll(f *os.File) (links []link.Link, err error) {
@@ -252,7 +318,7 @@ func (h *hooks) scanPlaces() {
 	for _, pattern := range usualPlaces {
 		names, _ := filepath.Glob(pattern) // only a malformed pattern fails
 		for _, name := range names {
-			h.lookAt(func() (*os.File, error) { return os.Open(name) })
+			h.lookAt(func() (*os.File, error) { return os.Open(name) }, isPythonLibrary(name))
 		}
 	}
 }
@@ -281,22 +347,12 @@ func (h *hooks) scanProcess(dir string, done map[string]bool) {
 	if err != nil {
 		return
 	}
-	f, err := os.Open(dir + "/maps")
-	if err != nil {
-		return // it has ended
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(io.LimitReader(f, maxMaps))
-	for first := true; lines.Scan(); {
-		// Address, permissions, offset, device, inode, path.
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 6 || !strings.Contains(fields[1], "x") || !strings.HasPrefix(fields[5], "/") {
-			continue
-		}
-		file, name, library := fields[3]+" "+fields[4], fields[5], !first
+	first := true
+	_ = eachCode(dir, func(file string, _ uint64, name string) {
+		library := !first
 		first = false // the first code in memory is the binary's own, or its library is named so
 		if done[file] || library && !isPythonLibrary(name) {
-			continue
+			return
 		}
 		done[file] = true
 		h.lookAt(func() (*os.File, error) {
@@ -304,24 +360,50 @@ func (h *hooks) scanProcess(dir string, done map[string]bool) {
 				return proc.OpenIn(pid, name)
 			}
 			return os.Open(dir + "/exe")
-		})
+		}, library)
+	})
+}
+
+// eachCode calls f for each part of a file that a process has mapped as code: with
+// what tells the file from others, its inode number, and the beginning of its path.
+func eachCode(dir string, f func(file string, ino uint64, name string)) error {
+	maps, err := os.Open(dir + "/maps")
+	if err != nil {
+		return err
 	}
+	defer maps.Close()
+	bounded := &io.LimitedReader{R: maps, N: maxMaps}
+	lines := bufio.NewScanner(bounded)
+	for lines.Scan() {
+		// Address, permissions, offset, device, inode, path.
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 6 || !strings.Contains(fields[1], "x") || !strings.HasPrefix(fields[5], "/") {
+			continue
+		}
+		if ino, err := strconv.ParseUint(fields[4], 10, 64); err == nil {
+			f(fields[3]+" "+fields[4], ino, fields[5])
+		}
+	}
+	if bounded.N <= 0 {
+		return errors.New("too many mappings")
+	}
+	return lines.Err()
 }
 
 // lookAt looks at a file now.
-func (h *hooks) lookAt(open func() (*os.File, error)) {
+func (h *hooks) lookAt(open func() (*os.File, error), library bool) {
 	f, err := open()
 	if err != nil {
 		return
 	}
-	defer f.Close()
 	var st unix.Stat_t
-	if unix.Fstat(int(f.Fd()), &st) != nil {
-		return
+	if unix.Fstat(int(f.Fd()), &st) == nil {
+		if key := (hookKey{st.Ino, st.Ctim.Nano(), uint64(st.Size)}); h.claim(key) {
+			h.attach(key, f, library)
+			return
+		}
 	}
-	if key := (hookKey{st.Ino, st.Ctim.Nano(), uint64(st.Size)}); h.claim(key) {
-		h.attach(key, f)
-	}
+	f.Close()
 }
 
 // isPythonLibrary reports whether a path is named like CPython as a library.

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
-	"os"
 	"time"
 	"unsafe"
 
@@ -15,7 +14,6 @@ import (
 	"github.com/cilium/ebpf/features"
 
 	"kingsnake/capture"
-	"kingsnake/capture/proc"
 	"kingsnake/capture/python"
 )
 
@@ -132,22 +130,15 @@ func (t *tracker) seeBinary(e *event, kind python.Binary) {
 	if kind != python.Interpreter && kind != python.Embedder {
 		return
 	}
-	pid, file := int(e.Program.Tgid), e.File
-	t.hooks.see(sighting{hookKeyOf(file), func() (*os.File, error) {
-		return openSame(func() (*os.File, error) { return os.Open(fmt.Sprintf("/proc/%d/exe", pid)) }, file)
-	}})
+	t.hooks.see(sighting{hookKeyOf(e.File), int(e.Program.Tgid), ""})
 }
 
 // seeLibrary has a library with an interpreter in it, that is being loaded,
 // attached to.
 func (t *tracker) seeLibrary(r *reading) {
-	if !isPythonLibrary(r.path) {
-		return
+	if isPythonLibrary(r.path) {
+		t.hooks.see(sighting{hookKeyOf(r.file), int(r.key.tgid), r.path})
 	}
-	pid, name, file := int(r.key.tgid), r.path, r.file
-	t.hooks.see(sighting{hookKeyOf(file), func() (*os.File, error) {
-		return openSame(func() (*os.File, error) { return proc.OpenIn(pid, name) }, file)
-	}})
 }
 
 func hookKeyOf(file probeFileKey) hookKey { return hookKey{file.Ino, file.Ctime, file.Size} }

@@ -77,6 +77,43 @@ func TestAMissingRecordIsSaidOnTheScript(t *testing.T) {
 	}
 }
 
+func TestWhatIsNotReadOfAnArchiveIsSaidAndNotCounted(t *testing.T) {
+	t.Parallel()
+	text := archive(t, "__main__.py", string(program(t, 3000)))
+	unread := []byte("kingsnake kingsnake ")
+	from, to := bytes.Index(text, unread), bytes.LastIndex(text, unread)+len(unread)
+	size := uint64(len(text))
+	head, tail := sensor.Record(sensor.KindData, 9, size, 0, text[:from]), sensor.Record(sensor.KindData, 9, size, uint64(to), text[to:])
+	exit := sensor.Record(sensor.KindExit, 0, 0, 0, nil)
+	for name, c := range map[string]struct {
+		records [][]byte
+		says    string
+		counted map[string]int
+	}{
+		"gone before it could be read whole": {[][]byte{tail, head, exit}, "archive read in part", map[string]int{}},
+		"its end was never read":             {[][]byte{head, exit}, "process ended early", map[string]int{"incomplete script": 1}},
+		"records of it were lost":            {[][]byte{tail, head, sensor.Lossy(exit)}, "exec ring full", map[string]int{"incomplete script": 1}},
+		"the sensor stops before it ends":    {[][]byte{tail, head}, "sensor stopped", map[string]int{"incomplete script": 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got []capture.Script
+			lost := make(map[string]int)
+			f := sensor.NewFeeder(0, func(s capture.Script) { got = append(got, s) }, func(reason string) { lost[reason]++ })
+			for _, raw := range append(story(text)[:4:4], append([][]byte{sensor.Record(sensor.KindPath, 9, size, 0, names("srv", "script.py"))}, c.records...)...) {
+				f.Feed(raw)
+			}
+			f.Flush()
+			if len(got) != 1 || got[0].Lost != c.says || got[0].Size != int64(size) {
+				t.Errorf("want the archive, with %q said on it, got:%s", c.says, describe(got))
+			}
+			if diff := cmp.Diff(c.counted, lost); diff != "" {
+				t.Errorf("lost (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func FuzzRecords(f *testing.F) {
 	var seed []byte
 	for _, raw := range story([]byte("print('hello, world, this is a seed')\n")) {

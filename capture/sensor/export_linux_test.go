@@ -3,6 +3,9 @@
 package sensor
 
 import (
+	"fmt"
+	"os"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -61,6 +64,13 @@ func Record(kind uint32, ino, size, offset uint64, data []byte) []byte {
 		File: probeFileKey{Ino: ino, Size: size}, Mode: 0o100644, Offset: offset, Fd: 3,
 	}
 	return append(unsafe.Slice((*byte)(unsafe.Pointer(&r)), unsafe.Sizeof(r)), data...)
+}
+
+// Lossy returns a raw record that says that records before it were lost.
+func Lossy(raw []byte) []byte {
+	r := *(*probeRecord)(unsafe.Pointer(unsafe.SliceData(raw)))
+	r.Lost = 1 << probeLossLOSS_EXEC_RING
+	return append(unsafe.Slice((*byte)(unsafe.Pointer(&r)), unsafe.Sizeof(r)), raw[unsafe.Sizeof(r):]...)
 }
 
 // ExecRecord makes the record that ends the exec of process 1.
@@ -150,4 +160,18 @@ func (s *Sensor) Left() map[string]int {
 		count("reads", uint32(thread>>32))
 	}
 	return left
+}
+
+// Hooked returns how many binaries below a folder have probes.
+func (s *Sensor) Hooked(dir string) (n int) {
+	h := s.tracker.hooks
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.hooked.each(func(_ hookKey, x *hooked) bool {
+		if path, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", x.file.Fd())); err == nil && strings.HasPrefix(path, dir+"/") {
+			n++
+		}
+		return true
+	})
+	return n
 }

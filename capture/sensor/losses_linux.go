@@ -15,7 +15,7 @@ const (
 	lostUnreadable = "unreadable binary"
 	lostEvicted    = "content evicted"
 	lostStopped    = "sensor stopped"
-	lostArchive    = "archive read in part"
+	lostArchive    = "archive read in part" // not counted: the rest did not run
 	lostPieces     = "too many pieces"
 	lostIncomplete = "incomplete script"
 	lostWait       = "hold: no verdict in time"

@@ -114,12 +114,11 @@ func (t *tracker) considerMain(p *program, r *reading) {
 		t.deliverReading(p, r, 0, t.reason(p, r, lostEarly))
 		return
 	}
-	if !r.stream && int64(len(r.text.bytes)) >= r.text.size && python.IsArchive(r.text.bytes) {
+	if r.isArchive() {
 		// An archive is read in parts. Its file is read whole, which is the
 		// same as long as it has not changed.
 		content, ok := t.looker.readFile(p, r)
 		if !ok || !t.room(len(content)) {
-			r.lost = lostArchive
 			return
 		}
 		t.memory += r.text.write(0, content)
@@ -128,6 +127,11 @@ func (t *tracker) considerMain(p *program, r *reading) {
 			t.deliverReading(p, r, 0, "")
 		}
 	}
+}
+
+// isArchive reports whether a reading is of an archive, of which the end was read.
+func (r *reading) isArchive() bool {
+	return !r.stream && int64(len(r.text.bytes)) >= r.text.size && python.IsArchive(r.text.bytes)
 }
 
 // reason says why a reading is not whole.
@@ -194,7 +198,7 @@ func (t *tracker) deliverMain(p *program, s capture.Script) {
 	s.Digest = capture.Sum(s.Text)
 	p.done, p.digest = true, s.Digest
 	s.Held = t.passHold(p)
-	if s.Lost != "" {
+	if s.Lost != "" && s.Lost != lostArchive { // all that was read of an archive is there
 		t.count(lostIncomplete)
 	}
 	t.teacher.setMode(p.id, probeProgramModeMODE_MODULES)
@@ -282,9 +286,12 @@ func (t *tracker) finish(p *program, reason string) {
 		return
 	}
 	if r := t.partial(p); r != nil {
-		if r.stream && r.mode&unix.S_IFMT == unix.S_IFCHR && p.lost == 0 && r.lost == "" {
+		switch complete := p.lost == 0 && r.lost == ""; {
+		case complete && r.stream && r.mode&unix.S_IFMT == unix.S_IFCHR:
 			reason = "" // A terminal: what was typed is what ran.
-		} else {
+		case complete && reason == lostEarly && p.exec.lost == "" && r.isArchive():
+			reason = lostArchive // It ran to its end: what it did not read did not run.
+		default:
 			reason = t.reason(p, r, reason)
 		}
 		from := int64(0)
