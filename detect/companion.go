@@ -52,8 +52,7 @@ func (p *Pipeline) handleExecution(ctx context.Context, x capture.Execution) {
 	}
 	for _, c := range companions {
 		f := p.hide(ReportExecution(x, w, c, bin, p.Sensor))
-		p.follow(f, x.Process)
-		p.report(ctx, f)
+		p.report(ctx, p.follow(f, x.Process))
 	}
 }
 

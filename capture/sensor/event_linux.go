@@ -40,7 +40,7 @@ func (e *event) decode(raw []byte) error {
 	case 0:
 		return errMalformed
 	}
-	if e.Kind > probeRecordKindRECORD_HELD || e.Len > chunk || len(raw)-head < int(e.Len) {
+	if e.Kind > probeRecordKindRECORD_OMITTED || e.Len > chunk || len(raw)-head < int(e.Len) {
 		return errMalformed
 	}
 	e.data = raw[head : head+int(e.Len)]

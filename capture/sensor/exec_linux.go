@@ -124,7 +124,10 @@ func (t *tracker) handleExec(e *event) {
 		x.exe = t.looker.link(int(e.Program.Tgid), "exe")
 	}
 	if e.exec.Root != (probeProgram{}) {
-		t.act(e, e.exec.Root, capture.Executed, x.exe, proc.Shorten(python.SplitStrings(x.args, false)))
+		t.act(e, e.exec.Root, capture.Activity{
+			Time: t.clock.Wall(e.Time), By: int(e.Tgid),
+			Act: capture.Executed, Target: x.exe, Args: proc.Shorten(python.SplitStrings(x.args, false)),
+		})
 	}
 	kind := t.classify(e, x)
 	if !kind.Python() {
@@ -139,6 +142,7 @@ func (t *tracker) handleExec(e *event) {
 		return
 	}
 	t.seeBinary(e, kind)
+	t.past.begin(probeProgram{Exec: e.exec.Start, Tgid: e.Program.Tgid}, e.exec.Root, e.Program, e.exec.Binary == probeBinaryClassBINARY_PYTHON)
 	p := t.program(e)
 	if p == nil || p.exec != nil {
 		return
