@@ -152,7 +152,7 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 	s.handle = func(script capture.Script) { scripts <- script }
 	go func() {
 		defer close(scripts)
-		proc.GoFirst()
+		_ = proc.GoFirst()
 		done <- s.watch(ctx)
 	}()
 	for script := range scripts {

@@ -93,9 +93,18 @@ func Look[T any](l *Looks, f func() (T, error)) (T, error) {
 const Nice = -10
 
 // GoFirst gives the calling goroutine a thread of its own that goes before
-// others. The thread is never unlocked: it ends with the goroutine, and its
-// priority with it. Without CAP_SYS_NICE it stays an ordinary one.
-func GoFirst() {
+// others, until it calls back or ends. Without CAP_SYS_NICE the thread stays an
+// ordinary one.
+func GoFirst() (back func()) {
 	runtime.LockOSThread()
-	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), Nice)
+	id := unix.Gettid()
+	before, err := unix.Getpriority(unix.PRIO_PROCESS, id)
+	_ = unix.Setpriority(unix.PRIO_PROCESS, id, Nice)
+	return func() {
+		// The system call answers 20 less the priority. A thread that cannot be
+		// made an ordinary one again stays this goroutine's.
+		if err == nil && unix.Setpriority(unix.PRIO_PROCESS, id, 20-before) == nil {
+			runtime.UnlockOSThread()
+		}
+	}
 }

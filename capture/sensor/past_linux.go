@@ -60,6 +60,7 @@ func (p *past) open(k *kernel) (err error) {
 	if p.ring, err = ringbuf.NewReader(k.objects.EarlyRing); err != nil {
 		return fmt.Errorf("open ring of what is done before a verdict: %w", err)
 	}
+	p.ring.SetDeadline(longAgo) // it never waits
 	p.marks = k.objects.Early
 	return nil
 }
@@ -209,8 +210,7 @@ func (p *past) drain() {
 	defer p.reading.Unlock()
 	var record ringbuf.Record
 	var e event
-	p.ring.SetDeadline(time.Now())
-	for p.ring.ReadInto(&record) == nil {
+	for p.ring != nil && p.ring.AvailableBytes() > 0 && p.ring.ReadInto(&record) == nil {
 		if e.decode(record.RawSample) != nil {
 			continue // there are none: the kernel half writes only whole records
 		}

@@ -236,6 +236,23 @@ const (
 	probeProgramModeMODE_IGNORE  probeProgramMode = 3
 )
 
+type probeReader uint32
+
+const (
+	probeReaderREADER_EXEC     probeReader = 0
+	probeReaderREADER_DATA     probeReader = 1
+	probeReaderREADER_COMPILED probeReader = 2
+	probeReaderREADERS         probeReader = 3
+)
+
+type probeReaderState uint32
+
+const (
+	probeReaderStateREADER_AWAKE   probeReaderState = 0
+	probeReaderStateREADER_LINGERS probeReaderState = 1
+	probeReaderStateREADER_SLEEPS  probeReaderState = 2
+)
+
 type probeReading struct {
 	_         structs.HostLayout
 	Bytes     uint64
@@ -392,6 +409,7 @@ const (
 	probeMapKnown            = "known"
 	probeMapLosses           = "losses"
 	probeMapModes            = "modes"
+	probeMapReaders          = "readers"
 	probeMapReadings         = "readings"
 	probeMapReads            = "reads"
 	probeMapScratches        = "scratches"
@@ -507,6 +525,7 @@ type probeMapSpecs struct {
 	Known          *ebpf.MapSpec `ebpf:"known"`
 	Losses         *ebpf.MapSpec `ebpf:"losses"`
 	Modes          *ebpf.MapSpec `ebpf:"modes"`
+	Readers        *ebpf.MapSpec `ebpf:"readers"`
 	Readings       *ebpf.MapSpec `ebpf:"readings"`
 	Reads          *ebpf.MapSpec `ebpf:"reads"`
 	Scratches      *ebpf.MapSpec `ebpf:"scratches"`
@@ -566,6 +585,7 @@ type probeMaps struct {
 	Known          *ebpf.Map `ebpf:"known"`
 	Losses         *ebpf.Map `ebpf:"losses"`
 	Modes          *ebpf.Map `ebpf:"modes"`
+	Readers        *ebpf.Map `ebpf:"readers"`
 	Readings       *ebpf.Map `ebpf:"readings"`
 	Reads          *ebpf.Map `ebpf:"reads"`
 	Scratches      *ebpf.Map `ebpf:"scratches"`
@@ -596,6 +616,7 @@ func (m *probeMaps) Close() error {
 		m.Known,
 		m.Losses,
 		m.Modes,
+		m.Readers,
 		m.Readings,
 		m.Reads,
 		m.Scratches,

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/ringbuf"
 
 	"kingsnake/capture"
 	"kingsnake/capture/proc"
@@ -25,10 +24,8 @@ import (
 type Sensor struct {
 	kernel   *kernel
 	follower *follower
-	exec     *ringbuf.Reader
-	data     *ringbuf.Reader
-	compiled *ringbuf.Reader // of texts compiled at run time
-	holder   *holder         // nil when nothing is held
+	rings    *rings
+	holder   *holder // nil when nothing is held
 
 	mu      sync.Mutex // guards tracker, which both rings feed
 	tracker *tracker
@@ -54,25 +51,16 @@ func Open(config Config) (*Sensor, error) {
 		return nil, explain(err)
 	}
 	s := &Sensor{kernel: k, lost: make(map[string]uint64), out: make(chan capture.Script, 16), waits: make(chan struct{}, 1)}
-	s.exec, err = ringbuf.NewReader(k.objects.ExecRing)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open exec ring: %w", err), k.Close())
-	}
-	s.data, err = ringbuf.NewReader(k.objects.DataRing)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open data ring: %w", err), s.exec.Close(), k.Close())
-	}
-	s.compiled, err = ringbuf.NewReader(k.objects.CompileRing)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open ring of compiled texts: %w", err), s.data.Close(), s.exec.Close(), k.Close())
+	if s.rings, err = openRings(&k.objects); err != nil {
+		return nil, errors.Join(err, k.Close())
 	}
 	s.tracker = newTracker(config, k, s.deliver, s.count)
 	s.tracker.seesOpens = k.opens
 	if s.follower, err = newFollower(k, s.tracker.clock); err != nil {
-		return nil, errors.Join(err, s.data.Close(), s.exec.Close(), k.Close())
+		return nil, errors.Join(err, s.rings.Close(), k.Close())
 	}
 	if err := s.tracker.past.open(k); err != nil {
-		return nil, errors.Join(err, s.follower.close(), s.data.Close(), s.exec.Close(), k.Close())
+		return nil, errors.Join(err, s.follower.close(), s.rings.Close(), k.Close())
 	}
 	if !k.probes.none {
 		s.tracker.hooks = newHooks(k, s.count)
@@ -97,7 +85,7 @@ func (s *Sensor) Close() error {
 		s.final = s.kernel.losses()
 	}
 	s.stats.Unlock()
-	return errors.Join(s.stopHolding(), s.follower.close(), s.tracker.past.close(), s.exec.Close(), s.data.Close(), s.compiled.Close(), s.tracker.hooks.Close(), s.kernel.Close())
+	return errors.Join(s.stopHolding(), s.follower.close(), s.tracker.past.close(), s.rings.Close(), s.tracker.hooks.Close(), s.kernel.Close())
 }
 
 // Stats returns what was delivered and what was lost so far.
@@ -150,9 +138,9 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 	var work sync.WaitGroup
 	errs := make(chan error, 4)
 	stop := make(chan struct{})
-	work.Go(func() { errs <- s.read(s.exec, s.handler(&s.received[0]), stop) })
-	work.Go(func() { errs <- s.read(s.data, s.handler(&s.received[1]), stop) })
-	work.Go(func() { errs <- s.read(s.compiled, s.handleCompiled, stop) })
+	work.Go(func() { errs <- s.read(&s.rings.all[probeReaderREADER_EXEC], s.handler(&s.received[0])) })
+	work.Go(func() { errs <- s.read(&s.rings.all[probeReaderREADER_DATA], s.handler(&s.received[1])) })
+	work.Go(func() { errs <- s.read(&s.rings.all[probeReaderREADER_COMPILED], s.handleCompiled) })
 	work.Go(func() { s.sweep(stop) })
 	work.Go(func() { s.tracker.hooks.run(stop) })
 	work.Go(func() { s.tracker.hooks.scanProcesses(stop) })
@@ -169,7 +157,7 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 		_ = s.holder.turn(false) // Close does it again, and says why it failed
 		// The readers return when they have read what is there now.
 		s.stopAt.Store(time.Now().Add(lastDrain).UnixNano())
-		if err := errors.Join(s.exec.Flush(), s.data.Flush(), s.compiled.Flush()); err != nil {
+		if err := s.rings.flush(); err != nil {
 			errs <- fmt.Errorf("flush rings: %w", err)
 		}
 	}()
@@ -183,47 +171,59 @@ func (s *Sensor) Run(ctx context.Context, handle func(capture.Script)) error {
 	return errors.Join(<-errs, <-errs, <-errs)
 }
 
-// maxRead is how many records of one ring are out of it and not yet dealt with:
-// at most 8 MiB, in a burst. A process that reads a long file fills a ring faster
-// than the tracker, which others wait for as well, can follow.
-const maxRead = 256
-
 // read feeds one ring's records to the tracker, through handle, until the ring is
-// flushed.
-func (s *Sensor) read(ring *ringbuf.Reader, handle func(raw []byte) error, stop <-chan struct{}) error {
-	out := make(chan *ringbuf.Record, maxRead)
-	free := sync.Pool{New: func() any { return new(ringbuf.Record) }}
-	var handling sync.WaitGroup
-	handling.Go(func() {
-		proc.GoFirst()
-		for record := range out {
-			if handle(record.RawSample) != nil {
+// flushed. Usually the goroutine that reads deals with the records too: to hand
+// them over costs more than to deal with them. In a burst another one does, and
+// both go before other threads: what stays in the ring too long is lost. They do
+// not always, because a thread that is one goroutine's alone costs the scheduler
+// three switches for one.
+func (s *Sensor) read(r *ring, handle func(raw []byte) error) error {
+	deal := func(b *batch) {
+		b.each(func(raw []byte) {
+			if handle(raw) != nil {
 				s.count(lostMalformed)
 			}
-			free.Put(record)
+		})
+		batches.Put(b)
+	}
+	burst := make(chan *batch, maxBatches)
+	var waiting atomic.Int32 // batches of a burst that are not dealt with
+	var handling sync.WaitGroup
+	handling.Go(func() {
+		_ = proc.GoFirst()
+		for b := range burst {
+			deal(b)
+			waiting.Add(-1)
 		}
 	})
 	defer handling.Wait()
-	defer close(out)
-	proc.GoFirst()
+	defer close(burst)
+	var back func() // nil while there is no burst
 	for {
-		record := free.Get().(*ringbuf.Record)
-		err := ring.ReadInto(record)
+		b := batches.Get().(*batch)
+		more, err := r.take(b)
+		switch inBurst := more || waiting.Load() > 0; {
+		case inBurst && back == nil:
+			back = proc.GoFirst()
+		case !inBurst && back != nil:
+			back()
+			back = nil
+		}
+		if back != nil {
+			waiting.Add(1)
+			burst <- b
+		} else {
+			deal(b)
+		}
 		switch {
-		case errors.Is(err, ringbuf.ErrFlushed), errors.Is(err, ringbuf.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
-			select {
-			case <-stop:
-				return nil
-			default:
-				continue
-			}
+		case errors.Is(err, os.ErrClosed):
+			return nil
 		case err != nil:
 			return fmt.Errorf("read ring: %w", err)
 		}
 		if stop := s.stopAt.Load(); stop != 0 && time.Now().UnixNano() > stop {
 			return nil
 		}
-		out <- record
 	}
 }
 
@@ -296,6 +296,7 @@ func (s *Sensor) sweep(stop <-chan struct{}) {
 			s.mu.Unlock()
 			s.follower.sweep(time.Now())
 			s.tracker.past.sweep(time.Now())
+			s.rings.nudge()
 		case <-s.waits:
 		case <-soon:
 			s.mu.Lock()

@@ -256,16 +256,18 @@ static __always_inline int send_short(const struct compiled *c, __u64 from, __u6
 	if (n < 0)
 		count_compile_loss(LOSS_COMPILED_FAULT);
 	if (n <= 0 || !last) {
-		bpf_ringbuf_discard(head, 0);
+		bpf_ringbuf_discard(head, BPF_RB_NO_WAKEUP);
 		return n > 0;
 	}
 	*head = *c;
 	head->len = n;
 	head->flags |= COMPILED_LAST;
-	if (is_new(c, hash_text(head, data, room), n))
-		bpf_ringbuf_submit(head, 0);
-	else
-		bpf_ringbuf_discard(head, 0);
+	if (is_new(c, hash_text(head, data, room), n)) {
+		bpf_ringbuf_submit(head, BPF_RB_NO_WAKEUP);
+		wake_reader(&compile_ring, READER_COMPILED);
+	} else {
+		bpf_ringbuf_discard(head, BPF_RB_NO_WAKEUP);
+	}
 	return 0;
 }
 
@@ -292,7 +294,7 @@ __noinline int send_chunk(void)
 	n = copy_part(text->data, CHUNK, c->from, c->left, &last);
 	if (n < 0) {
 		count_compile_loss(LOSS_COMPILED_FAULT);
-		bpf_ringbuf_discard(text, 0);
+		bpf_ringbuf_discard(text, BPF_RB_NO_WAKEUP);
 		return 0;
 	}
 	text->head = c->head;
@@ -311,10 +313,11 @@ __noinline int send_chunk(void)
 			count_compile_loss(LOSS_COMPILED_BUDGET);
 	}
 	if (!send) {
-		bpf_ringbuf_discard(text, 0);
+		bpf_ringbuf_discard(text, BPF_RB_NO_WAKEUP);
 		return 0;
 	}
-	bpf_ringbuf_submit(text, 0);
+	bpf_ringbuf_submit(text, BPF_RB_NO_WAKEUP);
+	wake_reader(&compile_ring, READER_COMPILED);
 	c->head.offset += n;
 	c->from += n;
 	if (c->left)

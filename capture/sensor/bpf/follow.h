@@ -94,10 +94,11 @@ __noinline int send_action(__u32 want)
 	s->rec.len = len;
 	if (s->rec.flags & FLAG_EARLY)
 		return send_early(s, len);
-	if (bpf_ringbuf_output(&exec_ring, s, sizeof(s->rec) + len, BPF_RB_FORCE_WAKEUP)) {
+	if (bpf_ringbuf_output(&exec_ring, s, sizeof(s->rec) + len, BPF_RB_NO_WAKEUP)) {
 		count_loss(LOSS_EXEC_RING);
 		return -1;
 	}
+	wake_reader(&exec_ring, READER_EXEC);
 	return 0;
 }
 

@@ -99,6 +99,20 @@ enum loss {
 	LOSS_MAX,
 };
 
+/* Who reads the rings, and what it does now. */
+enum reader {
+	READER_EXEC,
+	READER_DATA,
+	READER_COMPILED,
+	READERS,
+};
+
+enum reader_state {
+	READER_AWAKE,   /* it will look again before it sleeps */
+	READER_LINGERS, /* it will look in a moment, or when there is much to read */
+	READER_SLEEPS,  /* it is to be woken for each record */
+};
+
 /* What a binary is, as user space found by looking at it. */
 enum binary_class {
 	BINARY_UNKNOWN,

@@ -109,6 +109,8 @@ struct {
 	__uint(max_entries, 8 << 20);
 } data_ring SEC(".maps");
 
+#include "wake.h"
+
 /* One entry a CPU; the loader sets how many. A per-CPU map cannot hold it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -260,6 +262,17 @@ static __always_inline int may_fill(struct scratch *s, __u64 len)
 	return bpf_ringbuf_query(&data_ring, BPF_RB_AVAIL_DATA) + len < size - size / 4;
 }
 
+/*
+ * Whether a record is worth a wake-up. That a process ended, or read a part of
+ * its interpreter, is told soon enough with what comes next; and the path of a
+ * file comes just before what was read of it.
+ */
+static __always_inline int is_pressing(const struct record *r)
+{
+	return r->kind != RECORD_EXIT && r->kind != RECORD_PATH &&
+	       !(r->kind == RECORD_HAVE && r->offset == FILE_IGNORE);
+}
+
 /* Sends the CPU's record with want bytes of data to the data ring. */
 __noinline int send_data(__u32 want)
 {
@@ -282,7 +295,7 @@ __noinline int send_data(__u32 want)
 			count_loss(LOSS_LONG);
 		return -1;
 	}
-	if (bpf_ringbuf_output(&data_ring, s, sizeof(s->rec) + len, 0)) {
+	if (bpf_ringbuf_output(&data_ring, s, sizeof(s->rec) + len, BPF_RB_NO_WAKEUP)) {
 		if (t)
 			t->lost |= 1 << LOSS_DATA_RING;
 		if (!t || !t->unknown)
@@ -292,6 +305,8 @@ __noinline int send_data(__u32 want)
 	if (t)
 		t->sent = 1;
 	count_sent(1);
+	if (is_pressing(&s->rec))
+		wake_reader(&data_ring, READER_DATA);
 	return 0;
 }
 
@@ -728,13 +743,12 @@ static __always_inline void send_exec(struct scratch *s, const struct program *p
 		e->head.flags = FLAG_HELD;
 	if (s->before)
 		e->head.flags |= FLAG_EARLY;
-	/* The pieces woke nobody, so a plain output would not either: it only
-	 * does when the reader has read everything before. */
-	if (bpf_ringbuf_output(&exec_ring, e, sizeof(*e), BPF_RB_FORCE_WAKEUP)) {
+	if (bpf_ringbuf_output(&exec_ring, e, sizeof(*e), BPF_RB_NO_WAKEUP)) {
 		count_loss(LOSS_EXEC_RING);
 		go_on_here();
 	} else {
 		count_sent(0);
+		wake_reader(&exec_ring, READER_EXEC);
 		mark = bpf_map_lookup_elem(&tasks, &tgid);
 		if (mark)
 			mark->told = 1;
