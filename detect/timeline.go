@@ -173,7 +173,7 @@ func (p *Pipeline) update(ctx context.Context, now time.Time) {
 // again is counted.
 func (l *timeline) add(a capture.Activity) {
 	l.changed = true
-	target := cutTarget(a.Target)
+	target := cutTarget(redact.String(a.Target))
 	args, _ := bound(redact.Args(a.Args), maxEventArgs)
 	e := finding.Event{Time: a.Time, PID: a.By, Exe: l.exe(a), Act: string(a.Act), Target: target, Args: args, Count: 1}
 	f := &l.finding
@@ -199,7 +199,7 @@ func (l *timeline) add(a capture.Activity) {
 // exe returns the binary of the process that did something, and remembers what
 // follows from it.
 func (l *timeline) exe(a capture.Activity) string {
-	exe := cutTarget(l.exes[a.By])
+	exe := cutTarget(redact.String(l.exes[a.By]))
 	room := len(l.exes) < maxFollowedPIDs
 	switch a.Act {
 	case capture.Forked:
