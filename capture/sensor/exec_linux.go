@@ -37,6 +37,10 @@ type executed struct {
 	command python.Command
 	lost    string // why something of it is missing
 
+	bundle []byte        // the scripts in its binary
+	exe    capture.Inode // of its binary, if there are any
+	before probeProgram  // that its process was a part of
+
 	fds    [maxFDs]probeOpenFile // what was open when it began
 	script string                // the path among the arguments, made absolute
 	found  found                 // what lies there, as far as it could be looked at in time
@@ -148,6 +152,10 @@ func (t *tracker) handleExec(e *event) {
 		return
 	}
 	p.exec = &executed{kind: kind, reaper: e.exec.Reaper, start: e.exec.Start, fds: e.exec.Fds, process: t.process(e, x)}
+	if e.bundle != nil {
+		p.exec.bundle, p.exec.before = e.bundle, e.exec.Starter
+		p.exec.exe = fileInode(e.File, e.Magic, e.Mode, x.exe)
+	}
 	if t.worthTelling(e, kind) {
 		t.tell(e, kind, p.exec.process)
 	}

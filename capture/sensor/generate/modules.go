@@ -138,7 +138,7 @@ func (b *Bench) compile() error {
 		return nil
 	}
 	source := filepath.Join(b.dir, "compiled.py")
-	if err := os.WriteFile(source, []byte("x = \""+placeholder+"\"\ndef f():\n    return x\nf()\n"), 0o644); err != nil {
+	if err := os.WriteFile(source, []byte("x = \""+placeholder+"\"\ndef f():\n    return x\neval(repr(f()))\n"), 0o644); err != nil {
 		return fmt.Errorf("write a text to compile: %w", err)
 	}
 	path := source + "c"
