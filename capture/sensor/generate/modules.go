@@ -80,6 +80,7 @@ var moduleModes = []Mode{
 	{Name: "zip archive, deflated, with a shebang", make: func(x *build) error {
 		return x.archive("app", "#!"+x.Python.Path+"\n", zip.Deflate, false)
 	}},
+	{Name: "egg", make: func(x *build) error { return x.archive("app-1.0-py3.egg", "", zip.Deflate, false) }},
 	{Name: "zip archive that deletes itself", make: func(x *build) error { return x.archive("app.pyz", "", zip.Deflate, true) }},
 }
 
