@@ -181,6 +181,7 @@ func (s *Sensor) watch(ctx context.Context) error {
 		s.take()
 		if now := time.Now(); now.Sub(s.swept) >= round {
 			s.swept = now
+			s.looker.clock.Check()
 			s.sweep(now)
 		}
 	}

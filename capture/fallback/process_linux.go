@@ -47,7 +47,7 @@ func keyOf(fd int) (key fileKey, mode uint32, err error) {
 // looker looks at processes. It is safe for concurrent use.
 type looker struct {
 	proc.Looks
-	clock proc.Clock
+	clock *proc.Clock
 
 	mu    sync.Mutex
 	kinds map[fileKey]python.Binary

@@ -1,25 +1,82 @@
 package proc
 
 import (
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Clock turns the kernel's time since boot into wall time. The difference is
-// taken once, so that the start of a process is the same each time it is told.
-type Clock struct{ boot time.Time }
+const (
+	clockSlack = 100 * time.Millisecond // what the wall clock may go wrong without a new era
+	maxEras    = 64
+)
 
-// NewClock takes the difference as it is now.
-func NewClock() Clock {
-	return Clock{boot: time.Now().Add(-time.Duration(SinceBoot())).Round(0)}
+// Clock turns the kernel's time since boot into wall time, which may be set: a
+// machine that starts with a wrong time has it corrected some time later. What was
+// told once stays as it was told: a process has the same start each time, which
+// names it. What happens after the clock was set, and Check has seen it, has the
+// new time. It may be used concurrently.
+type Clock struct {
+	mu   sync.RWMutex
+	eras []era // the oldest first; never empty
+}
+
+// era is a time in which nobody set the wall clock.
+type era struct {
+	from uint64    // nanoseconds since boot; the oldest era has no beginning
+	boot time.Time // when the machine booted, by the wall clock of the era
+}
+
+// NewClock returns a clock that knows the wall clock as it is now.
+func NewClock() *Clock {
+	c := new(Clock)
+	c.Check()
+	return c
+}
+
+// Check looks whether the wall clock was set.
+func (c *Clock) Check() { c.check(time.Now(), SinceBoot()) }
+
+func (c *Clock) check(now time.Time, sinceBoot uint64) {
+	e := era{sinceBoot, now.Add(-time.Duration(sinceBoot)).Round(0)}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := len(c.eras); n > 0 && e.boot.Sub(c.eras[n-1].boot).Abs() <= clockSlack {
+		return
+	}
+	if len(c.eras) == maxEras {
+		c.eras = append(c.eras[:0], c.eras[1:]...)
+	}
+	c.eras = append(c.eras, e)
 }
 
 // Wall returns the time that was ns nanoseconds after boot.
-func (c Clock) Wall(ns uint64) time.Time { return c.boot.Add(time.Duration(ns)) }
+func (c *Clock) Wall(ns uint64) time.Time {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	i := len(c.eras) - 1
+	for i > 0 && ns < c.eras[i].from {
+		i--
+	}
+	return c.eras[i].boot.Add(time.Duration(ns))
+}
 
-// Nanos is how many nanoseconds after boot a wall time was: what Wall undoes.
-func (c Clock) Nanos(t time.Time) uint64 { return uint64(t.Sub(c.boot)) }
+// Nanos is how many nanoseconds after boot a wall time was: what Wall undoes. Of a
+// time that was twice, because the clock was set back, it is the later one.
+func (c *Clock) Nanos(t time.Time) uint64 { return c.nanos(t, SinceBoot()) }
+
+func (c *Clock) nanos(t time.Time, sinceBoot uint64) uint64 {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for i := len(c.eras) - 1; i > 0; i-- {
+		ns := t.Sub(c.eras[i].boot)
+		if ns >= 0 && uint64(ns) >= c.eras[i].from && uint64(ns) <= sinceBoot {
+			return uint64(ns)
+		}
+	}
+	return uint64(t.Sub(c.eras[0].boot))
+}
 
 // SinceBoot returns now, in nanoseconds after boot.
 func SinceBoot() uint64 {

@@ -33,7 +33,7 @@ var followTracepoints = []string{"sys_enter_connect", "sys_exit_openat", "sys_ex
 // follower follows processes. It is safe for concurrent use.
 type follower struct {
 	kernel *kernel
-	clock  proc.Clock
+	clock  *proc.Clock
 	links  []*os.File // of the tracepoints
 
 	mu    sync.Mutex
@@ -165,7 +165,7 @@ func parents() map[uint32]uint32 {
 }
 
 // newFollower attaches what sees connections and files opened.
-func newFollower(k *kernel, c proc.Clock) (*follower, error) {
+func newFollower(k *kernel, c *proc.Clock) (*follower, error) {
 	f := &follower{kernel: k, clock: c, roots: make(map[probeProgram]time.Time)}
 	for i, name := range followTracepoints {
 		program := k.objects.OnOpenDone
@@ -242,7 +242,7 @@ func (t *tracker) handleAction(e *event) {
 }
 
 // activity returns what a process did, without the one that it is told for.
-func activity(c proc.Clock, e *event) (a capture.Activity, ok bool) {
+func activity(c *proc.Clock, e *event) (a capture.Activity, ok bool) {
 	a = capture.Activity{Time: c.Wall(e.Time), By: int(e.Tgid)}
 	switch e.Kind {
 	case probeRecordKindRECORD_FORK:

@@ -25,7 +25,7 @@ const (
 // concurrent use.
 type holder struct {
 	config   Hold
-	clock    proc.Clock
+	clock    *proc.Clock
 	count    func(reason string)
 	switches *ebpf.Map
 	policies *ebpf.Map
@@ -43,7 +43,7 @@ type holder struct {
 }
 
 // newHolder returns a holder whose holding is switched off.
-func newHolder(config Hold, k *kernel, clock proc.Clock, count func(string)) (*holder, error) {
+func newHolder(config Hold, k *kernel, clock *proc.Clock, count func(string)) (*holder, error) {
 	if config.Wait <= 0 {
 		config.Wait = defaultWait
 	}

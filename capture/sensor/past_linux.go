@@ -26,7 +26,7 @@ const (
 // of that and of the execs. A process is named by its start. It is safe for
 // concurrent use.
 type past struct {
-	clock proc.Clock
+	clock *proc.Clock
 	tell  func(capture.Activity) // may be nil; does not block
 
 	ring  *ringbuf.Reader
@@ -49,7 +49,7 @@ type doings struct {
 	told    bool         // somebody has recalled it: what comes late is told
 }
 
-func newPast(c proc.Clock, tell func(capture.Activity)) *past {
+func newPast(c *proc.Clock, tell func(capture.Activity)) *past {
 	p := &past{clock: c, tell: tell}
 	p.roots = newLRU(pastRoots, func(_ probeProgram, d *doings) { p.bytes -= d.bytes })
 	return p
@@ -225,11 +225,11 @@ func (p *past) drain() {
 }
 
 // sweep takes everything out of the ring and forgets what is long ago.
-func (p *past) sweep(now time.Time) {
+func (p *past) sweep() {
 	p.drain()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	limit := now.Add(-pastTime)
+	limit := p.clock.Wall(proc.SinceBoot() - uint64(pastTime))
 	p.roots.each(func(_ probeProgram, d *doings) bool {
 		if i := slices.IndexFunc(d.acts, func(a capture.Activity) bool { return a.Time.After(limit) }); i >= 0 {
 			p.drop(d, i)

@@ -291,11 +291,12 @@ func (s *Sensor) sweep(stop <-chan struct{}) {
 		case <-stop:
 			return
 		case <-tick.C:
+			s.tracker.clock.Check()
 			s.mu.Lock()
 			s.tracker.sweep(time.Now())
 			s.mu.Unlock()
 			s.follower.sweep(time.Now())
-			s.tracker.past.sweep(time.Now())
+			s.tracker.past.sweep()
 			s.rings.nudge()
 		case <-s.waits:
 		case <-soon:

@@ -35,7 +35,7 @@ type tracker struct {
 	past     *past
 	teacher  *teacher
 	looker   *looker
-	clock    proc.Clock
+	clock    *proc.Clock
 	holder   *holder // nil when nothing is held
 	holding  holding // of the record being handled
 

@@ -3,8 +3,8 @@
 # lines are a layout of cgroups, a folder and arguments, and ends the machine.
 # What the tests print, as test2json wants it, goes to the second serial line;
 # the kernel's own messages stay on the first.
-PATH=/usr/local/bin:/usr/sbin:/usr/bin HOME=/root TERM=dumb
-export PATH HOME TERM
+PATH=/usr/local/bin:/usr/sbin:/usr/bin HOME=/root TERM=dumb KINGSNAKE_SET_CLOCK=1
+export PATH HOME TERM KINGSNAKE_SET_CLOCK
 busybox mount -t proc proc /proc
 busybox --install -s /usr/bin 2>/dev/null # what is there already stays
 mount -t sysfs sysfs /sys

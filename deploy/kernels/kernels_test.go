@@ -33,7 +33,7 @@ var matrix = []struct {
 
 // inGate are the tests that run where nobody asks for more: every program is
 // loaded and attached, and each ring and map used.
-const inGate = "^(TestCheckSaysWhatToDoAboutEachThingThatIsMissing|TestAShellOnAConnectionIsTold|TestOtherStandardInputsAreNotTold|TestTheCgroupOfTheProcessIsTold|TestEachWayToWatchSeesScripts|TestNoticesThatDoNotFitAreCounted)$"
+const inGate = "^(TestCheckSaysWhatToDoAboutEachThingThatIsMissing|TestAShellOnAConnectionIsTold|TestOtherStandardInputsAreNotTold|TestTheCgroupOfTheProcessIsTold|TestTimesAreRightAfterTheClockWasSet|TestEachWayToWatchSeesScripts|TestNoticesThatDoNotFitAreCounted)$"
 
 // tooMuch are the tests that need more speed than a processor in software has:
 // they lose data, as they should, when the reader is much slower than the writer.
