@@ -129,7 +129,9 @@ func TestWhatIsTooMuchBeforeAVerdictIsCounted(t *testing.T) {
 			if name == "by descendants" {
 				all = 4 * 100 // each child is forked, writes, forks a shell that is executed
 			}
-			if n := len(past.Acts) + past.Omitted; n != all || past.Omitted == 0 || len(past.Acts) > 128 {
+			// On a slow machine a new period may begin meanwhile, with room of its own.
+			n := len(past.Acts) + past.Omitted
+			if len(past.Acts) > 2*128 || n > all || len(past.Acts) <= 128 && (n != all || past.Omitted == 0) {
 				t.Errorf("%d acts kept and %d omitted, want %d together", len(past.Acts), past.Omitted, all)
 			}
 		})

@@ -70,6 +70,7 @@ int main(int argc, char **argv)
 		waitpid(child, &status, 0);
 		return status != 0;
 	}
+	usleep(100000); /* what a real one takes at least, to load its modules */
 	python = argc > 1 ? dlopen(argv[1], RTLD_NOW | RTLD_GLOBAL) : NULL;
 	f = fopen(argv[0], "r");
 	if (!python || !f || fseek(f, -COOKIE, SEEK_END))
