@@ -51,6 +51,7 @@ var rules = []rule{
 	{pattern: "capture/proc", may: []string{"capture"}, never: all(ebpf, kube, sql, network, running), why: "looks at processes, however they are watched"},
 	{pattern: "capture/fallback", may: []string{"capture", "capture/proc", "capture/python", "capture/rights"}, never: all(ebpf, kube, sql, network, running), why: "captures where BPF cannot be used, so it must not rest on it"},
 	{pattern: "capture/sensor/generate", may: []string{"capture"}, never: all(ebpf, kube, sql, network), why: "runs Python in every way for tests, and knows nothing of how it is captured"},
+	{pattern: "capture/sensor", may: []string{"capture/...", "normalize/bundle"}, never: all(kube, sql, network), shuns: running, why: "as the rest of capture; and it reads the scripts out of a bundle, whose format stands once"},
 	{pattern: "capture/...", may: []string{"capture/..."}, never: all(kube, sql, network), shuns: running, why: "capture knows nothing of containers, and is the only user of the eBPF library"},
 	{pattern: "workload/kube/...", may: []string{"workload", "workload/kube/..."}, never: all(ebpf, kube, sql, running), why: "speaks HTTP with the Kubernetes API; its own client library would bring programs to run and megabytes (docs/adr/0018)"},
 	{pattern: "workload/cgroup", may: []string{"workload"}, never: all(ebpf, kube, sql, network, running), why: "a pure reading of a path"},

@@ -25,8 +25,16 @@ const (
 	Wrote     Act = "wrote"     // it opened the file Target for writing
 )
 
-// Activity is one thing that a process did while it was followed, see
-// kingsnake/capture/sensor.Sensor.Follow. Like a Script it is immutable evidence.
+// Past is what a process, and those that came of it, did shortly before it was
+// followed.
+type Past struct {
+	Acts    []Activity // in the order of time
+	Omitted int        // how many more there were, as far as is known
+}
+
+// Activity is one thing that a process did while it was followed or shortly
+// before, see kingsnake/capture/sensor.Sensor.Follow. Like a Script it is immutable
+// evidence.
 type Activity struct {
 	Time time.Time
 

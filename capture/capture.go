@@ -33,6 +33,7 @@ const (
 	Package  Kind = "package"  // a folder, or -m NAME, that ran __main__.py
 	Zipapp   Kind = "zipapp"   // a zip archive with __main__.py
 	Bytecode Kind = "pyc"      // a compiled file given as the script
+	Bundle   Kind = "bundle"   // the scripts in an executable that PyInstaller made
 	Import   Kind = "import"   // a module the script imported from a writable path
 	Compiled Kind = "compiled" // text compiled at run time: exec, eval, compile
 )

@@ -96,12 +96,13 @@ var kindWords = map[string][2]string{
 	"zipapp":   {"Zip archive", "a zip archive"},
 	"pyc":      {"Bytecode", "a compiled file"},
 	"import":   {"Import", "an imported module"},
+	"bundle":   {"Bundle", "the scripts in an executable that PyInstaller made"},
 	"compiled": {"Compiled", "text compiled at run time"},
 	"program":  {"Program", "a program"},
 }
 
 // kindOrder lists the kinds as the filter offers them.
-var kindOrder = []string{"file", "c", "stdin", "module", "package", "zipapp", "pyc", "import", "compiled", "program"}
+var kindOrder = []string{"file", "c", "stdin", "module", "package", "zipapp", "pyc", "bundle", "import", "compiled", "program"}
 
 // kindWord names a kind in a list.
 func kindWord(kind string) string {

@@ -52,8 +52,7 @@ func (p *Pipeline) handleExecution(ctx context.Context, x capture.Execution) {
 	}
 	for _, c := range companions {
 		f := p.hide(ReportExecution(x, w, c, bin, p.Sensor))
-		p.follow(f, x.Process)
-		p.report(ctx, f)
+		p.report(ctx, p.follow(f, x.Process))
 	}
 }
 
@@ -109,18 +108,18 @@ func ReportExecution(x capture.Execution, w workload.Workload, c Companion, bin 
 		Category: c.Category, Severity: c.Severity, State: finding.Active,
 		EventTime: x.Time, FirstTime: x.Time, Count: 1,
 		Script: finding.Script{
-			Kind: finding.Program, Path: p.Exe, SHA256: digest, Size: bin.Size,
+			Kind: finding.Program, Path: redact.String(p.Exe), SHA256: digest, Size: bin.Size,
 			ContentsSHA256: capture.Sum(nil).String(), Lost: x.Lost,
 			Origin: originOf(capture.Script{Kind: finding.Program, Path: p.Exe, Inode: x.Inode}, w),
 		},
 		Verdict: finding.Verdict{Label: string(label), Reasons: []finding.Reason{{
-			Text: string(redact.Text([]byte(c.Why)).Text), Technique: c.Technique, Weight: 1,
+			Text: redact.String(c.Why), Technique: c.Technique, Weight: 1,
 		}}},
 		Process: processOf(p), Workload: place, Sensor: sensor,
 		Name:       finding.NameOf(c.Category, finding.Program, digest, place.Key(p.Exe)),
 		Occurrence: finding.OccurrenceOf(place.Node, p.PID, p.Start, finding.Program, digest),
 	}
-	f.Process.ExeSHA256, f.Process.ExeSize, f.Process.ExeUnread = bin.SHA256, bin.Size, bin.Unread
+	describe(&f.Process, bin)
 	if s := x.Starter; s != nil {
 		f.Script.Parent = s.Script.String()
 	}

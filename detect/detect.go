@@ -209,8 +209,7 @@ func (p *Pipeline) handle(ctx context.Context, s capture.Script) {
 		bin = p.Binary(s.Process)
 	}
 	f := Report(result, bin, p.Sensor)
-	p.follow(f, s.Process)
-	p.report(ctx, f)
+	p.report(ctx, p.follow(f, s.Process))
 }
 
 // judge returns the verdict on s. A script seen before costs a look-up; its

@@ -179,7 +179,7 @@ func rank(l classify.Label) int {
 
 // addCompiler adds the script that compiled out's to it, with its text.
 func addCompiler(out *finding.Script, s capture.Script) {
-	out.CompiledBy = finding.Compiler{Kind: string(s.Kind), Path: s.Path, SHA256: s.Digest.String(), Size: s.Size}
+	out.CompiledBy = finding.Compiler{Kind: string(s.Kind), Path: redact.String(s.Path), SHA256: s.Digest.String(), Size: s.Size}
 	if len(out.Layers) == finding.MaxLayers {
 		return
 	}

@@ -32,7 +32,7 @@ func Report(r Result, bin binary.File, sensor string) finding.Finding {
 		Script: script, Verdict: verdictOf(r.Verdict, texts, r.Text.Layers), Process: processOf(p), Workload: w,
 		Indicators: indicatorsOf(texts), Action: r.Action, Sensor: sensor,
 	}
-	f.Process.ExeSHA256, f.Process.ExeSize, f.Process.ExeUnread = bin.SHA256, bin.Size, bin.Unread
+	describe(&f.Process, bin)
 	f.Name = finding.NameOf(f.Category, script.Kind, script.SHA256, w.Key(p.Exe))
 	// The script may have been reported by itself before it was with the rest.
 	f.Occurrence = finding.OccurrenceOf(w.Node, p.PID, p.Start, script.Kind, script.SHA256+r.Whole.String())
@@ -46,7 +46,7 @@ func scriptOf(r Result) (finding.Script, []redact.Result) {
 	whole := redact.Text(s.Text)
 	contents := prefix(whole.Text, finding.MaxContents)
 	out := finding.Script{
-		Kind: string(s.Kind), Path: s.Path,
+		Kind: string(s.Kind), Path: redact.String(s.Path),
 		Contents: contents, ContentsSHA256: capture.Sum(contents).String(),
 		SHA256: s.Digest.String(), Size: s.Size,
 		Truncated: s.Truncated || len(contents) < len(whole.Text),
@@ -62,7 +62,7 @@ func scriptOf(r Result) (finding.Script, []redact.Result) {
 		red := redact.Text(l.Text)
 		red.Text = prefix(red.Text, finding.MaxLayerText)
 		texts = append(texts, red)
-		out.Layers = append(out.Layers, finding.Layer{Transform: l.Transform, Parent: l.Parent, Text: red.Text, Size: len(l.Text)})
+		out.Layers = append(out.Layers, finding.Layer{Transform: redact.String(l.Transform), Parent: l.Parent, Text: red.Text, Size: len(l.Text)})
 	}
 	if r.CompiledBy != nil {
 		addCompiler(&out, *r.CompiledBy)
@@ -94,7 +94,7 @@ func verdictOf(v classify.Verdict, texts []redact.Result, layers []normalize.Lay
 			text = strings.TrimSuffix(text, ".") + ", " + reason.Where + "."
 		}
 		f := finding.Reason{
-			Text:      string(redact.Text([]byte(text)).Text),
+			Text:      redact.String(text),
 			Technique: reason.Technique, Weight: reason.Weight,
 		}
 		for _, sp := range reason.Spans {
@@ -127,7 +127,8 @@ func atRunTime(layers []normalize.Layer, i int) bool {
 
 func processOf(p capture.Process) finding.Process {
 	out := finding.Process{
-		PID: p.PID, PPID: p.PPID, Start: p.Start, UID: p.UID, Comm: p.Comm, Exe: p.Exe, Cwd: p.Cwd,
+		PID: p.PID, PPID: p.PPID, Start: p.Start, UID: p.UID,
+		Comm: redact.String(p.Comm), Exe: redact.String(p.Exe), Cwd: redact.String(p.Cwd),
 		ArgsTruncated: p.ArgsTruncated, EnvTruncated: p.EnvTruncated,
 	}
 	var cut bool
@@ -138,10 +139,16 @@ func processOf(p capture.Process) finding.Process {
 	for _, parent := range p.Parents[:min(len(p.Parents), finding.MaxParents)] {
 		args, _ := bound(redact.Args(parent.Args), finding.MaxArgs/finding.MaxParents)
 		out.Parents = append(out.Parents, finding.Process{
-			PID: parent.PID, Start: parent.Start, Comm: parent.Comm, Exe: parent.Exe, Args: args,
+			PID: parent.PID, Start: parent.Start, Args: args,
+			Comm: redact.String(parent.Comm), Exe: redact.String(parent.Exe),
 		})
 	}
 	return out
+}
+
+// describe adds what the process's binary is.
+func describe(p *finding.Process, bin binary.File) {
+	p.ExeSHA256, p.ExeSize, p.ExeUnread = bin.SHA256, bin.Size, redact.String(bin.Unread)
 }
 
 // bound keeps the leading strings that fit into n bytes together; the last one
@@ -174,7 +181,7 @@ func workloadOf(w workload.Workload) finding.Workload {
 		out.Owners = append(out.Owners, finding.Owner{Group: o.Group, Kind: o.Kind, Name: o.Name})
 	}
 	for _, c := range w.Pod.Contacts[:min(len(w.Pod.Contacts), finding.MaxContacts)] {
-		c.Value = string(redact.Text([]byte(c.Value)).Text)
+		c.Value = redact.String(c.Value)
 		out.Contacts = append(out.Contacts, finding.Contact(c))
 	}
 	return out

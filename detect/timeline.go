@@ -15,10 +15,11 @@ import (
 )
 
 // Follower follows a process and those that come of it for a bounded time, and
-// tells Pipeline.Acted what they do. The errors capture.ErrEnded and
+// tells Pipeline.Acted what they do. It also returns what they did shortly before,
+// as far as it knows, whatever the error is. The errors capture.ErrEnded and
 // capture.ErrFollowed are no losses.
 type Follower interface {
-	Follow(p capture.Process) error
+	Follow(p capture.Process) (capture.Past, error)
 }
 
 const (
@@ -28,6 +29,7 @@ const (
 	maxTarget       = 1 << 10         // bytes of what something was done to
 	maxEventArgs    = 2 << 10         // bytes of the arguments of one execution
 	maxFollowedPIDs = 1024            // whose binaries are remembered, of one finding
+	maxEnded        = 64              // findings that wait for what is still to be told of a process that ended
 )
 
 // Acted takes what a followed process did. Like Executed it does not block.
@@ -47,8 +49,9 @@ type processKey struct {
 
 // timelines are the findings whose processes are followed.
 type timelines struct {
-	mu   sync.Mutex
-	open map[processKey]*timeline
+	mu    sync.Mutex
+	open  map[processKey]*timeline
+	ended int // of them, those whose process had ended when it was to be followed
 }
 
 // timeline is a finding that grows.
@@ -56,13 +59,15 @@ type timeline struct {
 	finding finding.Finding
 	exes    map[int]string // binaries of its processes
 	end     time.Time
+	ended   bool
 	changed bool
 }
 
-// follow has the processes of a finding followed, if it is grave.
-func (p *Pipeline) follow(f finding.Finding, process capture.Process) {
+// follow has the processes of a finding followed, if it is grave. It returns the
+// finding with what they did before.
+func (p *Pipeline) follow(f finding.Finding, process capture.Process) finding.Finding {
 	if p.Follower == nil || f.Severity.Rank() < finding.High.Rank() {
-		return
+		return f
 	}
 	key := processKey{process.PID, process.Start.UnixNano()}
 	line := &timeline{finding: f, exes: map[int]string{process.PID: process.Exe}, end: time.Now().Add(followTime)}
@@ -70,20 +75,47 @@ func (p *Pipeline) follow(f finding.Finding, process capture.Process) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if _, ok := t.open[key]; ok {
-		return
+		return f
 	}
 	// The lock is held until the process is known here: what is told of it waits.
-	switch err := p.Follower.Follow(process); {
+	past, err := p.Follower.Follow(process)
+	for _, a := range past.Acts {
+		line.add(a)
+	}
+	line.finding.TimelineOmitted += past.Omitted
+	switch {
 	case err == nil:
-		if t.open == nil {
-			t.open = map[processKey]*timeline{}
-		}
-		t.open[key] = line
-	case errors.Is(err, capture.ErrEnded), errors.Is(err, capture.ErrFollowed):
+		t.keep(key, line)
+	case errors.Is(err, capture.ErrEnded) && t.ended < maxEnded:
+		line.ended, line.end = true, time.Now().Add(time.Second)
+		t.keep(key, line)
+	case errors.Is(err, capture.ErrEnded):
+		p.counts.lose("end of an ended process not waited for")
+	case errors.Is(err, capture.ErrFollowed):
 	default:
 		p.counts.lose("not followed")
 		p.Log.Warn("a finding's processes are not followed", "name", f.Name, "error", err)
 	}
+	return line.report()
+}
+
+// keep opens a timeline.
+func (t *timelines) keep(key processKey, line *timeline) {
+	if t.open == nil {
+		t.open = map[processKey]*timeline{}
+	}
+	t.open[key] = line
+	if line.ended {
+		t.ended++
+	}
+}
+
+// report returns the finding as it is now.
+func (l *timeline) report() finding.Finding {
+	f := l.finding
+	f.Timeline, f.Connections = slices.Clone(f.Timeline), slices.Clone(f.Connections)
+	l.changed = false
+	return f
 }
 
 // followAll writes down what followed processes do until activities ends, and
@@ -122,13 +154,13 @@ func (p *Pipeline) update(ctx context.Context, now time.Time) {
 	t.mu.Lock()
 	for key, line := range t.open {
 		if line.changed {
-			f := line.finding
-			f.Timeline, f.Connections = slices.Clone(f.Timeline), slices.Clone(f.Connections)
-			grown = append(grown, f)
-			line.changed = false
+			grown = append(grown, line.report())
 		}
 		if now.IsZero() || now.After(line.end) {
 			delete(t.open, key)
+			if line.ended {
+				t.ended--
+			}
 		}
 	}
 	t.mu.Unlock()
@@ -141,7 +173,7 @@ func (p *Pipeline) update(ctx context.Context, now time.Time) {
 // again is counted.
 func (l *timeline) add(a capture.Activity) {
 	l.changed = true
-	target := cutTarget(a.Target)
+	target := cutTarget(redact.String(a.Target))
 	args, _ := bound(redact.Args(a.Args), maxEventArgs)
 	e := finding.Event{Time: a.Time, PID: a.By, Exe: l.exe(a), Act: string(a.Act), Target: target, Args: args, Count: 1}
 	f := &l.finding
@@ -167,7 +199,7 @@ func (l *timeline) add(a capture.Activity) {
 // exe returns the binary of the process that did something, and remembers what
 // follows from it.
 func (l *timeline) exe(a capture.Activity) string {
-	exe := cutTarget(l.exes[a.By])
+	exe := cutTarget(redact.String(l.exes[a.By]))
 	room := len(l.exes) < maxFollowedPIDs
 	switch a.Act {
 	case capture.Forked:

@@ -17,18 +17,20 @@ import (
 	"kingsnake/finding"
 )
 
-// follower answers with the error of a process, and keeps whom it follows.
+// follower answers with the error and the past of a process, and keeps whom it
+// follows.
 type follower struct {
 	errs     map[int]error
+	past     map[int]capture.Past
 	followed []int
 }
 
-func (f *follower) Follow(p capture.Process) error {
+func (f *follower) Follow(p capture.Process) (capture.Past, error) {
 	if err := f.errs[p.PID]; err != nil {
-		return err
+		return f.past[p.PID], err
 	}
 	f.followed = append(f.followed, p.PID)
-	return nil
+	return f.past[p.PID], nil
 }
 
 func did(by int, act capture.Act, target string, args ...string) capture.Activity {
@@ -105,6 +107,56 @@ func TestWhatTheProcessesDidBecomesTheTimeline(t *testing.T) {
 			t.Errorf("judged %d, found %d, lost %v; a finding that grew is no other", judged, found, lost)
 		}
 	})
+}
+
+// TestTheTimelineBeginsBeforeTheVerdict also follows one that has ended: what it
+// did comes with its finding, and what was on its way a little later.
+func TestTheTimelineBeginsBeforeTheVerdict(t *testing.T) {
+	t.Parallel()
+	for name, err := range map[string]error{"it goes on": nil, "it has ended": capture.ErrEnded, "there are too many": capture.ErrTooMany} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var sink shelf
+				p := pipeline(nil, &words{}, &sink)
+				p.Follower = &follower{
+					errs: map[int]error{1: err},
+					past: map[int]capture.Past{1: {Acts: []capture.Activity{
+						did(1, capture.Connected, "192.0.2.7:4444"), did(1, capture.Forked, "2"), did(2, capture.Wrote, "/tmp/x"),
+					}, Omitted: 7}},
+				}
+				acting(p, script(1, capture.File, "evil"), func() {
+					p.Acted(did(2, capture.Executed, "/tmp/x"))
+					time.Sleep(time.Minute)
+					if err != nil {
+						p.Acted(did(2, capture.Wrote, "/tmp/too late"))
+					}
+				})
+				if err := p.Run(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				var got []string
+				for _, f := range sink.kept {
+					line := ""
+					for _, e := range f.Timeline {
+						line += fmt.Sprintf("%d %s %s %s; ", e.PID, e.Exe, e.Act, e.Target)
+					}
+					got = append(got, fmt.Sprintf("%s%d of %d", line, len(f.Timeline), f.Followed()))
+				}
+				const python = "/usr/bin/python3.11"
+				before := "1 " + python + " connected 192.0.2.7:4444; 1 " + python + " forked 2; 2 " + python + " wrote /tmp/x; "
+				want := []string{before + "3 of 10", before + "2 " + python + " executed /tmp/x; 4 of 11"}
+				if errors.Is(err, capture.ErrTooMany) {
+					want = want[:1]
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("timelines (-want +got):\n%s", diff)
+				}
+				if diff := cmp.Diff([]finding.Connection{{Peer: "192.0.2.7:4444"}}, sink.kept[0].Connections); diff != "" {
+					t.Errorf("connections (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
 }
 
 func TestATimelineIsBounded(t *testing.T) {

@@ -139,7 +139,7 @@ type Finding struct {
 	// first done. A store keeps the longest that comes with the sighting whose
 	// evidence it keeps.
 	Timeline        []Event `json:"timeline,omitempty"`
-	TimelineOmitted int     `json:"timeline_omitted,omitempty"` // beyond MaxTimeline
+	TimelineOmitted int     `json:"timeline_omitted,omitempty"` // beyond MaxTimeline, or not kept before the verdict
 
 	// Action is what the sensor did at once; zero when it only reported. A store
 	// keeps that of the sighting that it keeps the process of.

@@ -1,8 +1,6 @@
 package normalize
 
 import (
-	"bytes"
-	"compress/zlib"
 	"strings"
 
 	"kingsnake/normalize/bundle"
@@ -55,21 +53,11 @@ func (u *unpacker) bundle(data []byte, cookie int, like Layer) (added int) {
 
 // bundled reads one script of a bundle, and the step that made it a text.
 func (u *unpacker) bundled(archive []byte, e bundle.Entry, limit int) (text []byte, lines *bytecode.Lines, step string) {
-	if e.Offset+e.Packed > int64(len(archive)) {
-		u.note("left %.80q in a PyInstaller bundle out: it lies outside", e.Name)
+	text, err := e.Contents(archive, min(limit, u.left()))
+	if err != nil && len(text) == 0 {
+		u.note("left %.80q in a PyInstaller bundle out: %s", e.Name, strings.TrimPrefix(err.Error(), "zlib: "))
 		return nil, nil, ""
 	}
-	text = archive[e.Offset : e.Offset+e.Packed]
-	limit = min(limit, u.left())
-	if e.Zlib {
-		r, err := zlib.NewReader(bytes.NewReader(text))
-		if err != nil {
-			u.note("left %.80q in a PyInstaller bundle out: %s", e.Name, strings.TrimPrefix(err.Error(), "zlib: "))
-			return nil, nil, ""
-		}
-		text, _ = readUpTo(r, limit) // what came before an error counts
-	}
-	text = text[:min(len(text), limit)]
 	if int64(len(text)) < e.Size {
 		u.note("read %d bytes of %.80q in a PyInstaller bundle", len(text), e.Name)
 	}

@@ -33,7 +33,7 @@ func (*Sensor) Degraded() string { return Blind }
 func (*Sensor) Follows() bool { return false }
 
 // Follow returns an error that wraps [ErrNotSupported].
-func (*Sensor) Follow(capture.Process) error { return unsupported() }
+func (*Sensor) Follow(capture.Process) (capture.Past, error) { return capture.Past{}, unsupported() }
 
 // Close does nothing.
 func (*Sensor) Close() error { return nil }

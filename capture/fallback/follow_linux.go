@@ -39,24 +39,24 @@ func (s *Sensor) Follows() bool { return s.connector != nil }
 
 // Follow follows a process for a minute: what it and those that come of it from
 // now on start and execute is told to Config.Acted. What they connect to and write
-// is not seen. The error is capture.ErrTooMany, capture.ErrEnded or capture.ErrFollowed.
-func (s *Sensor) Follow(p capture.Process) error {
+// is not seen, nor is anything of before. The error is capture.ErrTooMany, capture.ErrEnded or capture.ErrFollowed.
+func (s *Sensor) Follow(p capture.Process) (capture.Past, error) {
 	start, err := proc.StartTicks("/proc/" + strconv.Itoa(p.PID))
 	if err != nil || !s.looker.clock.Wall(start*proc.Tick).Equal(p.Start) {
-		return capture.ErrEnded
+		return capture.Past{}, capture.ErrEnded
 	}
 	f := &s.followed
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
 	case f.by[p.PID] != nil:
-		return capture.ErrFollowed
+		return capture.Past{}, capture.ErrFollowed
 	case len(f.roots) >= maxFollowed || len(f.by) >= maxFollowers:
-		return capture.ErrTooMany
+		return capture.Past{}, capture.ErrTooMany
 	}
 	of := &follow{pid: p.PID, start: p.Start, until: time.Now().Add(followTime)}
 	f.roots[of], f.by[p.PID] = true, of
-	return nil
+	return capture.Past{}, nil
 }
 
 // of returns what a process is followed for; nil for nothing.

@@ -47,15 +47,15 @@ func TestWhatAFollowedProcessStartsIsTold(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = cmd.Wait() }) // its end is of no interest
 	p := wait(t, scripts, "the script").Process
-	if err := s.Follow(p); err != nil {
+	if _, err := s.Follow(p); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Follow(p); !errors.Is(err, capture.ErrFollowed) {
+	if _, err := s.Follow(p); !errors.Is(err, capture.ErrFollowed) {
 		t.Errorf("followed twice: %v", err)
 	}
 	before := p
 	before.Start = before.Start.Add(-time.Minute)
-	if err := s.Follow(before); !errors.Is(err, capture.ErrEnded) {
+	if _, err := s.Follow(before); !errors.Is(err, capture.ErrEnded) {
 		t.Errorf("another process of the same number: %v", err)
 	}
 	if _, err := in.Write([]byte("\n")); err != nil {

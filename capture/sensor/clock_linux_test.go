@@ -44,7 +44,7 @@ func TestTimesAreRightAfterTheClockWasSet(t *testing.T) {
 					t.Errorf("the clock was set by %v, and the %s that came then is of %v ago", by, name, off)
 				}
 			}
-			if err := r.sensor.Follow(before.Process); err != nil {
+			if _, err := r.sensor.Follow(before.Process); err != nil {
 				t.Errorf("follow a process from before the clock was set: %v", err)
 			}
 		})

@@ -20,6 +20,7 @@ type event struct {
 
 	kind   python.Binary // of RECORD_EXEC: what its binary is
 	looked bool          // whether kind was found out
+	bundle []byte        // of RECORD_EXEC: the scripts in its binary
 }
 
 // decode reads one record into e.
@@ -29,7 +30,7 @@ func (e *event) decode(raw []byte) error {
 		return errMalformed
 	}
 	copyOut(&e.probeRecord, raw)
-	e.data, e.looked = nil, false
+	e.data, e.looked, e.bundle = nil, false, nil
 	switch e.Kind {
 	case probeRecordKindRECORD_EXEC:
 		if len(raw) < int(unsafe.Sizeof(e.exec)) || e.Len != 0 {
@@ -40,7 +41,7 @@ func (e *event) decode(raw []byte) error {
 	case 0:
 		return errMalformed
 	}
-	if e.Kind > probeRecordKindRECORD_HELD || e.Len > chunk || len(raw)-head < int(e.Len) {
+	if e.Kind > probeRecordKindRECORD_OMITTED || e.Len > chunk || len(raw)-head < int(e.Len) {
 		return errMalformed
 	}
 	e.data = raw[head : head+int(e.Len)]

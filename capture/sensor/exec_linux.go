@@ -37,6 +37,10 @@ type executed struct {
 	command python.Command
 	lost    string // why something of it is missing
 
+	bundle []byte        // the scripts in its binary
+	exe    capture.Inode // of its binary, if there are any
+	before probeProgram  // that its process was a part of
+
 	fds    [maxFDs]probeOpenFile // what was open when it began
 	script string                // the path among the arguments, made absolute
 	found  found                 // what lies there, as far as it could be looked at in time
@@ -124,7 +128,10 @@ func (t *tracker) handleExec(e *event) {
 		x.exe = t.looker.link(int(e.Program.Tgid), "exe")
 	}
 	if e.exec.Root != (probeProgram{}) {
-		t.act(e, e.exec.Root, capture.Executed, x.exe, proc.Shorten(python.SplitStrings(x.args, false)))
+		t.act(e, e.exec.Root, capture.Activity{
+			Time: t.clock.Wall(e.Time), By: int(e.Tgid),
+			Act: capture.Executed, Target: x.exe, Args: proc.Shorten(python.SplitStrings(x.args, false)),
+		})
 	}
 	kind := t.classify(e, x)
 	if !kind.Python() {
@@ -139,11 +146,16 @@ func (t *tracker) handleExec(e *event) {
 		return
 	}
 	t.seeBinary(e, kind)
+	t.past.begin(probeProgram{Exec: e.exec.Start, Tgid: e.Program.Tgid}, e.exec.Root, e.Program, e.exec.Binary == probeBinaryClassBINARY_PYTHON)
 	p := t.program(e)
 	if p == nil || p.exec != nil {
 		return
 	}
 	p.exec = &executed{kind: kind, reaper: e.exec.Reaper, start: e.exec.Start, fds: e.exec.Fds, process: t.process(e, x)}
+	if e.bundle != nil {
+		p.exec.bundle, p.exec.before = e.bundle, e.exec.Starter
+		p.exec.exe = fileInode(e.File, e.Magic, e.Mode, x.exe)
+	}
 	if t.worthTelling(e, kind) {
 		t.tell(e, kind, p.exec.process)
 	}

@@ -26,20 +26,18 @@ const FollowTime = time.Minute
 // maxRoots is how many processes Follow follows at once.
 const maxRoots = 16
 
-// followTracepoints are what is watched while somebody is followed: where
-// connections begin, and where files have been opened. A machine need not have
-// all but the first two.
+// followTracepoints are what is watched: where connections begin, and where
+// files have been opened. A machine need not have all but the first two.
 var followTracepoints = []string{"sys_enter_connect", "sys_exit_openat", "sys_exit_openat2", "sys_exit_open", "sys_exit_creat"}
 
 // follower follows processes. It is safe for concurrent use.
 type follower struct {
 	kernel *kernel
 	clock  *proc.Clock
-	events []followEvent
+	links  []*os.File // of the tracepoints
 
 	mu    sync.Mutex
 	roots map[probeProgram]time.Time // until when
-	links []*os.File                 // of the tracepoints, while there are roots
 }
 
 // Follow follows a process for FollowTime: what it and the processes that come
@@ -47,11 +45,18 @@ type follower struct {
 // far as they are still its children or have executed nothing since. At most 16
 // processes are followed at once, with 1,024 that came of them; the error is
 // capture.ErrTooMany, capture.ErrEnded or capture.ErrFollowed, or what the kernel said.
-func (s *Sensor) Follow(p capture.Process) error { return s.follower.follow(p) }
+//
+// With or without an error Follow returns what a Python process and those that
+// came of it did in the last ten seconds: at most 128 acts, or a few more. What
+// did not reach the sensor by then is told to Config.Acted.
+func (s *Sensor) Follow(p capture.Process) (capture.Past, error) {
+	id := probeProgram{Exec: s.follower.clock.Nanos(p.Start), Tgid: uint32(p.PID)}
+	err := s.follower.follow(id)
+	return s.tracker.past.recall(id), err
+}
 
-func (f *follower) follow(p capture.Process) error {
-	id := probeProgram{Exec: f.clock.Nanos(p.Start), Tgid: uint32(p.PID)}
-	if start, err := proc.StartTicks(procDir(p.PID)); err != nil || start != id.Exec/proc.Tick {
+func (f *follower) follow(id probeProgram) error {
+	if !runs(id) {
 		return capture.ErrEnded
 	}
 	f.mu.Lock()
@@ -61,11 +66,6 @@ func (f *follower) follow(p capture.Process) error {
 		return capture.ErrFollowed
 	case len(f.roots) >= maxRoots:
 		return capture.ErrTooMany
-	}
-	if len(f.roots) == 0 {
-		if err := f.attach(); err != nil {
-			return err
-		}
 	}
 	f.roots[id] = time.Now().Add(FollowTime)
 	err := f.kernel.objects.Following.Set(uint32(len(f.roots)))
@@ -164,15 +164,7 @@ func parents() map[uint32]uint32 {
 	return out
 }
 
-// followEvent is a tracepoint that only followed processes need.
-type followEvent struct {
-	name    string
-	id      uint64
-	program *ebpf.Program
-}
-
-// newFollower finds the tracepoints, which takes rights that a sensor gives up
-// once it runs.
+// newFollower attaches what sees connections and files opened.
 func newFollower(k *kernel, c *proc.Clock) (*follower, error) {
 	f := &follower{kernel: k, clock: c, roots: make(map[probeProgram]time.Time)}
 	for i, name := range followTracepoints {
@@ -180,36 +172,16 @@ func newFollower(k *kernel, c *proc.Clock) (*follower, error) {
 		if i == 0 {
 			program = k.objects.OnConnect
 		}
-		id, err := eventID("events/syscalls/" + name + "/id")
+		l, err := attachSyscall(name, program)
 		if i > 1 && errors.Is(err, os.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("find tracepoint syscalls/%s: %w", name, err)
-		}
-		f.events = append(f.events, followEvent{name, id, program})
-	}
-	return f, nil
-}
-
-func (f *follower) attach() error {
-	for _, e := range f.events {
-		l, err := attachEvent(e.name, e.id, e.program)
-		if err != nil {
-			return errors.Join(fmt.Errorf("attach tracepoint syscalls/%s: %w", e.name, err), f.detach())
+			return nil, errors.Join(fmt.Errorf("attach tracepoint syscalls/%s: %w", name, err), f.close())
 		}
 		f.links = append(f.links, l)
 	}
-	return nil
-}
-
-func (f *follower) detach() error {
-	var errs []error
-	for _, l := range f.links {
-		errs = append(errs, l.Close())
-	}
-	f.links = nil
-	return errors.Join(errs...)
+	return f, nil
 }
 
 // end stops following what came of a root.
@@ -227,9 +199,6 @@ func (f *follower) end(root probeProgram) error {
 	for _, pid := range ended {
 		_ = f.kernel.objects.Followed.Delete(pid) // it may have ended by itself
 	}
-	if len(f.roots) == 0 {
-		err = errors.Join(err, f.detach())
-	}
 	return err
 }
 
@@ -246,34 +215,44 @@ func (f *follower) sweep(now time.Time) {
 
 // close stops following.
 func (f *follower) close() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.detach()
+	var errs []error
+	for _, l := range f.links {
+		errs = append(errs, l.Close())
+	}
+	f.links = nil
+	return errors.Join(errs...)
 }
 
-// act tells what a followed process did.
-func (t *tracker) act(e *event, root probeProgram, act capture.Act, target string, args []string) {
-	if t.acted == nil {
-		return
+// act tells what a followed process did, and keeps what one did that may be
+// followed later.
+func (t *tracker) act(e *event, root probeProgram, a capture.Activity) {
+	switch {
+	case e.Flags&probeRecordFlagFLAG_EARLY != 0:
+		t.past.add(root, a)
+	case t.acted != nil:
+		t.acted(t.past.ofRoot(a, root))
 	}
-	t.acted(capture.Activity{
-		Time: t.clock.Wall(e.Time), PID: int(root.Tgid), Start: t.clock.Wall(root.Exec),
-		By: int(e.Tgid), Act: act, Target: target, Args: args,
-	})
 }
 
 // handleAction deals with a record of a followed process.
 func (t *tracker) handleAction(e *event) {
+	if a, ok := activity(t.clock, e); ok {
+		t.act(e, e.Program, a)
+	}
+}
+
+// activity returns what a process did, without the one that it is told for.
+func activity(c *proc.Clock, e *event) (a capture.Activity, ok bool) {
+	a = capture.Activity{Time: c.Wall(e.Time), By: int(e.Tgid)}
 	switch e.Kind {
 	case probeRecordKindRECORD_FORK:
-		t.act(e, e.Program, capture.Forked, strconv.FormatUint(e.Offset, 10), nil)
+		a.Act, a.Target = capture.Forked, strconv.FormatUint(e.Offset, 10)
 	case probeRecordKindRECORD_CONNECT:
-		if target := socketAddress(e.data); target != "" {
-			t.act(e, e.Program, capture.Connected, target, nil)
-		}
+		a.Act, a.Target = capture.Connected, socketAddress(e.data)
 	case probeRecordKindRECORD_WRITE:
-		t.act(e, e.Program, capture.Wrote, joinNames(e.data), nil)
+		a.Act, a.Target = capture.Wrote, joinNames(e.data)
 	}
+	return a, a.Target != ""
 }
 
 // socketAddress reads a struct sockaddr as a process gave it; "" when nothing is

@@ -99,10 +99,10 @@ sys.stdin.readline()
 	if _, err := out.Read(make([]byte, 16)); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.sensor.Follow(script.Process); err != nil {
+	if _, err := r.sensor.Follow(script.Process); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.sensor.Follow(script.Process); !errors.Is(err, capture.ErrFollowed) {
+	if _, err := r.sensor.Follow(script.Process); !errors.Is(err, capture.ErrFollowed) {
 		t.Errorf("followed twice: %v", err)
 	}
 	fmt.Fprintln(in)
@@ -142,12 +142,12 @@ sys.stdin.readline()
 func TestWhoHasEndedIsNotFollowed(t *testing.T) {
 	r := record(t)
 	s := r.run(t, 1, exec.Command(python, "-c", "pass # "+t.Name()))[0]
-	if err := r.sensor.Follow(s.Process); !errors.Is(err, capture.ErrEnded) {
+	if _, err := r.sensor.Follow(s.Process); !errors.Is(err, capture.ErrEnded) {
 		t.Errorf("want %v, got %v", capture.ErrEnded, err)
 	}
 	self := s.Process
 	self.PID = 1 // of another start
-	if err := r.sensor.Follow(self); !errors.Is(err, capture.ErrEnded) {
+	if _, err := r.sensor.Follow(self); !errors.Is(err, capture.ErrEnded) {
 		t.Errorf("want %v, got %v", capture.ErrEnded, err)
 	}
 }
@@ -171,7 +171,7 @@ func TestOnlySoManyAreFollowed(t *testing.T) {
 	}
 	refused := 0
 	for _, s := range r.wait(t, n, tag) {
-		switch err := r.sensor.Follow(s.Process); {
+		switch _, err := r.sensor.Follow(s.Process); {
 		case errors.Is(err, capture.ErrTooMany):
 			refused++
 		case err != nil:

@@ -29,6 +29,15 @@ func (c *lru[K, V]) get(key K) (value V, ok bool) {
 	return e.Value.(*lruEntry[K, V]).value, true
 }
 
+// peek is get for one who only looks: the entry is not used by that.
+func (c *lru[K, V]) peek(key K) (value V, ok bool) {
+	e, ok := c.entries[key]
+	if !ok {
+		return value, false
+	}
+	return e.Value.(*lruEntry[K, V]).value, true
+}
+
 func (c *lru[K, V]) put(key K, value V) {
 	if e, ok := c.entries[key]; ok {
 		e.Value.(*lruEntry[K, V]).value = value

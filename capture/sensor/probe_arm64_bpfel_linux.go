@@ -109,7 +109,10 @@ type probeFollow struct {
 	_       structs.HostLayout
 	Root    probeProgram
 	Actions uint32
-	Pad     uint32
+	Omitted uint32
+	Period  uint32
+	Keeper  uint32
+	Program probeProgram
 }
 
 type probeHold struct {
@@ -294,6 +297,7 @@ const (
 	probeRecordFlagFLAG_TRUNCATED probeRecordFlag = 32
 	probeRecordFlagFLAG_V2        probeRecordFlag = 64
 	probeRecordFlagFLAG_SOUGHT    probeRecordFlag = 256
+	probeRecordFlagFLAG_EARLY     probeRecordFlag = 512
 	probeRecordFlagFLAG_HELD      probeRecordFlag = 128
 )
 
@@ -316,6 +320,7 @@ const (
 	probeRecordKindRECORD_CONNECT probeRecordKind = 14
 	probeRecordKindRECORD_WRITE   probeRecordKind = 15
 	probeRecordKindRECORD_HELD    probeRecordKind = 16
+	probeRecordKindRECORD_OMITTED probeRecordKind = 17
 )
 
 type probeScratch struct {
@@ -325,8 +330,10 @@ type probeScratch struct {
 	Spill  [256]uint8
 	Exec   probeExecRecord
 	Root   probeProgram
+	Before uint32
 	Failed uint32
 	At     uint32
+	_      [4]byte
 	Dentry uint64
 	Mnt    uint64
 	From   uint64
@@ -389,6 +396,8 @@ const (
 	probeMapCompileRing      = "compile_ring"
 	probeMapCompiledBefore   = "compiled_before"
 	probeMapDataRing         = "data_ring"
+	probeMapEarly            = "early"
+	probeMapEarlyRing        = "early_ring"
 	probeMapExecRing         = "exec_ring"
 	probeMapFollowed         = "followed"
 	probeMapHeldLast         = "held_last"
@@ -503,6 +512,8 @@ type probeMapSpecs struct {
 	CompileRing    *ebpf.MapSpec `ebpf:"compile_ring"`
 	CompiledBefore *ebpf.MapSpec `ebpf:"compiled_before"`
 	DataRing       *ebpf.MapSpec `ebpf:"data_ring"`
+	Early          *ebpf.MapSpec `ebpf:"early"`
+	EarlyRing      *ebpf.MapSpec `ebpf:"early_ring"`
 	ExecRing       *ebpf.MapSpec `ebpf:"exec_ring"`
 	Followed       *ebpf.MapSpec `ebpf:"followed"`
 	HeldLast       *ebpf.MapSpec `ebpf:"held_last"`
@@ -561,6 +572,8 @@ type probeMaps struct {
 	CompileRing    *ebpf.Map `ebpf:"compile_ring"`
 	CompiledBefore *ebpf.Map `ebpf:"compiled_before"`
 	DataRing       *ebpf.Map `ebpf:"data_ring"`
+	Early          *ebpf.Map `ebpf:"early"`
+	EarlyRing      *ebpf.Map `ebpf:"early_ring"`
 	ExecRing       *ebpf.Map `ebpf:"exec_ring"`
 	Followed       *ebpf.Map `ebpf:"followed"`
 	HeldLast       *ebpf.Map `ebpf:"held_last"`
@@ -590,6 +603,8 @@ func (m *probeMaps) Close() error {
 		m.CompileRing,
 		m.CompiledBefore,
 		m.DataRing,
+		m.Early,
+		m.EarlyRing,
 		m.ExecRing,
 		m.Followed,
 		m.HeldLast,

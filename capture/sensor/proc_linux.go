@@ -135,7 +135,13 @@ func (l *looker) classify(pids []int, exe string, e *event) python.Binary {
 
 // inspect has read look at the binary of an exec.
 func (l *looker) inspect(pids []int, exe string, file probeFileKey, read func(io.ReaderAt) (python.Binary, error)) python.Binary {
-	kind, _ := proc.Look(&l.Looks, func() (python.Binary, error) {
+	kind, _ := lookAtBinary(l, pids, exe, file, read)
+	return kind
+}
+
+// lookAtBinary has read look at the binary of an exec, for as long as it errs.
+func lookAtBinary[T any](l *looker, pids []int, exe string, file probeFileKey, read func(io.ReaderAt) (T, error)) (T, error) {
+	return proc.Look(&l.Looks, func() (none T, _ error) {
 		for i, pid := range pids {
 			open := func() (*os.File, error) { return proc.OpenIn(pid, exe) }
 			if i == 0 {
@@ -145,15 +151,14 @@ func (l *looker) inspect(pids []int, exe string, file probeFileKey, read func(io
 			if err != nil {
 				continue
 			}
-			kind, err := read(f)
+			found, err := read(f)
 			f.Close()
 			if err == nil {
-				return kind, nil
+				return found, nil
 			}
 		}
-		return python.NotLookedAt, nil
+		return none, nil
 	})
-	return kind
 }
 
 // classifyPath looks at a file by its path in a process's root.

@@ -24,6 +24,8 @@ func (t *tracker) decide(p *program) {
 	}
 	x := p.exec
 	switch {
+	case x.bundle != nil:
+		t.deliverBundle(p)
 	case x.kind == python.Embedder:
 		// Its arguments are its own; what it imports is all that can be told.
 		p.done = true

@@ -59,6 +59,9 @@ func Open(config Config) (*Sensor, error) {
 	if s.follower, err = newFollower(k, s.tracker.clock); err != nil {
 		return nil, errors.Join(err, s.rings.Close(), k.Close())
 	}
+	if err := s.tracker.past.open(k); err != nil {
+		return nil, errors.Join(err, s.follower.close(), s.rings.Close(), k.Close())
+	}
 	if !k.probes.none {
 		s.tracker.hooks = newHooks(k, s.count)
 		s.tracker.hooks.scanPlaces()
@@ -82,7 +85,7 @@ func (s *Sensor) Close() error {
 		s.final = s.kernel.losses()
 	}
 	s.stats.Unlock()
-	return errors.Join(s.stopHolding(), s.follower.close(), s.rings.Close(), s.tracker.hooks.Close(), s.kernel.Close())
+	return errors.Join(s.stopHolding(), s.follower.close(), s.tracker.past.close(), s.rings.Close(), s.tracker.hooks.Close(), s.kernel.Close())
 }
 
 // Stats returns what was delivered and what was lost so far.
@@ -293,6 +296,7 @@ func (s *Sensor) sweep(stop <-chan struct{}) {
 			s.tracker.sweep(time.Now())
 			s.mu.Unlock()
 			s.follower.sweep(time.Now())
+			s.tracker.past.sweep()
 			s.rings.nudge()
 		case <-s.waits:
 		case <-soon:

@@ -25,7 +25,7 @@ func Open(Config) (*Sensor, error) { return nil, unsupported() }
 func (*Sensor) Run(context.Context, func(capture.Script)) error { return unsupported() }
 
 // Follow returns an error that wraps [ErrNotSupported].
-func (*Sensor) Follow(capture.Process) error { return unsupported() }
+func (*Sensor) Follow(capture.Process) (capture.Past, error) { return capture.Past{}, unsupported() }
 
 // Stats returns the zero value.
 func (*Sensor) Stats() capture.Stats { return capture.Stats{} }

@@ -146,8 +146,8 @@ func faithful(magic uint64) bool {
 	return false
 }
 
-// ask returns a function that looks at the binary of an exec for classify, nil if
-// that is not needed. It may be called without holding the tracker, so that what
+// ask returns a function that looks at the binary of an exec for classify, and at
+// the scripts in it; nil if that is not needed. It may be called without holding the tracker, so that what
 // is read meanwhile is not held up.
 func (t *tracker) ask(e *event) func() {
 	x, ok := t.pending.get(e.Program)
@@ -155,11 +155,20 @@ func (t *tracker) ask(e *event) func() {
 		return nil
 	}
 	trusted := t.trustedBinary(e)
-	if _, known := t.looker.kinds.get(e.File); known && trusted {
+	kind, known := t.looker.kinds.get(e.File)
+	if known = known && trusted; known && kind != python.Embedder {
 		return nil
 	}
 	pids, exe := x.pids(e), x.exe
-	return func() { e.kind, e.looked = t.looker.kindOf(pids, exe, e, trusted), true }
+	return func() {
+		if !known {
+			kind = t.looker.kindOf(pids, exe, e, trusted)
+			e.kind, e.looked = kind, true
+		}
+		if kind == python.Embedder {
+			e.bundle = t.looker.scripts(pids, exe, e.File)
+		}
+	}
 }
 
 // trustedBinary reports whether what is found out of a binary may be remembered.
@@ -171,6 +180,9 @@ func (t *tracker) trustedBinary(e *event) bool {
 // kindOf looks at the binary of an exec. What is remembered is worth more looking.
 func (l *looker) kindOf(pids []int, exe string, e *event, remembered bool) python.Binary {
 	kind := l.classify(pids, exe, e)
+	if kind == python.NoPython && l.scripts(pids, exe, e.File) != nil {
+		return python.Embedder // packed, or made not to look like one
+	}
 	if kind == python.NoPython {
 		kind = l.shellKind(pids, exe, e, remembered)
 	}

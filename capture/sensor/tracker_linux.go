@@ -32,6 +32,7 @@ type tracker struct {
 	executed func(capture.Execution) // may be nil
 	acted    func(capture.Activity)  // may be nil
 	count    func(reason string)
+	past     *past
 	teacher  *teacher
 	looker   *looker
 	clock    *proc.Clock
@@ -60,6 +61,7 @@ func newTracker(config Config, k *kernel, deliver func(capture.Script), count fu
 	}
 	t := &tracker{deliver: deliver, executed: config.Executed, acted: config.Acted, count: count, clock: proc.NewClock(), looker: newLooker(), limit: limit}
 	t.teacher = newTeacher(k, limit/12)
+	t.past = newPast(t.clock, t.acted)
 	t.programs = newLRU(maxPrograms, func(_ probeProgram, p *program) {
 		if !p.done {
 			count(lostPrograms)

@@ -27,7 +27,7 @@ var firstTime = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // kinds are the script kinds of kingsnake/capture, which the server does not
 // know otherwise.
-var kinds = []string{"file", "c", "stdin", "module", "package", "zipapp", "pyc", "import", "compiled"}
+var kinds = []string{"file", "c", "stdin", "module", "package", "zipapp", "pyc", "bundle", "import", "compiled"}
 
 // check says what is wrong with a pushed finding, and what to do about it; nil
 // when it may be stored.

@@ -51,7 +51,7 @@ func argument(a string) string {
 			return name + "=" + whole(kind, value)
 		}
 	}
-	return string(Text([]byte(a)).Text)
+	return String(a)
 }
 
 const nameBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
@@ -64,7 +64,7 @@ func whole(kind, value string) string {
 	case len(b) == 0, placeholderLen(b) == len(b):
 		return value
 	case isObviousSetting(value), b[0] == '$', isPath(b), len(b) > maxValue:
-		return string(Text(b).Text)
+		return String(value)
 	}
 	if at := strings.Index(value, string(opening)); at >= 0 && placeholderLen(b[at:]) > 0 {
 		return value // redacted before
@@ -98,7 +98,7 @@ func Env(env []string) []string {
 			out[i] = name + "=" + whole(kind, value)
 			continue
 		}
-		out[i] = string(Text([]byte(e)).Text)
+		out[i] = String(e)
 	}
 	return out
 }

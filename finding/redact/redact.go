@@ -90,6 +90,9 @@ func Text(b []byte) Result {
 	return Result{Text: append(s.out, b[s.copied:]...), Found: s.found}
 }
 
+// String replaces the secrets in a path, a sentence or another short text.
+func String(s string) string { return string(Text([]byte(s)).Text) }
+
 // Shift maps the span [start, end) of the original to the span of the result
 // that shows the same. An end that lies within a secret moves to the edge of
 // its placeholder, so that the span never cuts one.

@@ -10,7 +10,9 @@ package bundle
 
 import (
 	"bytes"
+	"compress/zlib"
 	"encoding/binary"
+	"errors"
 	"io"
 )
 
@@ -59,6 +61,54 @@ type Entry struct {
 	Zlib           bool
 	Kind           byte // 's' for a script that is run, 'm' and 'M' for a module, 'z' for an archive of them
 	Name           string
+}
+
+// errOutside says that an entry is not in its archive.
+var errOutside = errors.New("it lies outside")
+
+// Contents gives at most limit bytes of what an entry of an archive holds. What
+// came before an error counts.
+func (e Entry) Contents(archive []byte, limit int) ([]byte, error) {
+	if e.Offset+e.Packed > int64(len(archive)) {
+		return nil, errOutside
+	}
+	data := archive[e.Offset : e.Offset+e.Packed]
+	if e.Zlib {
+		r, err := zlib.NewReader(bytes.NewReader(data))
+		if err != nil {
+			return nil, err
+		}
+		data, err = io.ReadAll(io.LimitReader(r, int64(limit)))
+		return data, err
+	}
+	return data[:min(len(data), limit)], nil
+}
+
+// Each calls yield for the scripts of a bundle that Scripts gave, in the order
+// they are run in, until they have limit bytes together: the last one may be cut.
+func Each(scripts []byte, limit int, yield func(e Entry, text []byte)) {
+	at, ok := Find(scripts)
+	if !ok {
+		return
+	}
+	c, ok := Read(scripts[at:], int64(at))
+	if !ok {
+		return
+	}
+	archive := scripts[c.Start:at]
+	for lines := archive[c.Table : c.Table+c.TableSize]; len(lines) > 0; {
+		e, rest, ok := Next(lines)
+		if !ok {
+			return
+		}
+		lines = rest
+		if e.Kind != 's' || limit <= 0 {
+			continue
+		}
+		text, _ := e.Contents(archive, limit)
+		limit -= max(len(text), EntrySize)
+		yield(e, text)
+	}
 }
 
 // Module reports whether an entry is a module or an archive of modules.

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"bytes"
+	"compress/zlib"
 	"encoding/binary"
 	"testing"
 )
@@ -52,6 +53,23 @@ func TestScripts(t *testing.T) {
 	}
 }
 
+func TestEach(t *testing.T) {
+	var packed bytes.Buffer
+	w := zlib.NewWriter(&packed)
+	w.Write([]byte("two"))
+	w.Close()
+	b := made(7, entry{'s', "one"}, entry{'m', "module"}, entry{'s', packed.String()}, entry{'s', "three"})
+	second := len(b) - CookieSize - 2*(EntrySize+4)
+	b[second+16] = 1
+	for limit, want := range map[int]string{1 << 20: "one two three ", 40: "one two thre ", EntrySize: "one "} {
+		got := ""
+		Each(Scripts(bytes.NewReader(b), int64(len(b)), 1<<20), limit, func(e Entry, text []byte) { got += string(text) + " " })
+		if got != want {
+			t.Errorf("limit %d: want %q, got %q", limit, want, got)
+		}
+	}
+}
+
 // outsideOf is a bundle whose only script was left out.
 func outsideOf(data string) []byte {
 	b := made(0, entry{'s', ""})
@@ -67,6 +85,11 @@ func FuzzScripts(f *testing.F) {
 		small := Scripts(bytes.NewReader(data), int64(len(data)), limit)
 		if small != nil && int64(len(small)) > limit {
 			t.Errorf("%d bytes, more than %d", len(small), limit)
+		}
+		room := 1000
+		Each(data, room, func(_ Entry, text []byte) { room -= len(text) })
+		if room < 0 {
+			t.Errorf("%d bytes more than were asked for", -room)
 		}
 	})
 }

@@ -3,7 +3,7 @@
  * What the processes of a malicious program do after the verdict: what they
  * connect to, write, execute, and which processes they start. User space puts
  * the first process into the map, and takes all of them out when the time is
- * over; the tracepoints of system calls are attached only meanwhile.
+ * over. The same of Pythons that are not judged yet: see early.h.
  */
 #ifndef KINGSNAKE_FOLLOW_H
 #define KINGSNAKE_FOLLOW_H
@@ -18,9 +18,13 @@
 #define FMODE_WRITE 2
 
 struct follow {
-	struct program root; /* the process that the verdict was about */
+	struct program root; /* the process that the verdict was about, by its start */
 	__u32 actions;
-	__u32 pad;
+	/* The rest is of marks before the verdict. */
+	__u32 omitted; /* records that there was no room for in the period */
+	__u32 period;
+	__u32 keeper;           /* process whose mark counts for this one too */
+	struct program program; /* that the root was: user space may ignore it */
 };
 
 struct {
@@ -43,23 +47,43 @@ static __always_inline struct follow *followed_now(void)
 	return bpf_map_lookup_elem(&followed, &tgid);
 }
 
-/* Begins a record of what a followed process does; 0 when it did too much. */
-static __always_inline struct scratch *start_action(struct follow *f, enum record_kind kind)
+#include "early.h"
+
+/*
+ * What the acts of the current process are recorded for; 0 when they are not.
+ * Sets *before if nobody follows it yet.
+ */
+static __always_inline struct follow *watched_now(__u32 *before)
 {
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct follow *f = followed_now();
+
+	*before = !f;
+	return f ? f : bpf_map_lookup_elem(&early, &tgid);
+}
+
+/* Begins a record of what a watched process does; 0 when it did too much. */
+static __always_inline struct scratch *start_action(struct follow *f, __u32 before,
+                                                    enum record_kind kind)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct scratch *s = scratch_of_cpu();
 
-	if (!s)
+	if (!s || (before && !may_act_early(f, tgid)))
 		return 0;
-	if (f->actions >= MAX_ACTIONS) {
+	if (!before && f->actions >= MAX_ACTIONS) {
 		count_loss(LOSS_FOLLOW);
 		return 0;
 	}
-	f->actions++;
-	start_record(&s->rec, kind, &f->root, bpf_get_current_pid_tgid() >> 32);
+	if (!before)
+		f->actions++;
+	start_record(&s->rec, kind, &f->root, tgid);
+	if (before)
+		s->rec.flags = FLAG_EARLY;
 	return s;
 }
 
-/* Sends the CPU's record with want bytes of data at once. */
+/* Sends the CPU's record with want bytes of data: at once, if it is of a followed process. */
 __noinline int send_action(__u32 want)
 {
 	struct scratch *s = scratch_of_cpu();
@@ -68,6 +92,8 @@ __noinline int send_action(__u32 want)
 	if (!s || len > CHUNK)
 		return -1;
 	s->rec.len = len;
+	if (s->rec.flags & FLAG_EARLY)
+		return send_early(s, len);
 	if (bpf_ringbuf_output(&exec_ring, s, sizeof(s->rec) + len, BPF_RB_NO_WAKEUP)) {
 		count_loss(LOSS_EXEC_RING);
 		return -1;
@@ -76,20 +102,24 @@ __noinline int send_action(__u32 want)
 	return 0;
 }
 
-/* A child of a followed process is followed too. */
+/* A child of a watched process is watched too. */
 static __always_inline void follow_fork(__u32 child)
 {
-	struct follow *f = followed_now(), mark = {};
+	struct follow *f, mark = {};
 	struct scratch *s;
+	__u32 before;
 
+	f = watched_now(&before);
 	if (!f)
 		return;
 	mark.root = f->root;
-	if (bpf_map_update_elem(&followed, &child, &mark, BPF_ANY)) {
+	if (before) {
+		inherit_early(f, bpf_get_current_pid_tgid() >> 32, child);
+	} else if (bpf_map_update_elem(&followed, &child, &mark, BPF_ANY)) {
 		count_loss(LOSS_FOLLOW);
 		return;
 	}
-	s = start_action(f, RECORD_FORK);
+	s = start_action(f, before, RECORD_FORK);
 	if (!s)
 		return;
 	s->rec.offset = child;
@@ -99,13 +129,15 @@ static __always_inline void follow_fork(__u32 child)
 SEC("tracepoint/syscalls/sys_enter_connect")
 int on_connect(struct syscall_enter *ctx)
 {
-	struct follow *f = followed_now();
 	__u64 len = ctx->args[2];
 	struct scratch *s;
+	struct follow *f;
+	__u32 before;
 
+	f = watched_now(&before);
 	if (!f)
 		return 0;
-	s = start_action(f, RECORD_CONNECT);
+	s = start_action(f, before, RECORD_CONNECT);
 	if (!s)
 		return 0;
 	len = bounded(len);
@@ -122,12 +154,16 @@ int on_connect(struct syscall_enter *ctx)
 /* A file was opened: of interest when it is a regular one that may be written. */
 static __always_inline int opened(__s64 fd)
 {
-	struct follow *f = followed_now();
 	struct scratch *s;
+	struct follow *f;
 	struct inode *inode;
 	struct file *file;
+	__u32 before;
 
-	if (!f || fd < 0)
+	if (fd < 0)
+		return 0;
+	f = watched_now(&before);
+	if (!f)
 		return 0;
 	file = file_of(fd);
 	if (!file || !(BPF_CORE_READ(file, f_mode) & FMODE_WRITE))
@@ -135,7 +171,7 @@ static __always_inline int opened(__s64 fd)
 	inode = BPF_CORE_READ(file, f_inode);
 	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFREG)
 		return 0;
-	s = start_action(f, RECORD_WRITE);
+	s = start_action(f, before, RECORD_WRITE);
 	if (!s)
 		return 0;
 	send_action(append_path((__u64)BPF_CORE_READ(file, f_path.dentry),

@@ -58,6 +58,8 @@ enum record_kind {
 	RECORD_CONNECT, /* the address given to connect */
 	RECORD_WRITE,   /* path of a file opened for writing */
 	RECORD_HELD,    /* what the process is held for has been sent */
+	/* Ring of what is done before a verdict, which also has the acts above. */
+	RECORD_OMITTED, /* the process ended; offset is how many of its acts are missing */
 };
 
 enum record_flag {
@@ -69,6 +71,7 @@ enum record_flag {
 	FLAG_TRUNCATED = 32, /* bytes behind this record were left out: too many */
 	FLAG_V2 = 64,        /* a cgroup path of the unified hierarchy */
 	FLAG_SOUGHT = 256,   /* its compiled form was looked for: an import does that */
+	FLAG_EARLY = 512,    /* an act before the verdict */
 	FLAG_HELD = 128,     /* the process is held, since the time of this record */
 };
 

@@ -86,6 +86,7 @@ struct scratch {
 	__u8 spill[NAME_MAX];
 	struct exec_record exec;
 	struct program root; /* that this exec's process is followed for */
+	__u32 before;        /* or will be, perhaps */
 	__u32 failed;        /* pieces of this exec that did not fit the ring */
 	__u32 at;            /* of a walk: where the next name goes */
 	__u64 dentry;        /* of a walk: what comes next, also a cgroup */
@@ -452,6 +453,13 @@ __noinline int append_cgroup(__u64 cgroup)
 	return s->at;
 }
 
+static __always_inline enum program_mode mode_of(const struct program *p)
+{
+	enum program_mode *mode = bpf_map_lookup_elem(&modes, p);
+
+	return mode ? *mode : MODE_ALL;
+}
+
 #include "follow.h"
 
 static __always_inline __s64 inode_ctime(struct inode *inode)
@@ -477,13 +485,6 @@ static __always_inline void fill_key(struct file_key *k, struct inode *inode)
 	k->size = BPF_CORE_READ(inode, i_size);
 	k->dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	k->pad = 0;
-}
-
-static __always_inline enum program_mode mode_of(const struct program *p)
-{
-	enum program_mode *mode = bpf_map_lookup_elem(&modes, p);
-
-	return mode ? *mode : MODE_ALL;
 }
 
 /* Sends what is held of a process's small reads. */
@@ -740,6 +741,8 @@ static __always_inline void send_exec(struct scratch *s, const struct program *p
 	if ((binary == BINARY_PYTHON || binary == BINARY_UNKNOWN) && held_at_exec(task) &&
 	    stop_here(p->exec))
 		e->head.flags = FLAG_HELD;
+	if (s->before)
+		e->head.flags |= FLAG_EARLY;
 	if (bpf_ringbuf_output(&exec_ring, e, sizeof(*e), BPF_RB_NO_WAKEUP)) {
 		count_loss(LOSS_EXEC_RING);
 		go_on_here();
@@ -767,12 +770,16 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
 	struct program starter = {};
-	struct follow *follow = followed_now();
+	struct follow *follow;
 	struct file_key key = {};
 	struct task *old, mark = {};
 	struct scratch *s;
 	enum binary_class *class;
+	__u32 before;
 
+	follow = watched_now(&before);
+	if (follow && before && !may_act_early(follow, tgid))
+		follow = 0;
 	fill_key(&key, BPF_CORE_READ(exe, f_inode));
 	class = bpf_map_lookup_elem(&binaries, &key);
 	old = bpf_map_lookup_elem(&tasks, &tgid);
@@ -797,11 +804,14 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	__builtin_memset(&s->root, 0, sizeof(s->root));
 	if (follow)
 		s->root = follow->root;
+	s->before = before;
+	if (!class || *class == BINARY_PYTHON)
+		begin_early(&mark.program, task, !class);
 	send_exec(s, &mark.program, task, exe, &key, class ? *class : BINARY_UNKNOWN, &starter);
 	return 0;
 }
 
-/* Runs in the parent: a child process of a followed one is followed too. */
+/* Runs in the parent: a child process of a watched one is watched too. */
 SEC("raw_tp/sched_process_fork")
 int on_fork(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -809,8 +819,6 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32, child_tgid;
 	struct task *t = bpf_map_lookup_elem(&tasks, &tgid), mark = {};
 
-	if (!t && !following)
-		return 0;
 	child_tgid = BPF_CORE_READ(child, tgid);
 	if (child_tgid != tgid)
 		follow_fork(child_tgid);
@@ -830,13 +838,16 @@ SEC("raw_tp/sched_process_exit")
 int on_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct task *t = bpf_map_lookup_elem(&tasks, &tgid);
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
+	struct follow *f;
+	struct task *t;
 
-	if (!t && !following)
-		return 0;
 	if (BPF_CORE_READ(task, signal, live.counter))
 		return 0;
+	f = bpf_map_lookup_elem(&early, &tgid);
+	if (f)
+		end_early(f, tgid);
+	t = bpf_map_lookup_elem(&tasks, &tgid);
 	if (t)
 		end_task(t, tgid);
 	if (following)

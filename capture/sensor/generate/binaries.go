@@ -57,6 +57,8 @@ var binaryModes = []Mode{
 		x.run.Cmd.Args = append(x.run.Cmd.Args, filepath.Join(x.Python.libraries, x.Python.library))
 		return nil
 	}},
+	{Name: "program bundled with its interpreter", cpython: true, prepare: (*Bench).loader, make: func(x *build) error { return x.bundle() }},
+	{Name: "bundle that unpacks itself first", cpython: true, prepare: (*Bench).loader, make: func(x *build) error { return x.bundle("unpack") }},
 }
 
 // with makes a run of a file, which imports a module, with another interpreter.
@@ -104,12 +106,15 @@ func (b *Bench) venv(name, how string) error {
 }
 
 // Programs that run the file named in their first argument: one is linked with
-// the interpreter's library, one loads the library named in the second.
+// the interpreter's library, one loads the library named in the second. The third
+// one has its scripts behind it.
 var (
 	//go:embed testdata/linked.c
 	embedLinked string
 	//go:embed testdata/loaded.c
 	embedLoaded string
+	//go:embed testdata/bundled.c
+	embedBundled string
 )
 
 // embed compiles a program that has an interpreter in it.

@@ -80,6 +80,7 @@ var moduleModes = []Mode{
 	{Name: "zip archive, deflated, with a shebang", make: func(x *build) error {
 		return x.archive("app", "#!"+x.Python.Path+"\n", zip.Deflate, false)
 	}},
+	{Name: "egg", make: func(x *build) error { return x.archive("app-1.0-py3.egg", "", zip.Deflate, false) }},
 	{Name: "zip archive that deletes itself", make: func(x *build) error { return x.archive("app.pyz", "", zip.Deflate, true) }},
 }
 
@@ -138,7 +139,7 @@ func (b *Bench) compile() error {
 		return nil
 	}
 	source := filepath.Join(b.dir, "compiled.py")
-	if err := os.WriteFile(source, []byte("x = \""+placeholder+"\"\ndef f():\n    return x\nf()\n"), 0o644); err != nil {
+	if err := os.WriteFile(source, []byte("x = \""+placeholder+"\"\ndef f():\n    return x\neval(repr(f()))\n"), 0o644); err != nil {
 		return fmt.Errorf("write a text to compile: %w", err)
 	}
 	path := source + "c"
