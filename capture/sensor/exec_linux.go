@@ -40,6 +40,9 @@ type executed struct {
 	fds    [maxFDs]probeOpenFile // what was open when it began
 	script string                // the path among the arguments, made absolute
 	found  found                 // what lies there, as far as it could be looked at in time
+
+	startup      string // the path in PYTHONSTARTUP, made absolute; "" where it is not run
+	startupFound found  // what lies there
 }
 
 // handlePiece keeps a piece of an exec.
@@ -215,6 +218,9 @@ func (t *tracker) unwrap(p *program) bool {
 // script's reads from others: the bytes never come from here.
 func (t *tracker) locate(p *program) {
 	x := p.exec
+	if x.command.Prompts || x.command.Kind == capture.Stdin {
+		t.locateStartup(x)
+	}
 	switch x.command.Kind {
 	case capture.Stdin:
 		x.found = t.descriptor(x, "0")
@@ -227,6 +233,21 @@ func (t *tracker) locate(p *program) {
 		}
 		x.found = t.looker.resolve(x.pids(), x.script)
 	}
+}
+
+// locateStartup looks at the file that runs before the first prompt.
+func (t *tracker) locateStartup(x *executed) {
+	for _, v := range x.process.Env {
+		if p, ok := strings.CutPrefix(v, "PYTHONSTARTUP="); ok && p != "" && x.startup == "" {
+			x.startup = python.Absolute(x.process.Cwd, p)
+			x.startupFound = t.looker.resolve(x.pids(), x.startup)
+		}
+	}
+}
+
+// runsAtStartup reports whether a reading is that of the PYTHONSTARTUP file.
+func (x *executed) runsAtStartup(r *reading) bool {
+	return x.startup != "" && r.own && (r.path == x.startup || x.startupFound.same(r))
 }
 
 // descriptor says what a descriptor of the program is. The first few are known
