@@ -18,6 +18,7 @@ import (
 type pieces struct {
 	args, env        []byte
 	exe, cwd, cgroup string
+	cut              bool // the cgroup lies too deep: what it lies in is missing
 	parents          []capture.Process
 	keys             []processKey // of parents
 }
@@ -63,7 +64,7 @@ func (t *tracker) handlePiece(e *event) {
 	case probeRecordKindRECORD_CWD:
 		x.cwd = wholePath(e)
 	case probeRecordKindRECORD_CGROUP:
-		x.cgroup = joinNames(e.data)
+		x.cgroup, x.cut = joinNames(e.data), e.Flags&probeRecordFlagFLAG_CUT != 0
 	case probeRecordKindRECORD_PARENT:
 		if len(x.parents) < maxParents {
 			x.keys = append(x.keys, processKey{e.parent.Tgid, e.parent.Start})
@@ -151,6 +152,9 @@ func (t *tracker) handleExec(e *event) {
 		t.tell(e, kind, p.exec.process)
 	}
 	t.learnFolder(p)
+	if x.cut {
+		p.exec.lost = lostCgroup
+	}
 	if e.Lost != 0 {
 		p.exec.lost = "exec ring full"
 	}
