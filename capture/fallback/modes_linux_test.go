@@ -21,7 +21,7 @@ import (
 // piped are the modes whose text is never in a file: of them a script without a
 // text must come, with the reason.
 var piped = []string{
-	"standard input from a pipe", "standard input by a dash", "standard input, unbuffered, fed byte by byte", "standard input, unbuffered",
+	"standard input from a pipe", "standard input after -c, with -i", "standard input after a file, with -i", "PYTHONSTARTUP without a suffix", "standard input by a dash", "standard input, unbuffered, fed byte by byte", "standard input, unbuffered",
 	"here-document in a pipe", "process substitution", "FIFO",
 }
 

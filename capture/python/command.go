@@ -12,17 +12,28 @@ type Command struct {
 	// --version or arguments that the interpreter rejects.
 	Kind capture.Kind
 	Arg  string // the text after -c, the name after -m, or the script's path
+
+	// Prompts is whether standard input runs after it (-i), even where that is no
+	// terminal. Never set with Stdin.
+	Prompts bool
 }
 
 // ParseCommand reads argv, argv[0] included, as CPython 2.7 to 3.14 does
 // (Python/getopt.c, Python/initconfig.c and Modules/main.c): single letters may
 // be joined, -c and -m end the options, a lone dash is standard input.
 func ParseCommand(argv []string) Command {
+	c, prompts := parseOptions(argv)
+	c.Prompts = prompts && c.Kind != "" && c.Kind != capture.Stdin
+	return c
+}
+
+// parseOptions also returns whether -i is among the options.
+func parseOptions(argv []string) (c Command, prompts bool) {
 	i := 1
 	for ; i < len(argv); i++ {
 		arg := argv[i]
 		if arg == "-" {
-			return Command{Kind: capture.Stdin}
+			return Command{Kind: capture.Stdin}, prompts
 		}
 		if !strings.HasPrefix(arg, "-") {
 			break
@@ -33,55 +44,58 @@ func ParseCommand(argv []string) Command {
 		}
 		if long, ok := strings.CutPrefix(arg, "--"); ok {
 			if long != "check-hash-based-pycs" {
-				return Command{} // help, version, or an error
+				return Command{}, prompts // help, version, or an error
 			}
 			i++
 			continue
 		}
-		c, skip, done := parseLetters(arg[1:], argv[i+1:])
+		c, skip, done, asks := parseLetters(arg[1:], argv[i+1:])
+		prompts = prompts || asks
 		if done {
-			return c
+			return c, prompts
 		}
 		i += skip
 	}
 	if i >= len(argv) {
-		return Command{Kind: capture.Stdin}
+		return Command{Kind: capture.Stdin}, prompts
 	}
 	if argv[i] == "-" {
-		return Command{Kind: capture.Stdin}
+		return Command{Kind: capture.Stdin}, prompts
 	}
-	return Command{Kind: capture.File, Arg: argv[i]}
+	return Command{Kind: capture.File, Arg: argv[i]}, prompts
 }
 
 // parseLetters reads joined single-letter options. It returns how many of the
-// arguments that follow were taken, and whether the options end here.
-func parseLetters(letters string, rest []string) (c Command, skip int, done bool) {
+// arguments that follow were taken, whether the options end here, and whether -i
+// is among them.
+func parseLetters(letters string, rest []string) (c Command, skip int, done, prompts bool) {
 	for i := range len(letters) {
 		switch letters[i] {
 		case 'c', 'm', 'W', 'X', 'Q':
 			value := letters[i+1:]
 			if value == "" {
 				if len(rest) == 0 {
-					return Command{}, 0, true
+					return Command{}, 0, true, prompts
 				}
 				value, skip = rest[0], 1
 			}
 			switch letters[i] {
 			case 'c':
-				return Command{Kind: capture.Command, Arg: value}, skip, true
+				return Command{Kind: capture.Command, Arg: value}, skip, true, prompts
 			case 'm':
-				return Command{Kind: capture.Module, Arg: value}, skip, true
+				return Command{Kind: capture.Module, Arg: value}, skip, true, prompts
 			}
-			return Command{}, skip, false
+			return Command{}, skip, false, prompts
 		case 'h', '?', 'V':
 			// Printed after all options are read, but before anything runs.
-			return Command{}, 0, true
+			return Command{}, 0, true, prompts
 		}
+		prompts = prompts || letters[i] == 'i'
 		if !strings.ContainsRune("3bBdEiIJOPqRsStuUvx", rune(letters[i])) {
-			return Command{}, 0, true
+			return Command{}, 0, true, prompts
 		}
 	}
-	return Command{}, 0, false
+	return Command{}, 0, false, prompts
 }
 
 // UnwrapLoader removes what stands before the program in the arguments of a

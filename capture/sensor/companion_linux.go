@@ -38,7 +38,7 @@ func (t *tracker) tell(e *event, kind python.Binary, process capture.Process) {
 	if x.Role == capture.Shell {
 		x.Starter = t.starter(e.exec.Starter)
 	}
-	if p, ok := t.programs.get(e.exec.Starter); ok && x.Starter != nil && !p.done && len(p.waiting) < maxWaiting {
+	if p, ok := t.programs.get(e.exec.Starter); ok && x.Starter != nil && !p.ran() && len(p.waiting) < maxWaiting {
 		if len(p.waiting) == 0 {
 			p.waits = time.Now()
 		}

@@ -263,7 +263,7 @@ func (t *tracker) releaseCompiled(now time.Time) {
 }
 
 // ready reports whether it is known which script a program runs.
-func (p *program) ready() bool { return p.done || p.gone && p.exec != nil }
+func (p *program) ready() bool { return p.ran() || p.gone && p.exec != nil }
 
 // deliverCompiled delivers a compiled text, unless it is a file that was seen
 // being read.

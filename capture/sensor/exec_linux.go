@@ -18,6 +18,7 @@ import (
 type pieces struct {
 	args, env        []byte
 	exe, cwd, cgroup string
+	cut              bool // the cgroup lies too deep: what it lies in is missing
 	parents          []capture.Process
 	keys             []processKey // of parents
 }
@@ -44,6 +45,9 @@ type executed struct {
 	fds    [maxFDs]probeOpenFile // what was open when it began
 	script string                // the path among the arguments, made absolute
 	found  found                 // what lies there, as far as it could be looked at in time
+
+	startup      string // the path in PYTHONSTARTUP, made absolute; "" where it is not run
+	startupFound found  // what lies there
 }
 
 // handlePiece keeps a piece of an exec.
@@ -64,7 +68,7 @@ func (t *tracker) handlePiece(e *event) {
 	case probeRecordKindRECORD_CWD:
 		x.cwd = wholePath(e)
 	case probeRecordKindRECORD_CGROUP:
-		x.cgroup = joinNames(e.data)
+		x.cgroup, x.cut = joinNames(e.data), e.Flags&probeRecordFlagFLAG_CUT != 0
 	case probeRecordKindRECORD_PARENT:
 		if len(x.parents) < maxParents {
 			x.keys = append(x.keys, processKey{e.parent.Tgid, e.parent.Start})
@@ -160,6 +164,9 @@ func (t *tracker) handleExec(e *event) {
 		t.tell(e, kind, p.exec.process)
 	}
 	t.learnFolder(p)
+	if x.cut {
+		p.exec.lost = lostCgroup
+	}
 	if e.Lost != 0 {
 		p.exec.lost = "exec ring full"
 	}
@@ -227,6 +234,9 @@ func (t *tracker) unwrap(p *program) bool {
 // script's reads from others: the bytes never come from here.
 func (t *tracker) locate(p *program) {
 	x := p.exec
+	if x.command.Prompts || x.command.Kind == capture.Stdin {
+		t.locateStartup(x)
+	}
 	switch x.command.Kind {
 	case capture.Stdin:
 		x.found = t.descriptor(x, "0")
@@ -239,6 +249,21 @@ func (t *tracker) locate(p *program) {
 		}
 		x.found = t.looker.resolve(x.pids(), x.script)
 	}
+}
+
+// locateStartup looks at the file that runs before the first prompt.
+func (t *tracker) locateStartup(x *executed) {
+	for _, v := range x.process.Env {
+		if p, ok := strings.CutPrefix(v, "PYTHONSTARTUP="); ok && p != "" && x.startup == "" {
+			x.startup = python.Absolute(x.process.Cwd, p)
+			x.startupFound = t.looker.resolve(x.pids(), x.startup)
+		}
+	}
+}
+
+// runsAtStartup reports whether a reading is that of the PYTHONSTARTUP file.
+func (x *executed) runsAtStartup(r *reading) bool {
+	return x.startup != "" && r.own && (r.path == x.startup || x.startupFound.same(r))
 }
 
 // descriptor says what a descriptor of the program is. The first few are known

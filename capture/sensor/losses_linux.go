@@ -16,6 +16,7 @@ const (
 	lostEvicted    = "content evicted"
 	lostStopped    = "sensor stopped"
 	lostArchive    = "archive read in part" // not counted: the rest did not run
+	lostCgroup     = "cgroup path cut"
 	lostPieces     = "too many pieces"
 	lostIncomplete = "incomplete script"
 	lostWait       = "hold: no verdict in time"

@@ -81,7 +81,7 @@ func (t *tracker) consider(p *program, r *reading) {
 	switch {
 	case library, p.done && !python.IsModule(r.path):
 		t.drop(r)
-	case p.done:
+	case p.ran() && (python.IsModule(r.path) || p.exec.runsAtStartup(r)):
 		t.deliverImport(p, r, "")
 		t.drop(r)
 	case len(p.early) < maxReadings:
@@ -203,11 +203,31 @@ func (t *tracker) deliverMain(p *program, s capture.Script) {
 	if s.Lost != "" && s.Lost != lostArchive { // all that was read of an archive is there
 		t.count(lostIncomplete)
 	}
-	t.teacher.setMode(p.id, probeProgramModeMODE_MODULES)
+	prompts := p.exec.command.Prompts
+	if !prompts {
+		t.teacher.setMode(p.id, probeProgramModeMODE_MODULES)
+	}
 	t.deliver(s)
 	t.tellWaiting(p)
 	t.deliverEarly(p)
+	if prompts {
+		t.prompt(p)
+		return
+	}
 	p.exec.process = proc.Lighter(p.exec.process)
+}
+
+// ran reports whether the program's own script, or the first of two, was delivered.
+func (p *program) ran() bool { return p.done || p.digest != (capture.Digest{}) }
+
+// prompt goes on with what a program was given -i for: when its script is done,
+// standard input runs, as a second script of the program.
+func (t *tracker) prompt(p *program) {
+	p.done = false
+	p.exec.command = python.Command{Kind: capture.Stdin}
+	p.exec.script = ""
+	t.locate(p)
+	t.teacher.setMode(p.id, probeProgramModeMODE_SCRIPT)
 }
 
 // deliverEarly delivers what was read before the script was whole, if it is a
@@ -216,7 +236,7 @@ func (t *tracker) deliverEarly(p *program) {
 	early := p.early
 	p.early = nil
 	for _, r := range early {
-		if python.IsModule(r.path) {
+		if python.IsModule(r.path) || p.exec.runsAtStartup(r) {
 			t.deliverImport(p, r, "")
 		}
 		t.drop(r)
@@ -261,7 +281,7 @@ func (t *tracker) deliverImport(p *program, r *reading, lost string) {
 	s := capture.Script{
 		Kind: capture.Import, Time: r.time, Text: bytes.Clone(r.text.content(0)), Digest: digest,
 		Size: max(r.text.size, int64(len(r.text.bytes))), Truncated: r.text.truncated || r.text.size > capture.MaxText,
-		MaybeData: t.seesOpens && !r.sought,
+		MaybeData: t.seesOpens && !r.sought && !p.exec.runsAtStartup(r),
 		Lost:      lost, Path: r.path, Inode: inode(r), Parent: p.digest, Process: p.exec.process,
 	}
 	if p.exec.kind == python.Embedder && p.digest == (capture.Digest{}) && p.exec.named(r.path) {

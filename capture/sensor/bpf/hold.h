@@ -20,7 +20,7 @@
 
 /* A container's cgroup is named with an id of 64 digits, or an ancestor is. */
 #define CONTAINER_NAME 64
-#define CONTAINER_DEPTH 8
+#define CONTAINER_DEPTH 64
 
 /* One entry: the holding as a whole. */
 struct {

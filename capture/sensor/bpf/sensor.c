@@ -22,7 +22,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define NAME_MAX 256
 #define PATH_MAX 4096
 #define PATH_DEPTH 64
-#define CGROUP_DEPTH 16
+#define CGROUP_DEPTH 64
 
 /* A process that runs an interpreter, or a binary not looked at yet. */
 struct task {

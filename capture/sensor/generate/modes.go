@@ -117,6 +117,29 @@ var streamModes = []Mode{
 		x.want(capture.Stdin, "", x.text)
 		return nil
 	}},
+	{Name: "standard input after -c, with -i", make: func(x *build) error {
+		x.command("-ic", "pass")
+		x.run.Cmd.Stdin = bytes.NewReader(x.text)
+		x.want(capture.Command, "", []byte("pass"))
+		x.want(capture.Stdin, "", x.text)
+		return nil
+	}},
+	{Name: "standard input after a file, with -i", make: func(x *build) error {
+		path, err := x.write("script.py", []byte("pass\n"))
+		x.command("-i", path)
+		x.run.Cmd.Stdin = bytes.NewReader(x.text)
+		x.want(capture.File, path, []byte("pass\n"))
+		x.want(capture.Stdin, "", x.text)
+		return err
+	}},
+	{Name: "PYTHONSTARTUP without a suffix", make: func(x *build) error {
+		path, err := x.write("startup", x.text)
+		x.command("-i")
+		x.run.Cmd.Env = append(os.Environ(), "PYTHONSTARTUP="+path)
+		x.want(capture.Stdin, "", nil)
+		x.wantImport(path, x.text)
+		return err
+	}},
 	{Name: "standard input, unbuffered, fed byte by byte", make: func(x *build) error {
 		x.text = x.text[:min(len(x.text), 80+bytes.IndexByte(x.text[80:], '\n')+1)]
 		x.command("-u")
