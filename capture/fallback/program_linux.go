@@ -322,6 +322,9 @@ func (s *Sensor) deliverMain(p *program, kind capture.Kind, t text, name, from s
 func (s *Sensor) send(p *program, script capture.Script) {
 	script.Time, script.Process, script.Digest = p.began, p.process, capture.Sum(script.Text)
 	s.drop(p)
+	if p.command.Prompts {
+		s.count(lostPrompt)
+	}
 	p.done, p.digest = true, script.Digest
 	s.deliver(script)
 	p.process = proc.Lighter(p.process)

@@ -1,7 +1,6 @@
 package proc
 
 import (
-	"slices"
 	"strings"
 
 	"kingsnake/capture"
@@ -16,10 +15,20 @@ func Shorten(args []string) []string {
 	room := MaxShort
 	for i, a := range args {
 		if room -= len(a) + 1; room < 0 {
-			return append(args[:i:i], strings.ToValidUTF8(a[:max(0, len(a)+room)], "")+"…")
+			return append(own(args[:i]), strings.ToValidUTF8(a[:max(0, len(a)+room)], "")+"…")
 		}
 	}
 	return args
+}
+
+// own returns the strings in memory of their own: those of one process lie in one
+// piece, and each of them keeps the whole of it, which may be megabytes.
+func own(list []string) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = strings.Clone(s)
+	}
+	return out
 }
 
 const maxKept = 16 << 10 // bytes of arguments and environment kept for modules
@@ -31,7 +40,7 @@ func Lighter(p capture.Process) capture.Process {
 	cut := func(list []string) ([]string, bool) {
 		for i, s := range list {
 			if room -= len(s); room < 0 {
-				return slices.Clone(list[:i]), true
+				return own(list[:i]), true
 			}
 		}
 		return list, false
