@@ -6,7 +6,7 @@ const (
 	lostEarly    = "file opened before its process was looked at"
 	lostHang     = "look-ups hang"
 	lostStream   = "script is no file"
-	lostPrompt   = "what runs after the script" // standard input, with -i
+	lostPrompt   = "what runs after the script" // standard input, with -i; and what $PYTHONSTARTUP names
 	lostScript   = "script gone before it was read"
 	lostModule   = "module not found"
 	lostMemory   = "memory full"
