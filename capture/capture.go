@@ -124,8 +124,8 @@ type Process struct {
 	Env           []string // "NAME=value"
 	EnvTruncated  bool
 
-	// Cgroup is the process's cgroup path as far as it was read. Its last
-	// component names the container on every runtime.
+	// Cgroup is the process's cgroup path, or its last components; "" when it was
+	// not read, or its beginning was cut off.
 	Cgroup string
 
 	PIDNamespace   uint32 // inode number of the namespace; 0 when not read

@@ -39,7 +39,7 @@ func (p *Pipeline) handleExecution(ctx context.Context, x capture.Execution) {
 		}
 	}()
 	w := p.Resolver.Resolve(ctx, x.Process)
-	if p.SkipHost && w.Host() {
+	if p.SkipHost && w.CertainlyHost() {
 		return
 	}
 	companions := Companions(x, w, p.Habits)

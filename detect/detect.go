@@ -181,7 +181,7 @@ func (p *Pipeline) handle(ctx context.Context, s capture.Script) {
 	if !s.Held.IsZero() {
 		p.excuse(&s, w)
 	}
-	if p.SkipHost && w.Host() {
+	if p.SkipHost && w.CertainlyHost() {
 		return
 	}
 	p.Habits.started(s, w)

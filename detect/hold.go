@@ -69,7 +69,7 @@ func (p *Pipeline) release(s *capture.Script) {
 func (p *Pipeline) excuse(s *capture.Script, w workload.Workload) bool {
 	hold, known := p.Hold.Match(w)
 	switch {
-	case hold && !(p.SkipHost && w.Host()):
+	case hold && !(p.SkipHost && w.CertainlyHost()):
 		return false
 	case known:
 		p.Holder.Leave(*s)
@@ -174,7 +174,7 @@ func (r HoldRule) resolved(w workload.Workload) bool {
 func (r HoldRule) match(w workload.Workload) bool {
 	switch r.field {
 	case "host":
-		return w.Host() && w.Unresolved["container.id"] == ""
+		return w.CertainlyHost()
 	case "namespace":
 		return w.Pod.Namespace != "" && glob(r.pattern, w.Pod.Namespace)
 	case "image":

@@ -47,8 +47,12 @@ type Workload struct {
 	Unresolved map[string]string
 }
 
-// Host reports whether the process ran outside any container.
+// Host reports whether the process ran outside any container, as far as is known.
 func (w Workload) Host() bool { return w.Container.ID == "" }
+
+// CertainlyHost reports whether the process ran outside any container, and its
+// cgroup was read: whoever hides that is not taken for a part of the host.
+func (w Workload) CertainlyHost() bool { return w.Host() && w.Unresolved["container.id"] == "" }
 
 // Container is the container a process ran in. The zero value means the host.
 type Container struct {

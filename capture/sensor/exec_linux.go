@@ -166,6 +166,7 @@ func (t *tracker) handleExec(e *event) {
 	t.learnFolder(p)
 	if x.cut {
 		p.exec.lost = lostCgroup
+		p.exec.process.Cgroup = "" // /proc may have the part that says which container it is
 	}
 	if e.Lost != 0 {
 		p.exec.lost = "exec ring full"

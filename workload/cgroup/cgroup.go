@@ -14,16 +14,16 @@
 //	/docker/<id>/kubelet/kubepods/…/<id>                          nested (kind)
 //
 // where <id> has 64 lower-case hexadecimal digits. The innermost container
-// counts. A runtime's own monitor process (crio-conmon-<id>, libpod-conmon-<id>)
+// counts, and the outermost is told as well. A runtime's own monitor process (crio-conmon-<id>, libpod-conmon-<id>)
 // runs on the host although its cgroup carries a container's id.
 //
 // What is no container with such an id is taken for the host: machines of
 // systemd-nspawn and LXC, build steps of BuildKit, and containers that were given
 // a name in the place of an id (ctr run).
 //
-// A path proves nothing more than its name: whoever may create cgroups may
-// name one like a container. Whether the container exists is for its runtime to
-// say (kingsnake/workload/cri).
+// A path proves nothing more than its name: whoever may create cgroups, as some
+// containers may below their own, may name one like another container. Whether a
+// container exists is for its runtime to say (kingsnake/workload/cri).
 package cgroup
 
 import (
@@ -51,6 +51,9 @@ type Container struct {
 	// hexadecimal digits, or 32 of them for a static pod; "" when the path names
 	// no pod. A process may be in a pod's cgroup and in no container.
 	PodUID string
+
+	// Outer is the outermost container, if this one lies in others; nil if not.
+	Outer *Container
 }
 
 // prefixes are how runtimes begin the name of a container's cgroup. A monitor's
@@ -97,10 +100,11 @@ func (c Container) enter(parent, component string) Container {
 		}
 	}
 	if uid := podUID(component); uid != "" {
-		return Container{PodUID: uid} // a pod inside a container (kind) is not that container
+		return Container{PodUID: uid, Outer: c.outermost()} // a pod inside a container (kind) is not that container
 	}
 	name := strings.TrimSuffix(component, ".scope")
 	if isID(name) {
+		c.Outer = c.outermost()
 		c.ID, c.Runtime = name, ""
 		if parent == "docker" {
 			c.Runtime = "docker"
@@ -115,10 +119,19 @@ func (c Container) enter(parent, component string) Container {
 		if p.monitor {
 			return Container{}
 		}
+		c.Outer = c.outermost()
 		c.ID, c.Runtime = id, p.runtime
 		return c
 	}
 	return c
+}
+
+// outermost returns the outermost container of c's cgroup; nil if that is in none.
+func (c Container) outermost() *Container {
+	if c.Outer != nil || c.ID == "" {
+		return c.Outer
+	}
+	return &c
 }
 
 // ParseProc returns what the text of a /proc/PID/cgroup file says. The file has

@@ -93,11 +93,11 @@ func TestParse(t *testing.T) {
 
 		"A node in a container: the innermost container counts, cgroupfs.": {
 			"/docker/" + id + "/kubelet/kubepods/besteffort/pod" + uid + "/" + inner,
-			container{ID: inner, PodUID: uid},
+			container{ID: inner, PodUID: uid, Outer: &container{ID: id, Runtime: "docker"}},
 		},
 		"A node in a container: the innermost container counts, systemd.": {
 			"/system.slice/docker-" + id + ".scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-pod" + escaped + ".slice/cri-containerd-" + inner + ".scope",
-			container{ID: inner, Runtime: "containerd", PodUID: uid},
+			container{ID: inner, Runtime: "containerd", PodUID: uid, Outer: &container{ID: id, Runtime: "docker"}},
 		},
 		"A node in a container: the kubelet is in the outer one.": {
 			"/docker/" + id + "/kubelet", container{ID: id, Runtime: "docker"},

@@ -44,7 +44,8 @@ func TestLayouts(t *testing.T) {
 	kube := func(runtime string) cgroup.Container {
 		return cgroup.Container{ID: id, Runtime: runtime, PodUID: uid}
 	}
-	nested := cgroup.Container{ID: inner, PodUID: uid}
+	docker := &cgroup.Container{ID: id, Runtime: "docker"}
+	nested := cgroup.Container{ID: inner, PodUID: uid, Outer: docker}
 	type layout struct {
 		text string
 		want cgroup.Container
@@ -52,12 +53,12 @@ func TestLayouts(t *testing.T) {
 	tests := map[string]layout{
 		"Docker, version 1":                 {everywhere("/docker/"+id, ""), cgroup.Container{ID: id, Runtime: "docker"}},
 		"Docker, hybrid, systemd":           {everywhere("/system.slice/docker-"+id+".scope", "/system.slice/docker-"+id+".scope"), cgroup.Container{ID: id, Runtime: "docker"}},
-		"Docker in Docker":                  {everywhere("/docker/"+id+"/docker/"+inner, "/"), cgroup.Container{ID: inner, Runtime: "docker"}},
+		"Docker in Docker":                  {everywhere("/docker/"+id+"/docker/"+inner, "/"), cgroup.Container{ID: inner, Runtime: "docker", Outer: docker}},
 		"cri-dockerd, version 2, systemd":   {"0::" + slice("besteffort") + "docker-" + id + ".scope\n", kube("docker")},
 		"Podman, version 1, cgroupfs":       {everywhere("/libpod_parent/libpod-"+id, "/"), cgroup.Container{ID: id, Runtime: "podman"}},
-		"Podman in Podman, version 2":       {"0::/machine.slice/libpod-" + id + ".scope/container/libpod-" + inner + ".scope/container\n", cgroup.Container{ID: inner, Runtime: "podman"}},
+		"Podman in Podman, version 2":       {"0::/machine.slice/libpod-" + id + ".scope/container/libpod-" + inner + ".scope/container\n", cgroup.Container{ID: inner, Runtime: "podman", Outer: &cgroup.Container{ID: id, Runtime: "podman"}}},
 		"A pod of Podman":                   {"0::/machine.slice/machine-libpod_pod_" + inner + ".slice/libpod-" + id + ".scope/container\n", cgroup.Container{ID: id, Runtime: "podman"}},
-		"kind, version 2, systemd":          {"0::/docker/" + id + "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-pod" + escaped + ".slice/cri-containerd-" + inner + ".scope\n", cgroup.Container{ID: inner, Runtime: "containerd", PodUID: uid}},
+		"kind, version 2, systemd":          {"0::/docker/" + id + "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-pod" + escaped + ".slice/cri-containerd-" + inner + ".scope\n", cgroup.Container{ID: inner, Runtime: "containerd", PodUID: uid, Outer: docker}},
 		"kind, version 1, cgroupfs":         {everywhere("/docker/"+id+"/kubelet/kubepods/burstable/pod"+uid+"/"+inner, "/"), nested},
 		"kind, one of its system services":  {"0::/docker/" + id + "/system.slice/containerd.service\n", cgroup.Container{ID: id, Runtime: "docker"}},
 		"k3d":                               {everywhere("/docker/"+id+"/kubepods/besteffort/pod"+uid+"/"+inner, ""), nested},
@@ -75,7 +76,7 @@ func TestLayouts(t *testing.T) {
 		"Docker in LXC":            {"0::/lxc.payload.box/docker/" + id + "\n", cgroup.Container{ID: id, Runtime: "docker"}},
 
 		// What somebody makes who may make cgroups.
-		"A container's name below a container":  {"0::" + slice("") + "cri-containerd-" + id + ".scope/docker-" + inner + ".scope\n", cgroup.Container{ID: inner, Runtime: "docker", PodUID: uid}},
+		"A container's name below a container":  {"0::" + slice("") + "cri-containerd-" + id + ".scope/docker-" + inner + ".scope\n", cgroup.Container{ID: inner, Runtime: "docker", PodUID: uid, Outer: &cgroup.Container{ID: id, Runtime: "containerd", PodUID: uid}}},
 		"A pod's name below a container":        {"0::/docker/" + id + "/podinfo\n", cgroup.Container{ID: id, Runtime: "docker"}},
 		"A line without an end":                 {"0::/docker/" + id, cgroup.Container{ID: id, Runtime: "docker"}},
 		"Thousands of hierarchies":              {strings.Repeat("1:x:/\n", cgroup.MaxPath/6+1), cgroup.Container{}},

@@ -152,7 +152,18 @@ func (r *Resolver) Resolve(ctx context.Context, p capture.Process) workload.Work
 		}
 		return r.describe(ctx, w)
 	}
-	w, err := r.find(ctx, c)
+	w, err := workload.Workload{}, error(workload.ErrUnknown)
+	if c.Outer != nil {
+		// What runs in a container may make cgroups below its own, and name them
+		// like other containers. A runtime that knows the outer one did not make
+		// others in it: those are of another runtime, or of nobody.
+		if w, err = r.find(ctx, *c.Outer); err == nil {
+			c = *c.Outer
+		}
+	}
+	if err != nil {
+		w, err = r.find(ctx, c)
+	}
 	if err != nil {
 		r.miss(missOf(err))
 		w = unknown(c, err)

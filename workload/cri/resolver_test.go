@@ -325,3 +325,31 @@ func BenchmarkResolveKnown(b *testing.B) {
 		r.Resolve(b.Context(), p)
 	}
 }
+
+// A container may make cgroups below its own and name them like others. It is told
+// apart from what another runtime runs in it.
+func TestResolveKnowsWhoMadeACgroup(t *testing.T) {
+	t.Parallel()
+	victim := web()
+	victim.ID, victim.Name = strings.Repeat("bad0c0de", 8), "victim"
+	nobodys := strings.Repeat("0d1e2f34", 8)
+	for name, test := range map[string]struct {
+		path string
+		want string // name of the container
+	}{
+		"named like another container of the node": {in(id).Cgroup + "/cri-containerd-" + victim.ID + ".scope", "web"},
+		"with another pod's cgroup around it":      {in(id).Cgroup + "/kubepods/pod" + podUID + "/" + victim.ID, "web"},
+		"two deep":                                 {in(id).Cgroup + "/" + nobodys + "/" + victim.ID, "web"},
+		"of a runtime in a container":              {in(id).Cgroup + "/docker/" + nobodys, "web"},
+		"of a node in a container":                 {"/docker/" + nobodys + "/kubelet" + in(id).Cgroup, "web"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fake := critest.Start(t, web(), victim)
+			got := open(t, fake.Socket).Resolve(t.Context(), capture.Process{PID: 1 << 30, Cgroup: test.path})
+			if got.Container.Name != test.want || len(got.Unresolved) > 0 {
+				t.Errorf("want %s, got %+v", test.want, got)
+			}
+		})
+	}
+}
