@@ -318,17 +318,11 @@ func (s *Sensor) deliverMain(p *program, kind capture.Kind, t text, name, from s
 	})
 }
 
-// hasStartup reports whether a variable names a file that runs before a prompt.
-func hasStartup(v string) bool {
-	name, ok := strings.CutPrefix(v, "PYTHONSTARTUP=")
-	return ok && name != ""
-}
-
 // send delivers the program's own script and is done with it.
 func (s *Sensor) send(p *program, script capture.Script) {
 	script.Time, script.Process, script.Digest = p.began, p.process, capture.Sum(script.Text)
 	s.drop(p)
-	if p.command.Prompts || p.command.Kind == capture.Stdin && slices.ContainsFunc(p.process.Env, hasStartup) {
+	if p.command.Prompts || p.command.Startup(p.process.Env) != "" {
 		s.count(lostPrompt)
 	}
 	p.done, p.digest = true, script.Digest

@@ -18,6 +18,20 @@ type Command struct {
 	Prompts bool
 }
 
+// Startup returns the file that runs before the first prompt of an interpreter,
+// as its environment names it; "" if none does.
+func (c Command) Startup(env []string) string {
+	if !c.Prompts && c.Kind != capture.Stdin {
+		return ""
+	}
+	for _, v := range env {
+		if name, ok := strings.CutPrefix(v, "PYTHONSTARTUP="); ok && name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
 // ParseCommand reads argv, argv[0] included, as CPython 2.7 to 3.14 does
 // (Python/getopt.c, Python/initconfig.c and Modules/main.c): single letters may
 // be joined, -c and -m end the options, a lone dash is standard input.

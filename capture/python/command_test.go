@@ -85,3 +85,23 @@ func TestALoaderIsTakenOffTheArguments(t *testing.T) {
 		}
 	}
 }
+
+func TestStartupIsWhatRunsBeforeThePrompt(t *testing.T) {
+	env := []string{"HOME=/root", "PYTHONSTARTUP=", "PYTHONSTARTUP=first", "PYTHONSTARTUP=second"}
+	for name, tt := range map[string]struct {
+		command Command
+		env     []string
+		want    string
+	}{
+		"standard input":      {Command{Kind: capture.Stdin}, env, "first"},
+		"a file, and -i":      {Command{Kind: capture.File, Prompts: true}, env, "first"},
+		"a file alone":        {Command{Kind: capture.File}, env, ""},
+		"nothing is asked of": {Command{Kind: capture.Stdin}, env[:2], ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := tt.command.Startup(tt.env); got != tt.want {
+				t.Errorf("want %q, got %q", tt.want, got)
+			}
+		})
+	}
+}

@@ -235,8 +235,9 @@ func (t *tracker) unwrap(p *program) bool {
 // script's reads from others: the bytes never come from here.
 func (t *tracker) locate(p *program) {
 	x := p.exec
-	if x.command.Prompts || x.command.Kind == capture.Stdin {
-		t.locateStartup(x)
+	if name := x.command.Startup(x.process.Env); name != "" && x.startup == "" {
+		x.startup = python.Absolute(x.process.Cwd, name)
+		x.startupFound = t.looker.resolve(x.pids(), x.startup)
 	}
 	switch x.command.Kind {
 	case capture.Stdin:
@@ -249,16 +250,6 @@ func (t *tracker) locate(p *program) {
 			return
 		}
 		x.found = t.looker.resolve(x.pids(), x.script)
-	}
-}
-
-// locateStartup looks at the file that runs before the first prompt.
-func (t *tracker) locateStartup(x *executed) {
-	for _, v := range x.process.Env {
-		if p, ok := strings.CutPrefix(v, "PYTHONSTARTUP="); ok && p != "" && x.startup == "" {
-			x.startup = python.Absolute(x.process.Cwd, p)
-			x.startupFound = t.looker.resolve(x.pids(), x.startup)
-		}
 	}
 }
 

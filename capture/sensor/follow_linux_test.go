@@ -5,6 +5,7 @@ package sensor_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -44,6 +45,34 @@ func (r *recorder) acts(t *testing.T, root int, wanted func(capture.Activity) bo
 	}
 }
 
+// converse starts a program and returns its script, once it has said something,
+// and its standard input, which ends with the test.
+func (r *recorder) converse(t *testing.T, cmd *exec.Cmd) (capture.Script, io.Writer) {
+	t.Helper()
+	tag := "KINGSNAKE_TEST=" + t.Name()
+	cmd.Env = []string{"PATH=/usr/bin:/bin", tag}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = cmd.Wait()
+	})
+	script := r.wait(t, 1, tag)[0]
+	if _, err := out.Read(make([]byte, 16)); err != nil {
+		t.Fatal(err)
+	}
+	return script, in
+}
+
 func TestWhatAFollowedProgramDoesIsTold(t *testing.T) {
 	r := record(t)
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -80,25 +109,7 @@ open("last", "a").close()
 sys.stdin.readline()
 `, dir, portOf(l))
 	cmd := exec.Command(python, "-c", text)
-	tag := "KINGSNAKE_TEST=" + t.Name()
-	cmd.Env = []string{"PATH=/usr/bin:/bin", tag}
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Wait()
-	defer in.Close()
-	script := r.wait(t, 1, tag)[0]
-	if _, err := out.Read(make([]byte, 16)); err != nil {
-		t.Fatal(err)
-	}
+	script, in := r.converse(t, cmd)
 	if _, err := r.sensor.Follow(script.Process); err != nil {
 		t.Fatal(err)
 	}

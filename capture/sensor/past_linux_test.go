@@ -145,25 +145,8 @@ func TestThePastAndWhatFollowsAreOne(t *testing.T) {
 	dir := t.TempDir()
 	cmd := exec.Command(python, "-S", "-c", `import sys
 open("before", "w"); print("ready", flush=True); sys.stdin.readline(); open("after", "w"); sys.stdin.readline()`)
-	tag := "KINGSNAKE_TEST=" + t.Name()
-	cmd.Dir, cmd.Env = dir, []string{tag}
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Wait()
-	defer in.Close()
-	s := r.wait(t, 1, tag)[0]
-	if _, err := out.Read(make([]byte, 16)); err != nil {
-		t.Fatal(err)
-	}
+	cmd.Dir = dir
+	s, in := r.converse(t, cmd)
 	past, err := r.sensor.Follow(s.Process)
 	if err != nil {
 		t.Fatal(err)
