@@ -64,7 +64,7 @@ func Open(config Config) (*Sensor, error) {
 	}
 	if !k.probes.none {
 		s.tracker.hooks = newHooks(k, s.count)
-		s.tracker.hooks.scanPlaces()
+		s.tracker.hooks.scanOwnRoot()
 	}
 	if config.Hold == nil {
 		return s, nil
