@@ -24,6 +24,7 @@ type probeFeatures struct {
 	multi   bool
 	cookies bool // each can have a number of its own (since 5.15)
 	none    bool // the kernel refuses the programs
+	hash    textHash
 }
 
 // prepareCompiled sets up the programs for compiled texts before they are
@@ -33,14 +34,12 @@ func prepareCompiled(spec *ebpf.CollectionSpec) (probeFeatures, error) {
 		multi:   features.HaveBPFLinkUprobeMulti() == nil,
 		cookies: features.HaveProgramHelper(ebpf.Kprobe, asm.FnGetAttachCookie) == nil,
 	}
-	var key [16]byte
+	var key [24]byte
 	if _, err := rand.Read(key[:]); err != nil {
 		return can, err
 	}
-	for name, value := range map[string]uint64{
-		"hash_seed":   binary.LittleEndian.Uint64(key[:]),
-		"hash_factor": binary.LittleEndian.Uint64(key[8:]) | 1,
-	} {
+	can.hash = textHash{binary.LittleEndian.Uint64(key[:]), binary.LittleEndian.Uint64(key[8:]) | 1, binary.LittleEndian.Uint64(key[16:])}
+	for name, value := range map[string]uint64{"hash_seed": can.hash.seed, "hash_factor": can.hash.factor, "hash_mask": can.hash.mask} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return can, fmt.Errorf("set %s: %w", name, err)
 		}
@@ -112,7 +111,7 @@ type compiled struct {
 type compiledTexts struct {
 	compiling *lru[compiledKey, *compiling]
 	waiting   []compiled                     // in the order of their arrival
-	library   *lru[capture.Digest, struct{}] // source files of interpreters
+	library   *lru[capture.Digest, struct{}] // source and code of the modules of interpreters
 }
 
 func (t *tracker) newCompiledTexts() compiledTexts {
@@ -192,7 +191,11 @@ func (t *tracker) handleCompiled(e *compiledEvent) {
 	t.memory += len(e.data)
 	if e.Flags&probeCompiledFlagCOMPILED_LAST != 0 {
 		t.compiling.remove(key)
-		t.keepCompiled(c, key, "")
+		lost := ""
+		if e.Flags&probeCompiledFlagCOMPILED_OBJECT != 0 {
+			lost = lostObject
+		}
+		t.keepCompiled(c, key, lost)
 	}
 }
 
@@ -228,7 +231,7 @@ func (t *tracker) keepCompiled(c *compiling, key compiledKey, lost string) {
 	text := c.text[:min(len(c.text), capture.MaxText)]
 	p, digest := c.program, capture.Sum(text)
 	switch {
-	case p.compiled[digest] || len(text) == 0:
+	case p.compiled[digest] || len(text) == 0 && lost == "":
 		t.memory -= len(c.text)
 		return
 	case len(p.compiled) >= maxCompiled || len(t.waiting) >= maxUndelivered:
@@ -274,6 +277,7 @@ func (t *tracker) deliverCompiled(c compiled) {
 		return
 	}
 	if _, ok := t.library.get(s.Digest); ok {
+		t.teacher.learnCode(s.Text) // the kernel half did not know, or has forgotten it
 		return
 	}
 	if s.Lost != "" {

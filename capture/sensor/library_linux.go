@@ -3,8 +3,10 @@
 package sensor
 
 import (
+	"path"
 	"strings"
 
+	"kingsnake/capture"
 	"kingsnake/capture/python"
 )
 
@@ -43,4 +45,19 @@ func (t *tracker) inLibrary(p *program, r *reading) bool {
 		}
 	}
 	return false
+}
+
+// learnModule remembers a module of an interpreter's library, for it is compiled
+// or loaded when it has been read.
+func (t *tracker) learnModule(r *reading) {
+	text := r.text.content(0)
+	switch path.Ext(r.path) {
+	case ".py":
+		t.library.put(capture.Sum(text), struct{}{})
+	case ".pyc":
+		if code := python.Code(text); code != nil {
+			t.library.put(capture.Sum(code), struct{}{})
+			t.teacher.learnCode(code)
+		}
+	}
 }

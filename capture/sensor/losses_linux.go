@@ -29,6 +29,7 @@ const (
 	lostHooks         = "compiled: too many interpreters"
 	lostCompiledEarly = "compiled: text in part"
 	lostCompiledMany  = "compiled: too many texts"
+	lostObject        = "compiled: marshal.loads of an object that is not known"
 )
 
 // lossNames names what the kernel half counts.

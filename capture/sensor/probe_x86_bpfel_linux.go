@@ -29,6 +29,12 @@ type probeCall struct {
 	Left uint64
 }
 
+type probeCodeKey struct {
+	_    structs.HostLayout
+	Hash uint64
+	Len  uint64
+}
+
 type probeCompiled struct {
 	_       structs.HostLayout
 	Program probeProgram
@@ -47,6 +53,7 @@ const (
 	probeCompiledFlagCOMPILED_CUT     probeCompiledFlag = 2
 	probeCompiledFlagCOMPILED_MARSHAL probeCompiledFlag = 4
 	probeCompiledFlagCOMPILED_RUNNING probeCompiledFlag = 8
+	probeCompiledFlagCOMPILED_OBJECT  probeCompiledFlag = 16
 )
 
 type probeCompiledKey struct {
@@ -385,6 +392,9 @@ type probeTask struct {
 	Bytes    uint64
 	Compiled uint32
 	Source   uint32
+	Imports  uint8
+	Foreign  uint8
+	Pad      [3]uint16
 }
 
 // Names of all BPF objects in the ELF.
@@ -407,6 +417,7 @@ const (
 	probeMapHoldTargets      = "hold_targets"
 	probeMapHolds            = "holds"
 	probeMapKnown            = "known"
+	probeMapLibraryCode      = "library_code"
 	probeMapLosses           = "losses"
 	probeMapModes            = "modes"
 	probeMapReaders          = "readers"
@@ -438,6 +449,7 @@ const (
 	probeVarBytesPerSecond   = "bytes_per_second"
 	probeVarFollowing        = "following"
 	probeVarHashFactor       = "hash_factor"
+	probeVarHashMask         = "hash_mask"
 	probeVarHashSeed         = "hash_seed"
 	probeVarTakenByAll       = "taken_by_all"
 )
@@ -523,6 +535,7 @@ type probeMapSpecs struct {
 	HoldTargets    *ebpf.MapSpec `ebpf:"hold_targets"`
 	Holds          *ebpf.MapSpec `ebpf:"holds"`
 	Known          *ebpf.MapSpec `ebpf:"known"`
+	LibraryCode    *ebpf.MapSpec `ebpf:"library_code"`
 	Losses         *ebpf.MapSpec `ebpf:"losses"`
 	Modes          *ebpf.MapSpec `ebpf:"modes"`
 	Readers        *ebpf.MapSpec `ebpf:"readers"`
@@ -543,6 +556,7 @@ type probeVariableSpecs struct {
 	BytesPerSecond *ebpf.VariableSpec `ebpf:"bytes_per_second"`
 	Following      *ebpf.VariableSpec `ebpf:"following"`
 	HashFactor     *ebpf.VariableSpec `ebpf:"hash_factor"`
+	HashMask       *ebpf.VariableSpec `ebpf:"hash_mask"`
 	HashSeed       *ebpf.VariableSpec `ebpf:"hash_seed"`
 	TakenByAll     *ebpf.VariableSpec `ebpf:"taken_by_all"`
 }
@@ -583,6 +597,7 @@ type probeMaps struct {
 	HoldTargets    *ebpf.Map `ebpf:"hold_targets"`
 	Holds          *ebpf.Map `ebpf:"holds"`
 	Known          *ebpf.Map `ebpf:"known"`
+	LibraryCode    *ebpf.Map `ebpf:"library_code"`
 	Losses         *ebpf.Map `ebpf:"losses"`
 	Modes          *ebpf.Map `ebpf:"modes"`
 	Readers        *ebpf.Map `ebpf:"readers"`
@@ -614,6 +629,7 @@ func (m *probeMaps) Close() error {
 		m.HoldTargets,
 		m.Holds,
 		m.Known,
+		m.LibraryCode,
 		m.Losses,
 		m.Modes,
 		m.Readers,
@@ -635,6 +651,7 @@ type probeVariables struct {
 	BytesPerSecond *ebpf.Variable `ebpf:"bytes_per_second"`
 	Following      *ebpf.Variable `ebpf:"following"`
 	HashFactor     *ebpf.Variable `ebpf:"hash_factor"`
+	HashMask       *ebpf.Variable `ebpf:"hash_mask"`
 	HashSeed       *ebpf.Variable `ebpf:"hash_seed"`
 	TakenByAll     *ebpf.Variable `ebpf:"taken_by_all"`
 }

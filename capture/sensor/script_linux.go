@@ -73,11 +73,11 @@ func (t *tracker) consider(p *program, r *reading) {
 		return
 	}
 	r.finished = true
-	t.learn(p, r)
 	library := t.inLibrary(p, r)
-	if library && strings.HasSuffix(r.path, ".py") {
-		t.library.put(capture.Sum(r.text.content(0)), struct{}{})
+	if library {
+		t.learnModule(r)
 	}
+	t.learn(p, r)
 	switch {
 	case library, p.done && !python.IsModule(r.path):
 		t.drop(r)
@@ -199,6 +199,9 @@ func (t *tracker) deliverMain(p *program, s capture.Script) {
 	s.Time = t.clock.Wall(p.id.Exec)
 	s.Digest = capture.Sum(s.Text)
 	p.done, p.digest = true, s.Digest
+	if code := python.Code(s.Text); code != nil {
+		p.imports[capture.Sum(code)] = true
+	}
 	s.Held = t.passHold(p)
 	if s.Lost != "" && s.Lost != lostArchive { // all that was read of an archive is there
 		t.count(lostIncomplete)
@@ -278,6 +281,9 @@ func (t *tracker) deliverImport(p *program, r *reading, lost string) {
 		clear(p.imports)
 	}
 	p.imports[digest] = true
+	if code := python.Code(r.text.content(0)); code != nil {
+		p.imports[capture.Sum(code)] = true // which marshal.loads is given next
+	}
 	s := capture.Script{
 		Kind: capture.Import, Time: r.time, Text: bytes.Clone(r.text.content(0)), Digest: digest,
 		Size: max(r.text.size, int64(len(r.text.bytes))), Truncated: r.text.truncated || r.text.size > capture.MaxText,

@@ -24,7 +24,8 @@ const maxContent = 1 << 20
 // teacher tells the kernel half what to leave out, and keeps the content of
 // files that it then only mentions.
 type teacher struct {
-	modes, known, binaries *ebpf.Map
+	modes, known, binaries, code *ebpf.Map
+	hash                         textHash
 
 	contents *lru[probeFileKey, []byte]
 	held     int // bytes in contents
@@ -34,7 +35,8 @@ type teacher struct {
 func newTeacher(k *kernel, limit int) *teacher {
 	t := &teacher{limit: limit}
 	if k != nil {
-		t.modes, t.known, t.binaries = k.objects.Modes, k.objects.Known, k.objects.Binaries
+		t.modes, t.known, t.binaries, t.code = k.objects.Modes, k.objects.Known, k.objects.Binaries, k.objects.LibraryCode
+		t.hash = k.probes.hash
 	}
 	t.contents = newLRU(16384, func(file probeFileKey, content []byte) {
 		t.held -= len(content)
@@ -61,6 +63,13 @@ func (t *teacher) learnBinary(file probeFileKey, class probeBinaryClass) {
 func (t *teacher) learnFile(file probeFileKey, state probeFileState) {
 	if t.known != nil {
 		_ = t.known.Put(file, state)
+	}
+}
+
+// learnCode teaches compiled code of an interpreter's library.
+func (t *teacher) learnCode(code []byte) {
+	if t.code != nil {
+		_ = t.code.Put(probeCodeKey{Hash: t.hash.sum(code), Len: uint64(len(code))}, uint32(1))
 	}
 }
 

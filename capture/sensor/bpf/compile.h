@@ -25,6 +25,7 @@ enum compiled_flag {
 	COMPILED_CUT = 2,     /* and was longer */
 	COMPILED_MARSHAL = 4, /* it is no text, but what marshal wrote */
 	COMPILED_RUNNING = 8, /* the process was there before the sensor */
+	COMPILED_OBJECT = 16, /* marshal.loads was given an object that is not known: no text */
 };
 
 /* A record of the ring of compiled texts. len bytes of data follow. */
@@ -38,8 +39,8 @@ struct compiled {
 	enum compiled_flag flags;
 };
 
-/* Texts are hashed in blocks; the last one is filled up with zeros. */
-#define BLOCK 64
+/* Texts are hashed in blocks; the last one is filled up with zeros: see hash.h. */
+#include "hash.h"
 
 struct long_text {
 	struct compiled head;
@@ -94,13 +95,6 @@ struct {
 	__type(value, struct call);
 } calls SEC(".maps");
 
-/*
- * The key of the hash, drawn anew by each sensor: who does not know it cannot
- * make a text that passes for another one.
- */
-const volatile __u64 hash_seed = 1;
-const volatile __u64 hash_factor = 0x9e3779b97f4a7c15;
-
 static __always_inline void count_compile_loss(enum loss reason)
 {
 	__u64 *n = bpf_map_lookup_elem(&losses, &reason);
@@ -118,7 +112,6 @@ static __always_inline __u64 hash_text(const struct compiled *head, __u8 *data, 
 	const volatile __u32 *len = &head->len;
 	__u64 h = hash_seed ^ *len;
 	__u32 at, end = *len;
-	int i;
 
 	if (end > limit)
 		return 0;
@@ -127,11 +120,7 @@ static __always_inline __u64 hash_text(const struct compiled *head, __u8 *data, 
 	for (at = 0; at < limit; at += BLOCK) {
 		if (at >= *len)
 			break;
-#pragma unroll
-		for (i = 0; i < BLOCK; i += 8) {
-			h = (h ^ *(__u64 *)(data + at + i)) * hash_factor;
-			h ^= h >> 29;
-		}
+		h = hash_block(h, (__u64 *)(data + at));
 	}
 	return h;
 }
@@ -150,6 +139,7 @@ static __always_inline void start_compiled(struct compiled *c, __u32 flags)
 	c->flags = flags;
 	if (t) {
 		c->program = t->program;
+		t->foreign = 1;
 	} else {
 		struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 
@@ -382,72 +372,6 @@ int on_marshal_memory(struct registers *ctx)
 
 	if (len && (from < at - (cookie >> 32) || from >= at + (__u32)cookie))
 		send_compiled(from, len, COMPILED_MARSHAL);
-	return 0;
-}
-
-/* Where CPython's objects have their parts, from version 2.7 to 3.14. */
-#define OBJECT_SIZE 16
-#define BYTES_DATA 32
-#define BYTES_DATA_V2 36
-#define BYTEARRAY_DATA 40
-#define TUPLE_ITEMS 24
-
-static __always_inline __u64 word_of_process(__u64 address)
-{
-	__u64 word = 0;
-
-	bpf_probe_read_user(&word, sizeof(word), (const void *)address);
-	return word;
-}
-
-/* Whether what marshal wrote lies there, and is code. */
-static __always_inline int is_code(__u64 address)
-{
-	__u8 type = 0;
-
-	bpf_probe_read_user(&type, sizeof(type), (const void *)address);
-	return (type & 0x7f) == 'c';
-}
-
-/*
- * marshal.loads was given an object: bytes, or a bytearray. Of a view only the
- * importer makes use, on files that were seen being read.
- */
-static __always_inline void send_loaded(__u64 object, int may_be_v2)
-{
-	__u64 len = word_of_process(object + OBJECT_SIZE), from = object + BYTES_DATA;
-
-	if (!len || len >> 48)
-		return;
-	if (may_be_v2 && !is_code(from))
-		from = object + BYTES_DATA_V2;
-	if (!is_code(from))
-		from = word_of_process(object + BYTEARRAY_DATA);
-	if (is_code(from))
-		send_compiled(from, len, COMPILED_MARSHAL);
-}
-
-/* marshal.loads from 3.7 to 3.12, with its one argument. */
-SEC("uprobe")
-int on_marshal(struct registers *ctx)
-{
-	send_loaded(ARGUMENT_2(ctx), 0);
-	return 0;
-}
-
-/* marshal.loads since 3.13, with an array of arguments. */
-SEC("uprobe")
-int on_marshal_array(struct registers *ctx)
-{
-	send_loaded(word_of_process(ARGUMENT_2(ctx)), 0);
-	return 0;
-}
-
-/* marshal.loads up to 3.6, with a tuple. */
-SEC("uprobe")
-int on_marshal_tuple(struct registers *ctx)
-{
-	send_loaded(word_of_process(ARGUMENT_2(ctx) + TUPLE_ITEMS), 1);
 	return 0;
 }
 

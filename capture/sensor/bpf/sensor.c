@@ -35,6 +35,9 @@ struct task {
 	/* Hashes of the names of the modules opened last: see open.h. */
 	__u32 compiled;
 	__u32 source;
+	__u8 imports; /* whether it has imported a compiled module */
+	__u8 foreign; /* whether code may run in it that is not its interpreter's */
+	__u16 pad[3];
 };
 
 /* A read that has been entered and not left. */
@@ -828,6 +831,8 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	mark.program = t->program;
 	mark.unknown = t->unknown;
+	mark.imports = t->imports;
+	mark.foreign = t->foreign;
 	if (bpf_map_update_elem(&tasks, &child_tgid, &mark, BPF_ANY))
 		count_loss(LOSS_TASKS);
 	return 0;
@@ -925,8 +930,24 @@ static __always_inline int enter_read(__u32 fd, __u64 buf, __s64 pos)
 	if (bpf_map_update_elem(&reads, &id, &p, BPF_ANY)) {
 		count_loss(LOSS_READS);
 		t->lost |= 1 << LOSS_READS;
+		t->foreign = 1;
 	}
 	return 0;
+}
+
+/*
+ * Notes that a process has read something that may be code, and is not of its
+ * interpreter's library. Before that is used for the first time nothing but a
+ * module can be: what is read then are settings.
+ */
+static __always_inline void note_foreign(struct task *t, struct file *file, struct inode *inode)
+{
+	struct file_key key;
+
+	if (t->foreign || (!t->imports && !is_module(file)))
+		return;
+	fill_key(&key, inode);
+	t->foreign = state_of(inode, &key) != FILE_IGNORE;
 }
 
 /* Sends what a read copied to buf as the data of the CPU's record. */
@@ -1003,6 +1024,7 @@ static __always_inline int leave_read(__s64 ret)
 		return 0;
 	file = (struct file *)p.file;
 	inode = BPF_CORE_READ(file, f_inode);
+	note_foreign(t, file, inode);
 	tail = bpf_map_lookup_elem(&tails, &tgid);
 	if (tail && tail->len &&
 	    (!ret || ret > SMALL_READ || tail->rec.file.ino != BPF_CORE_READ(inode, i_ino)))
@@ -1113,3 +1135,4 @@ int on_pread_done(struct syscall_exit *ctx)
 }
 
 #include "compile.h"
+#include "marshal.h"
