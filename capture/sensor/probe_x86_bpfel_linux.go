@@ -158,6 +158,7 @@ type probeHoldSwitch struct {
 	Strangers uint32
 	Host      uint32
 	Jobs      uint32
+	Until     uint64
 }
 
 type probeHoldTarget struct {
@@ -189,11 +190,12 @@ const (
 	probeLossLOSS_SIGNAL          probeLoss = 11
 	probeLossLOSS_UNHEARD         probeLoss = 12
 	probeLossLOSS_JOBS            probeLoss = 13
-	probeLossLOSS_CEILING         probeLoss = 14
-	probeLossLOSS_COMPILED_RING   probeLoss = 15
-	probeLossLOSS_COMPILED_BUDGET probeLoss = 16
-	probeLossLOSS_COMPILED_FAULT  probeLoss = 17
-	probeLossLOSS_MAX             probeLoss = 18
+	probeLossLOSS_ABSENT          probeLoss = 14
+	probeLossLOSS_CEILING         probeLoss = 15
+	probeLossLOSS_COMPILED_RING   probeLoss = 16
+	probeLossLOSS_COMPILED_BUDGET probeLoss = 17
+	probeLossLOSS_COMPILED_FAULT  probeLoss = 18
+	probeLossLOSS_MAX             probeLoss = 19
 )
 
 type probeOpenFile struct {
@@ -383,6 +385,7 @@ type probeTask struct {
 	Told     uint8
 	Unknown  uint16
 	Bytes    uint64
+	Held     uint64
 	Compiled uint32
 	Source   uint32
 }

@@ -93,6 +93,7 @@ type program struct {
 	gone    bool      // its own process has ended
 
 	done   bool           // its own script was delivered, or there is none
+	aimed  bool           // it is to be held when its own script has been read
 	passed uint64         // since when it is held, by the record its script was delivered with
 	digest capture.Digest // of its script
 

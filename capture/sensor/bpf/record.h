@@ -91,6 +91,7 @@ enum loss {
 	LOSS_SIGNAL,    /* not held: the signal could not be sent */
 	LOSS_UNHEARD,   /* let go at once: a ring was full */
 	LOSS_JOBS,      /* not held: it runs at a terminal, or as a shell's job */
+	LOSS_ABSENT,    /* not held: the sensor has not said for a while that it is there */
 	LOSS_CEILING,   /* more bytes in a second than are sent */
 	/* Texts compiled at run time. */
 	LOSS_COMPILED_RING,   /* their ring full */
@@ -235,6 +236,7 @@ struct hold_switch {
 	__u32 strangers; /* hold in containers that nothing is known of */
 	__u32 host;      /* hold outside of containers too */
 	__u32 jobs;      /* hold what runs at terminals too */
+	__u64 until;     /* since boot, in nanoseconds: by then the sensor says that it is there */
 };
 
 /* One hold of one process. since is the time of its record. */
@@ -247,8 +249,8 @@ struct hold_key {
 struct hold {
 	__u64 start; /* of the process, nanoseconds since boot */
 	__u64 cgroup;
-	__u32 stopped;   /* somebody else stopped it as well: it is theirs to let go */
-	__u32 continued; /* somebody let it go on */
+	__u32 stopped;   /* the signal with which somebody else stopped it as well; 0: nobody did */
+	__u32 continued; /* somebody let it go on, or it was seen to run */
 };
 
 /*
