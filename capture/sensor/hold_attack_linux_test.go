@@ -220,7 +220,7 @@ func TestAFrozenSensorStopsNothingForLong(t *testing.T) {
 
 func TestThousandsThatNobodyJudgesAreAllLetGo(t *testing.T) {
 	n := runsOf(t)
-	r, c := holding(t, sensor.Hold{Wait: 2 * time.Second}, nil) // nobody judges
+	r, c := holding(t, sensor.Hold{Wait: 2*time.Second + time.Duration(n)*10*time.Millisecond}, nil) // nobody judges
 	var cmds []*exec.Cmd
 	for range n {
 		cmd := put(c, exec.Command(python, "-Ic", "pass"))
