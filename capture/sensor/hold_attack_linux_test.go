@@ -4,6 +4,7 @@ package sensor_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -248,32 +249,80 @@ func TestThousandsThatNobodyJudgesAreAllLetGo(t *testing.T) {
 
 func TestAScriptThatIsReplacedWhileItIsHeldIsJudgedAgain(t *testing.T) {
 	var path string
-	var texts []string
+	var replace func()
 	trace := filepath.Join(t.TempDir(), "trace")
-	evil := []byte("import sys\nopen(sys.argv[1], 'w').write('evil')\n")
+	evil := "import sys\nopen(sys.argv[1], 'w').write('evil')\n"
+	r, c := holding(t, sensor.Hold{}, func(s *sensor.Sensor, script capture.Script) {
+		switch {
+		case script.Held.IsZero() || script.Path != path:
+		case strings.HasSuffix(string(script.Text), evil):
+			s.Kill(script)
+		default:
+			replace() // now that it is stopped
+			s.Release(script)
+		}
+	})
+	for name, tc := range map[string]struct {
+		file, before string
+		rename       bool
+	}{
+		"a module is written anew":  {file: "script.py"},
+		"a file is written anew":    {file: "script"},
+		"a module is another":       {file: "script.py", rename: true},
+		"a file is another":         {file: "script", rename: true},
+		"a long module is another":  {file: "script.py", rename: true, before: strings.Repeat("# a long text\n", 20000)},
+		"a link leads to the other": {file: "link", rename: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_ = os.Remove(trace)
+			path = write(t, tc.file, []byte(tc.before+"print('good')\n"))
+			to := path
+			if tc.file == "link" {
+				to = path + ".py"
+				if err := errors.Join(os.Rename(path, to), os.Symlink(to, path)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			replace = func() {
+				other := to
+				if tc.rename {
+					other += ".other"
+				}
+				if err := errors.Join(os.WriteFile(other, []byte(tc.before+evil), 0o600), os.Rename(other, to)); err != nil {
+					t.Error(err)
+				}
+			}
+			before := r.sensor.Stats().Lost
+			_ = put(c, exec.Command(python, path, trace)).Run() // it may be killed
+			if _, err := os.Stat(trace); err == nil {
+				t.Errorf("it ran unjudged; lost before %v, now %v", before, r.sensor.Stats().Lost)
+			}
+		})
+	}
+}
+
+// What is written anew behind what was read already is not held for, but counted.
+func TestAPartThatIsReplacedWhileItIsHeldIsCounted(t *testing.T) {
+	path := write(t, "script.py", append(bytes.Repeat([]byte("# a long text\n"), 20000), "print('good')\n"...))
 	r, c := holding(t, sensor.Hold{}, func(s *sensor.Sensor, script capture.Script) {
 		if script.Held.IsZero() || script.Path != path {
 			return
 		}
-		texts = append(texts, string(script.Text))
-		if bytes.Equal(script.Text, evil) {
-			s.Kill(script)
-			return
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+		if err == nil {
+			_, err = f.WriteString("print('more')\n")
+			err = errors.Join(err, f.Close())
 		}
-		if err := os.WriteFile(path, evil, 0o600); err != nil { // now that it is stopped
+		if err != nil {
 			t.Error(err)
 		}
 		s.Release(script)
 	})
-	for _, name := range []string{"script.py", "script"} {
-		t.Run(name, func(t *testing.T) {
-			texts = nil
-			_ = os.Remove(trace)
-			path = write(t, name, []byte("print('good')\n"))
-			_ = put(c, exec.Command(python, path, trace)).Run()
-			if _, err := os.Stat(trace); err == nil {
-				t.Errorf("it ran unjudged; judged was %q, lost %v", texts, r.sensor.Stats().Lost)
-			}
-		})
+	out, err := put(c, exec.Command(python, path)).Output()
+	if err != nil || string(out) != "good\nmore\n" {
+		t.Errorf("said %q, %v", out, err)
+	}
+	if lost := r.sensor.Stats().Lost; lost["hold: script ran before it was judged"] != 1 {
+		t.Errorf("lost %v, want one that ran before it was judged", lost)
 	}
 }

@@ -343,7 +343,7 @@ type holding struct {
 // beginHold notes that the process of a record is held.
 func (t *tracker) beginHold(e *event) {
 	if t.holder != nil {
-		t.holding = holding{e.Program, probeHoldKey{Since: e.Time, Tgid: e.Tgid}}
+		t.holding = holding{program: e.Program, key: probeHoldKey{Since: e.Time, Tgid: e.Tgid}}
 	}
 }
 
@@ -353,7 +353,11 @@ func (t *tracker) passHold(p *program) time.Time {
 	if t.holder == nil {
 		return time.Time{}
 	}
-	_ = t.holder.targets.Delete(p.id) // it may have made room for another
+	if p.exec.command.Kind == capture.File && p.aimed && p.script != (probeFileKey{}) {
+		_ = t.holder.targets.Put(p.id, targetAgain(p)) // otherwise a replaced one is not seen
+	} else {
+		t.holder.forget(p)
+	}
 	if t.holding.program != p.id {
 		if p.aimed {
 			t.count(lostUnheld)
@@ -368,8 +372,8 @@ func (t *tracker) passHold(p *program) time.Time {
 // not delivered meanwhile: then what it was held for was not its script, or it
 // was only held because it was executed.
 func (t *tracker) endHold(e *event) {
+	defer func() { t.holding = holding{} }() // aiming looks at it
 	key := t.holding.key
-	t.holding = holding{}
 	if t.holder == nil || e.Kind != probeRecordKindRECORD_EXEC && e.Kind != probeRecordKindRECORD_HELD {
 		return
 	}
@@ -382,8 +386,24 @@ func (t *tracker) endHold(e *event) {
 	}
 	if ok && e.Kind == probeRecordKindRECORD_EXEC {
 		t.holder.aim(p)
+	} else if ok && p.again != key.Since && t.heldAgain(p, p.readings[readingKey{ino: e.File.Ino, dev: e.File.Dev, tgid: e.Tgid}]) {
+		t.count(lostUnheld) // a part of it was replaced
 	}
 	t.holder.end(key, unix.SIGCONT)
+}
+
+// heldAgain reports whether the process of the record being handled is held for
+// its own script although that was delivered: it was replaced meanwhile.
+func (t *tracker) heldAgain(p *program, r *reading) bool {
+	return p.done && p.aimed && p.exec.command.Kind == capture.File && r != nil && p.exec.matches(r) &&
+		t.holding.program == p.id && t.holding.key.Since != p.passed
+}
+
+// forget has the kernel half look for a program's script no longer.
+func (h *holder) forget(p *program) {
+	if h != nil && p.aimed {
+		_ = h.targets.Delete(p.id) // it may have made room for another
+	}
 }
 
 // aim tells the kernel half which file is the script of a program.

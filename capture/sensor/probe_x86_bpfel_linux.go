@@ -162,15 +162,16 @@ type probeHoldSwitch struct {
 }
 
 type probeHoldTarget struct {
-	_     structs.HostLayout
-	Ino   uint64
-	Fd    uint32
-	Pad   uint32
-	Names [2]probeHoldName
-	Seen  uint64
-	Ctime int64
-	Head  uint64
-	Tail  uint64
+	_       structs.HostLayout
+	Ino     uint64
+	Fd      uint32
+	Judged  uint32
+	Names   [2]probeHoldName
+	Seen    uint64
+	Changed int64
+	Ctime   int64
+	Head    uint64
+	Tail    uint64
 }
 
 type probeLoss uint32

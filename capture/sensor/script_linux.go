@@ -74,6 +74,13 @@ func (t *tracker) consider(p *program, r *reading) {
 	}
 	r.finished = true
 	t.learn(p, r)
+	if t.heldAgain(p, r) {
+		if capture.Sum(r.text.content(0)) != p.digest {
+			t.deliverReading(p, r, 0, "")
+			return
+		}
+		p.again = t.holding.key.Since
+	}
 	library := t.inLibrary(p, r)
 	if library && strings.HasSuffix(r.path, ".py") {
 		t.library.put(capture.Sum(r.text.content(0)), struct{}{})
@@ -179,6 +186,9 @@ func (t *tracker) deliverReading(p *program, r *reading, from int64, lost string
 		s.Lost = p.exec.lost
 	}
 	t.drop(r)
+	if !r.stream {
+		p.script = r.file
+	}
 	t.deliverMain(p, s)
 }
 

@@ -302,6 +302,19 @@ static __always_inline int ends_archive(__u64 buf, __u64 len)
 }
 
 /*
+ * Whether a file was the program's script when it was judged: the interpreter
+ * reads it again to run it, and it may have been replaced meanwhile.
+ */
+static __always_inline int is_judged(const struct task *t, struct file *file)
+{
+	struct hold_target *want = bpf_map_lookup_elem(&hold_targets, &t->program);
+	struct scratch *s = scratch_of_cpu();
+
+	return want && s && want->judged &&
+	       (want->seen == BPF_CORE_READ(file, f_inode, i_ino) || is_named(want, file, s));
+}
+
+/*
  * Holds the current process if the read that returns now makes the program's
  * own script whole: a file is covered from both of its ends, a stream has
  * ended, a file that user space has is read at all, an archive's directory is
@@ -320,13 +333,17 @@ static __always_inline int held_at_read(struct scratch *s, struct task *t, struc
 	if (want->ino ? want->ino != s->rec.file.ino && !is_named(want, file, s)
 	              : !is_named(want, file, s) && !(want->fd == s->rec.fd + 1))
 		return 0;
-	if (want->seen != s->rec.file.ino) {
-		want->seen = s->rec.file.ino;
+	if (want->seen != s->rec.file.ino)
 		want->ctime = 0;
-		want->head = want->fd ? offset : 0; /* standard input begins where it is */
+	if (want->seen != s->rec.file.ino || want->changed != s->rec.file.ctime) {
+		want->seen = s->rec.file.ino;
+		want->changed = s->rec.file.ctime;
+		/* Standard input begins where it is; what is read to run it goes on where it was.
+		 */
+		want->head = want->fd || want->judged ? offset : 0;
 		want->tail = size;
 	}
-	/* The same again was let go: it was not the script. */
+	/* The same again was let go, whether it was the script or not. */
 	if (want->ctime && want->ctime == s->rec.file.ctime)
 		return 0;
 	if (s->rec.flags & FLAG_STREAM || !size) {

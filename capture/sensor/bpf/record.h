@@ -278,14 +278,15 @@ struct hold_name {
 };
 
 struct hold_target {
-	__u64 ino; /* 0: not known */
-	__u32 fd;  /* one more than the descriptor it is read from; 0: any */
-	__u32 pad;
+	__u64 ino;    /* 0: not known */
+	__u32 fd;     /* one more than the descriptor it is read from; 0: any */
+	__u32 judged; /* it was held for: this is about what is read to run it */
 	struct hold_name names[TARGET_NAMES];
-	__u64 seen;  /* the file that was last read of those */
-	__s64 ctime; /* of it when it was held for */
-	__u64 head;  /* it was read from its beginning to here, */
-	__u64 tail;  /* and from here to its end */
+	__u64 seen;    /* the file that was last read of those, */
+	__s64 changed; /* and its ctime then */
+	__s64 ctime;   /* of it when it was held for */
+	__u64 head;    /* it was read from its beginning to here, */
+	__u64 tail;    /* and from here to its end */
 };
 
 #endif

@@ -912,7 +912,7 @@ static __always_inline int enter_read(__u32 fd, __u64 buf, __s64 pos)
 		return 0;
 	inode = BPF_CORE_READ(file, f_inode);
 	type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
-	if (mode == MODE_MODULES && (type != S_IFREG || !is_module(file)))
+	if (mode == MODE_MODULES && (type != S_IFREG || !(is_module(file) || is_judged(t, file))))
 		return 0;
 	if (type == S_IFREG) {
 		struct file_key key;
