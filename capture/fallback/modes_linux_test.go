@@ -132,7 +132,9 @@ func TestEachWayToWatchSeesScripts(t *testing.T) {
 				for deadline := time.Now().Add(5 * time.Second); total(s)-before < uint64(len(all)-whole) && time.Now().Before(deadline); {
 					time.Sleep(50 * time.Millisecond)
 				}
-				if missing, counted := len(all)-whole, total(s)-before; whole == 0 || uint64(missing) > counted {
+				// What deletes itself is often gone before a slow machine has looked, if only its opening was told of.
+				some := whole > 0 || config.NoConnector && mode.Name == "file that deletes itself"
+				if missing, counted := len(all)-whole, total(s)-before; !some || uint64(missing) > counted {
 					t.Errorf("%s: of %d runs %d came whole, and %d losses were counted", mode.Name, len(all), whole, counted)
 				}
 			}

@@ -3,15 +3,9 @@
 package sensor
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"path"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -41,8 +35,10 @@ type hooks struct {
 	probeFeatures
 	count func(reason string)
 
+	looks     proc.Looks // into the roots of processes
 	sightings chan sighting
 	newcomers chan struct{} // holds a token when an interpreter was attached to that nobody had seen
+	attached  chan struct{} // holds one when any was
 
 	mu      sync.Mutex
 	refused error                   // why the kernel did not let the last one be attached to; nil when it did
@@ -114,7 +110,7 @@ func (h *hooks) missing() string {
 
 func newHooks(k *kernel, count func(string)) *hooks {
 	h := &hooks{
-		probeFeatures: k.probes, count: count, sightings: make(chan sighting, maxSightings), newcomers: make(chan struct{}, 1),
+		probeFeatures: k.probes, count: count, sightings: make(chan sighting, maxSightings), newcomers: make(chan struct{}, 1), attached: make(chan struct{}, 1),
 		seen: newLRU[hookKey, struct{}](maxPlain, nil), hooked: newLRU[hookKey, *hooked](maxHooked, nil),
 	}
 	o := &k.objects
@@ -226,10 +222,7 @@ func (h *hooks) follow(s sighting) {
 	if !h.attach(key, f, s.library != "") {
 		return
 	}
-	select {
-	case h.newcomers <- struct{}{}:
-	default: // it is known
-	}
+	offer(h.newcomers)
 	if !s.lasts() {
 		h.count(lostAttach) // too late for this one
 	}
@@ -255,6 +248,7 @@ func (h *hooks) attach(key hookKey, f *os.File, library bool) bool {
 		h.refused = nil
 		h.makeRoom()
 		h.hooked.put(key, &hooked{key: key, file: f, library: library, links: links, begun: time.Now()})
+		offer(h.attached)
 		return true
 	}
 	return false
@@ -302,111 +296,4 @@ func (h *hooks) attachDoor(binary *link.Executable, program *ebpf.Program, entri
 		links = append(links, l)
 	}
 	return links, nil
-}
-
-// usualPlaces are where this machine's own interpreters lie. Attaching takes
-// some 20 ms, of which most is the kernel's: an interpreter that nobody has seen
-// may be done by then. Those that lie here are attached to before.
-var usualPlaces = []string{
-	"/usr/bin/python[23]*", "/usr/local/bin/python[23]*", "/opt/*/bin/python[23]*", "/home/*/*conda*/bin/python[23]*",
-	"/usr/lib/libpython*.so*", "/usr/lib64/libpython*.so*", "/usr/lib/*/libpython*.so*", "/usr/local/lib/libpython*.so*",
-	"/opt/*/lib/libpython*.so*", "/home/*/.pyenv/versions/*/lib/libpython*.so*",
-}
-
-// scanPlaces attaches to the interpreters that lie in the usual places.
-func (h *hooks) scanPlaces() {
-	for _, pattern := range usualPlaces {
-		names, _ := filepath.Glob(pattern) // only a malformed pattern fails
-		for _, name := range names {
-			h.lookAt(func() (*os.File, error) { return os.Open(name) }, isPythonLibrary(name))
-		}
-	}
-}
-
-// scanProcesses attaches to the interpreters that already run.
-func (h *hooks) scanProcesses(stop <-chan struct{}) {
-	if h == nil {
-		return
-	}
-	processes, _ := filepath.Glob("/proc/[0-9]*")
-	done := make(map[string]bool)
-	for _, dir := range processes {
-		select {
-		case <-stop:
-			return
-		default:
-			h.scanProcess(dir, done)
-		}
-	}
-}
-
-// scanProcess looks at the binary of a running process and the Python libraries
-// it has mapped. done holds the mappings that were looked at.
-func (h *hooks) scanProcess(dir string, done map[string]bool) {
-	pid, err := strconv.Atoi(path.Base(dir))
-	if err != nil {
-		return
-	}
-	first := true
-	_ = eachCode(dir, func(file string, _ uint64, name string) {
-		library := !first
-		first = false // the first code in memory is the binary's own, or its library is named so
-		if done[file] || library && !isPythonLibrary(name) {
-			return
-		}
-		done[file] = true
-		h.lookAt(func() (*os.File, error) {
-			if library {
-				return proc.OpenIn(pid, name)
-			}
-			return os.Open(dir + "/exe")
-		}, library)
-	})
-}
-
-// eachCode calls f for each part of a file that a process has mapped as code: with
-// what tells the file from others, its inode number, and the beginning of its path.
-func eachCode(dir string, f func(file string, ino uint64, name string)) error {
-	maps, err := os.Open(dir + "/maps")
-	if err != nil {
-		return err
-	}
-	defer maps.Close()
-	bounded := &io.LimitedReader{R: maps, N: maxMaps}
-	lines := bufio.NewScanner(bounded)
-	for lines.Scan() {
-		// Address, permissions, offset, device, inode, path.
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 6 || !strings.Contains(fields[1], "x") || !strings.HasPrefix(fields[5], "/") {
-			continue
-		}
-		if ino, err := strconv.ParseUint(fields[4], 10, 64); err == nil {
-			f(fields[3]+" "+fields[4], ino, fields[5])
-		}
-	}
-	if bounded.N <= 0 {
-		return errors.New("too many mappings")
-	}
-	return lines.Err()
-}
-
-// lookAt looks at a file now.
-func (h *hooks) lookAt(open func() (*os.File, error), library bool) {
-	f, err := open()
-	if err != nil {
-		return
-	}
-	var st unix.Stat_t
-	if unix.Fstat(int(f.Fd()), &st) == nil {
-		if key := (hookKey{st.Ino, st.Ctim.Nano(), uint64(st.Size)}); h.claim(key) {
-			h.attach(key, f, library)
-			return
-		}
-	}
-	f.Close()
-}
-
-// isPythonLibrary reports whether a path is named like CPython as a library.
-func isPythonLibrary(name string) bool {
-	return strings.HasPrefix(path.Base(name), "libpython")
 }

@@ -74,7 +74,7 @@ func comparePairs(b *testing.B, script string) {
 		var with, without time.Duration
 		probed := func() {
 			h := newHooks(k, func(string) {})
-			h.scanPlaces()
+			h.scanOwnRoot()
 			defer h.Close()
 			with = run()
 		}
