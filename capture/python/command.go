@@ -13,9 +13,28 @@ type Command struct {
 	Kind capture.Kind
 	Arg  string // the text after -c, the name after -m, or the script's path
 
-	// Prompts is whether standard input runs after it (-i), even where that is no
-	// terminal. Never set with Stdin.
+	// Prompts is whether standard input runs after it: with -i, even where that is
+	// no terminal. Never set with Stdin.
 	Prompts bool
+
+	alone bool // the environment is not looked at (-E, -I)
+}
+
+// Inspected returns the command as an environment changes it: with PYTHONINSPECT,
+// standard input runs after it if that is a terminal.
+func (c Command) Inspected(env []string) Command {
+	c.Prompts = c.Prompts || c.followed() && !c.alone && variable(env, "PYTHONINSPECT") != ""
+	return c
+}
+
+// variable returns the first value of a variable that is not empty.
+func variable(env []string, name string) string {
+	for _, v := range env {
+		if value, ok := strings.CutPrefix(v, name+"="); ok && value != "" {
+			return value
+		}
+	}
+	return ""
 }
 
 // Startup returns the file that runs before the first prompt of an interpreter,
@@ -24,30 +43,35 @@ func (c Command) Startup(env []string) string {
 	if !c.Prompts && c.Kind != capture.Stdin {
 		return ""
 	}
-	for _, v := range env {
-		if name, ok := strings.CutPrefix(v, "PYTHONSTARTUP="); ok && name != "" {
-			return name
-		}
-	}
-	return ""
+	return variable(env, "PYTHONSTARTUP")
 }
 
 // ParseCommand reads argv, argv[0] included, as CPython 2.7 to 3.14 does
 // (Python/getopt.c, Python/initconfig.c and Modules/main.c): single letters may
 // be joined, -c and -m end the options, a lone dash is standard input.
 func ParseCommand(argv []string) Command {
-	c, prompts := parseOptions(argv)
-	c.Prompts = prompts && c.Kind != "" && c.Kind != capture.Stdin
+	c, o := parseOptions(argv)
+	c.Prompts = o.prompts && c.followed()
+	c.alone = o.alone
 	return c
 }
 
-// parseOptions also returns whether -i is among the options.
-func parseOptions(argv []string) (c Command, prompts bool) {
+// followed reports whether something may run after the command.
+func (c Command) followed() bool { return c.Kind != "" && c.Kind != capture.Stdin }
+
+// options are the single letters that matter here.
+type options struct {
+	prompts bool // -i
+	alone   bool // -E or -I: the environment is not looked at
+}
+
+// parseOptions also returns the options.
+func parseOptions(argv []string) (c Command, o options) {
 	i := 1
 	for ; i < len(argv); i++ {
 		arg := argv[i]
 		if arg == "-" {
-			return Command{Kind: capture.Stdin}, prompts
+			return Command{Kind: capture.Stdin}, o
 		}
 		if !strings.HasPrefix(arg, "-") {
 			break
@@ -58,58 +82,57 @@ func parseOptions(argv []string) (c Command, prompts bool) {
 		}
 		if long, ok := strings.CutPrefix(arg, "--"); ok {
 			if long != "check-hash-based-pycs" {
-				return Command{}, prompts // help, version, or an error
+				return Command{}, o // help, version, or an error
 			}
 			i++
 			continue
 		}
-		c, skip, done, asks := parseLetters(arg[1:], argv[i+1:])
-		prompts = prompts || asks
+		c, skip, done := o.parseLetters(arg[1:], argv[i+1:])
 		if done {
-			return c, prompts
+			return c, o
 		}
 		i += skip
 	}
 	if i >= len(argv) {
-		return Command{Kind: capture.Stdin}, prompts
+		return Command{Kind: capture.Stdin}, o
 	}
 	if argv[i] == "-" {
-		return Command{Kind: capture.Stdin}, prompts
+		return Command{Kind: capture.Stdin}, o
 	}
-	return Command{Kind: capture.File, Arg: argv[i]}, prompts
+	return Command{Kind: capture.File, Arg: argv[i]}, o
 }
 
 // parseLetters reads joined single-letter options. It returns how many of the
-// arguments that follow were taken, whether the options end here, and whether -i
-// is among them.
-func parseLetters(letters string, rest []string) (c Command, skip int, done, prompts bool) {
+// arguments that follow were taken, and whether the options end here.
+func (o *options) parseLetters(letters string, rest []string) (c Command, skip int, done bool) {
 	for i := range len(letters) {
 		switch letters[i] {
 		case 'c', 'm', 'W', 'X', 'Q':
 			value := letters[i+1:]
 			if value == "" {
 				if len(rest) == 0 {
-					return Command{}, 0, true, prompts
+					return Command{}, 0, true
 				}
 				value, skip = rest[0], 1
 			}
 			switch letters[i] {
 			case 'c':
-				return Command{Kind: capture.Command, Arg: value}, skip, true, prompts
+				return Command{Kind: capture.Command, Arg: value}, skip, true
 			case 'm':
-				return Command{Kind: capture.Module, Arg: value}, skip, true, prompts
+				return Command{Kind: capture.Module, Arg: value}, skip, true
 			}
-			return Command{}, skip, false, prompts
+			return Command{}, skip, false
 		case 'h', '?', 'V':
 			// Printed after all options are read, but before anything runs.
-			return Command{}, 0, true, prompts
+			return Command{}, 0, true
 		}
-		prompts = prompts || letters[i] == 'i'
+		o.prompts = o.prompts || letters[i] == 'i'
+		o.alone = o.alone || letters[i] == 'E' || letters[i] == 'I'
 		if !strings.ContainsRune("3bBdEiIJOPqRsStuUvx", rune(letters[i])) {
-			return Command{}, 0, true, prompts
+			return Command{}, 0, true
 		}
 	}
-	return Command{}, 0, false, prompts
+	return Command{}, 0, false
 }
 
 // UnwrapLoader removes what stands before the program in the arguments of a

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"kingsnake/capture"
 )
@@ -48,7 +49,7 @@ func TestArgumentsAreReadAsTheInterpreterReadsThem(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := ParseCommand(strings.Split(tt.argv, "|"))
-			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(Command{})); diff != "" {
+			if diff := cmp.Diff(tt.want, got, cmpopts.IgnoreUnexported(Command{})); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -82,6 +83,30 @@ func TestALoaderIsTakenOffTheArguments(t *testing.T) {
 	} {
 		if got := strings.Join(UnwrapLoader(strings.Split(argv, "|")), "|"); got != want {
 			t.Errorf("%s: want %q, got %q", argv, want, got)
+		}
+	}
+}
+
+func TestAnEnvironmentMayAskForAPrompt(t *testing.T) {
+	t.Parallel()
+	set := []string{"PYTHONINSPECT=", "PYTHONINSPECT=1"}
+	for _, tt := range []struct {
+		argv string
+		env  []string
+		want bool
+	}{
+		{"python3|a.py", set, true},
+		{"python3|-c|x", set, true},
+		{"python3|a.py", set[:1], false},
+		{"python3|a.py|-E", set, true}, // the script's own
+		{"python3|-E|a.py", set, false},
+		{"python3|-BI|-m|x", set, false},
+		{"python3|-Ei|a.py", nil, true},
+		{"python3|-", set, false}, // it is what runs
+		{"python3|-V", set, false},
+	} {
+		if got := ParseCommand(strings.Split(tt.argv, "|")).Inspected(tt.env).Prompts; got != tt.want {
+			t.Errorf("%s with %v: want %t, got %t", tt.argv, tt.env, tt.want, got)
 		}
 	}
 }

@@ -235,6 +235,9 @@ func (t *tracker) unwrap(p *program) bool {
 // script's reads from others: the bytes never come from here.
 func (t *tracker) locate(p *program) {
 	x := p.exec
+	if x.fds[0].Mode&unix.S_IFMT == unix.S_IFCHR { // a terminal, for all that is known
+		x.command = x.command.Inspected(x.process.Env)
+	}
 	if name := x.command.Startup(x.process.Env); name != "" && x.startup == "" {
 		x.startup = python.Absolute(x.process.Cwd, name)
 		x.startupFound = t.looker.resolve(x.pids(), x.startup)

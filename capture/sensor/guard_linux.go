@@ -106,8 +106,7 @@ func (h *holder) setGuarded(guarded bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.guarded = guarded
-	// It fails only where the map is gone, and the programs with it.
-	_ = h.switchLocked()
+	_ = h.switchLocked() // like answer
 }
 
 // GuardFiles is how many files a guard is given.

@@ -19,6 +19,8 @@ import (
 const (
 	defaultWait = 500 * time.Millisecond
 	sweepEvery  = 20 * time.Millisecond
+	answerEvery = 250 * time.Millisecond
+	answerLasts = 2 * time.Second // longer than a busy machine keeps the sensor from running
 )
 
 // holder lets go of what the kernel half has stopped, or ends it. It is safe for
@@ -58,7 +60,7 @@ func newHolder(config Hold, k *kernel, clock *proc.Clock, count func(string)) (*
 }
 
 // turn switches the holding on or off. It is only on while there is a guard, if
-// there is to be one.
+// there is to be one, and for answerLasts: [holder.run] does it again in time.
 func (h *holder) turn(on bool) error {
 	if h == nil {
 		return nil
@@ -82,10 +84,19 @@ func (h *holder) unguarded() bool {
 func (h *holder) switchLocked() error {
 	s := probeHoldSwitch{Strangers: bit(!h.config.known), Host: bit(h.config.Host), Jobs: bit(h.config.Jobs)}
 	s.On = bit(h.on && (h.guarded || h.config.Guard == nil))
+	s.Until = proc.SinceBoot() + uint64(answerLasts)
 	if err := h.switches.Put(uint32(0), s); err != nil {
 		return fmt.Errorf("switch the holding: %w", err)
 	}
 	return nil
+}
+
+// answer has the kernel half hold on. It fails only where the map is gone, and the
+// programs with it.
+func (h *holder) answer() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_ = h.switchLocked()
 }
 
 func bit(b bool) uint32 {
@@ -108,10 +119,7 @@ func (h *holder) endLocked(key probeHoldKey, signal unix.Signal) bool {
 	if h.holds.Lookup(key, &hold) != nil {
 		return false
 	}
-	var err error
-	if hold.Stopped == 0 || signal != unix.SIGCONT { // what somebody else stopped is theirs to let go
-		err = signalSame(processKey{key.Tgid, hold.Start}, signal)
-	}
+	err := hold.signal(key, signal)
 	if err != nil && !gone(err) {
 		h.count(lostSignal)
 		return false // It is tried again.
@@ -129,9 +137,24 @@ func (h *holder) goOn(key probeHoldKey) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var hold probeHold
-	if h.holds.Lookup(key, &hold) == nil && hold.Stopped == 0 {
-		_ = signalSame(processKey{key.Tgid, hold.Start}, unix.SIGCONT) // it is tried again
+	if h.holds.Lookup(key, &hold) == nil {
+		_ = hold.signal(key, unix.SIGCONT) // it is tried again
 	}
+}
+
+// signal sends a signal to a process that is held. What somebody else stopped
+// meanwhile is theirs to let go.
+func (hold *probeHold) signal(key probeHoldKey, signal unix.Signal) error {
+	stopped := unix.Signal(hold.Stopped)
+	if signal == unix.SIGCONT && stopped == unix.SIGSTOP {
+		return nil
+	}
+	process := processKey{key.Tgid, hold.Start}
+	err := signalSame(process, signal)
+	if signal == unix.SIGCONT && stopped != 0 && err == nil {
+		err = signalSame(process, stopped) // SIGCONT took it back, and it may be handled
+	}
+	return err
 }
 
 // gone reports whether a signal found no process to go to.
@@ -220,12 +243,15 @@ func (h *holder) sweepParents(now uint64) {
 
 // run lets go what has waited too long, until the holder is closed.
 func (h *holder) run() {
-	tick := time.NewTicker(sweepEvery)
+	tick, answer := time.NewTicker(sweepEvery), time.NewTicker(answerEvery)
 	defer tick.Stop()
+	defer answer.Stop()
 	for {
 		select {
 		case <-h.stop:
 			return
+		case <-answer.C:
+			h.answer()
 		case <-tick.C:
 			ended, _ := h.sweep(h.config.Wait)
 			for range ended {
@@ -317,7 +343,7 @@ type holding struct {
 // beginHold notes that the process of a record is held.
 func (t *tracker) beginHold(e *event) {
 	if t.holder != nil {
-		t.holding = holding{e.Program, probeHoldKey{Since: e.Time, Tgid: e.Tgid}}
+		t.holding = holding{program: e.Program, key: probeHoldKey{Since: e.Time, Tgid: e.Tgid}}
 	}
 }
 
@@ -327,9 +353,13 @@ func (t *tracker) passHold(p *program) time.Time {
 	if t.holder == nil {
 		return time.Time{}
 	}
-	aimed := t.holder.targets.Delete(p.id) == nil
+	if p.exec.command.Kind == capture.File && p.aimed && p.script != (probeFileKey{}) {
+		_ = t.holder.targets.Put(p.id, targetAgain(p)) // otherwise a replaced one is not seen
+	} else {
+		t.holder.forget(p)
+	}
 	if t.holding.program != p.id {
-		if aimed {
+		if p.aimed {
 			t.count(lostUnheld)
 		}
 		return time.Time{}
@@ -342,8 +372,8 @@ func (t *tracker) passHold(p *program) time.Time {
 // not delivered meanwhile: then what it was held for was not its script, or it
 // was only held because it was executed.
 func (t *tracker) endHold(e *event) {
+	defer func() { t.holding = holding{} }() // aiming looks at it
 	key := t.holding.key
-	t.holding = holding{}
 	if t.holder == nil || e.Kind != probeRecordKindRECORD_EXEC && e.Kind != probeRecordKindRECORD_HELD {
 		return
 	}
@@ -356,8 +386,24 @@ func (t *tracker) endHold(e *event) {
 	}
 	if ok && e.Kind == probeRecordKindRECORD_EXEC {
 		t.holder.aim(p)
+	} else if ok && p.again != key.Since && t.heldAgain(p, p.readings[readingKey{ino: e.File.Ino, dev: e.File.Dev, tgid: e.Tgid}]) {
+		t.count(lostUnheld) // a part of it was replaced
 	}
 	t.holder.end(key, unix.SIGCONT)
+}
+
+// heldAgain reports whether the process of the record being handled is held for
+// its own script although that was delivered: it was replaced meanwhile.
+func (t *tracker) heldAgain(p *program, r *reading) bool {
+	return p.done && p.aimed && p.exec.command.Kind == capture.File && r != nil && p.exec.matches(r) &&
+		t.holding.program == p.id && t.holding.key.Since != p.passed
+}
+
+// forget has the kernel half look for a program's script no longer.
+func (h *holder) forget(p *program) {
+	if h != nil && p.aimed {
+		_ = h.targets.Delete(p.id) // it may have made room for another
+	}
 }
 
 // aim tells the kernel half which file is the script of a program.
@@ -369,5 +415,6 @@ func (h *holder) aim(p *program) {
 	if ok {
 		// Without it the script runs unheld, which is counted when it is read.
 		_ = h.targets.Put(p.id, want)
+		p.aimed = true
 	}
 }

@@ -106,6 +106,11 @@ func TestAHeldScriptRunsAfterItWasReleasedAndNotBefore(t *testing.T) {
 		"a module":               in(filepath.Dir(module), exec.Command(python, "-m", "hold_module", trace)),
 		"a folder":               exec.Command(python, filepath.Dir(folder), trace),
 		"an archive":             exec.Command(python, zip, trace),
+		"a FIFO":                 sh(`mkfifo "$3" && { cat "$1" > "$3" & exec python3 "$3" "$2"; }`, file, trace, filepath.Join(t.TempDir(), "fifo")),
+		"a descriptor in /proc":  sh(`exec python3 /proc/self/fd/7 "$2" 7<"$1"`, file, trace),
+		"the dynamic loader":     sh(`exec /lib*/ld-linux-*.so.? /usr/bin/python3 "$1" "$2"`, file, trace),
+		"a copy with set-uid":    sh(`cp /usr/bin/python3 "$3" && chmod 4755 "$3" && exec "$3" "$1" "$2"`, file, trace, filepath.Join(t.TempDir(), "copy")),
+		"a hashbang":             exec.Command(write(t, "script", append([]byte("#!/usr/bin/python3\n"), text...)), trace),
 		"the first of its pids":  exec.Command("unshare", "--pid", "--fork", python, file, trace),
 	} {
 		t.Run(name, func(t *testing.T) {

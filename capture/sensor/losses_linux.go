@@ -48,6 +48,7 @@ var lossNames = [probeLossLOSS_MAX]string{
 	probeLossLOSS_SIGNAL:    "hold: process could not be stopped",
 	probeLossLOSS_UNHEARD:   "hold: let go, a ring was full",
 	probeLossLOSS_JOBS:      "hold: not at a terminal",
+	probeLossLOSS_ABSENT:    "hold: sensor did not answer",
 	probeLossLOSS_CEILING:   "too many bytes in a second",
 
 	probeLossLOSS_COMPILED_RING:   "compiled: ring full",

@@ -165,18 +165,20 @@ type probeHoldSwitch struct {
 	Strangers uint32
 	Host      uint32
 	Jobs      uint32
+	Until     uint64
 }
 
 type probeHoldTarget struct {
-	_     structs.HostLayout
-	Ino   uint64
-	Fd    uint32
-	Pad   uint32
-	Names [2]probeHoldName
-	Seen  uint64
-	Ctime int64
-	Head  uint64
-	Tail  uint64
+	_       structs.HostLayout
+	Ino     uint64
+	Fd      uint32
+	Judged  uint32
+	Names   [2]probeHoldName
+	Seen    uint64
+	Changed int64
+	Ctime   int64
+	Head    uint64
+	Tail    uint64
 }
 
 type probeLoss uint32
@@ -196,11 +198,12 @@ const (
 	probeLossLOSS_SIGNAL          probeLoss = 11
 	probeLossLOSS_UNHEARD         probeLoss = 12
 	probeLossLOSS_JOBS            probeLoss = 13
-	probeLossLOSS_CEILING         probeLoss = 14
-	probeLossLOSS_COMPILED_RING   probeLoss = 15
-	probeLossLOSS_COMPILED_BUDGET probeLoss = 16
-	probeLossLOSS_COMPILED_FAULT  probeLoss = 17
-	probeLossLOSS_MAX             probeLoss = 18
+	probeLossLOSS_ABSENT          probeLoss = 14
+	probeLossLOSS_CEILING         probeLoss = 15
+	probeLossLOSS_COMPILED_RING   probeLoss = 16
+	probeLossLOSS_COMPILED_BUDGET probeLoss = 17
+	probeLossLOSS_COMPILED_FAULT  probeLoss = 18
+	probeLossLOSS_MAX             probeLoss = 19
 )
 
 type probeOpenFile struct {
@@ -390,6 +393,7 @@ type probeTask struct {
 	Told     uint8
 	Unknown  uint16
 	Bytes    uint64
+	Held     uint64
 	Compiled uint32
 	Source   uint32
 	Imports  uint8

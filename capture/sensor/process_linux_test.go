@@ -477,3 +477,17 @@ func newCgroup(t *testing.T) string {
 	})
 	return dir
 }
+
+func TestWhatTheEnvironmentHasRunAtATerminalIsSeen(t *testing.T) {
+	if _, err := exec.LookPath("script"); err != nil {
+		t.Skip("needs a terminal: apt-get install bsdutils")
+	}
+	r := record(t)
+	text := "pass # " + t.Name()
+	cmd := exec.Command("script", "-qec", "PYTHONINSPECT=1 "+python+" -c pass", "/dev/null")
+	cmd.Stdin = strings.NewReader(text + "\nexit()\n")
+	scripts := r.run(t, 2, cmd)
+	if s := scripts[1]; s.Kind != capture.Stdin || !strings.Contains(string(s.Text), text) {
+		t.Errorf("want %q, got:%s", text, describe(scripts))
+	}
+}

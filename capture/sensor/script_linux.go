@@ -73,11 +73,18 @@ func (t *tracker) consider(p *program, r *reading) {
 		return
 	}
 	r.finished = true
+	t.learn(p, r)
+	if t.heldAgain(p, r) {
+		if capture.Sum(r.text.content(0)) != p.digest {
+			t.deliverReading(p, r, 0, "")
+			return
+		}
+		p.again = t.holding.key.Since
+	}
 	library := t.inLibrary(p, r)
 	if library {
 		t.learnModule(r)
 	}
-	t.learn(p, r)
 	switch {
 	case library, p.done && !python.IsModule(r.path):
 		t.drop(r)
@@ -179,6 +186,9 @@ func (t *tracker) deliverReading(p *program, r *reading, from int64, lost string
 		s.Lost = p.exec.lost
 	}
 	t.drop(r)
+	if !r.stream {
+		p.script = r.file
+	}
 	t.deliverMain(p, s)
 }
 

@@ -45,6 +45,19 @@ func target(x *executed) (probeHoldTarget, bool) {
 	return want, true
 }
 
+// targetAgain is the target of a script that was delivered: the interpreter reads
+// it again to run it, and it may have been replaced meanwhile.
+func targetAgain(p *program) probeHoldTarget {
+	f := p.script
+	want := probeHoldTarget{Judged: 1, Ino: f.Ino, Seen: f.Ino, Ctime: f.Ctime, Changed: f.Ctime}
+	for i, name := range []string{p.exec.script, p.exec.found.path} {
+		if name != "" {
+			want.Names[i] = holdName(path.Base(name) + "\x00") // and no longer one
+		}
+	}
+	return want
+}
+
 // holdName is the beginning of a file's name, as the kernel half compares it. A
 // name that is longer than the kernel's last byte is cut.
 func holdName(name string) (n probeHoldName) {

@@ -93,8 +93,11 @@ type program struct {
 	gone    bool      // its own process has ended
 
 	done   bool           // its own script was delivered, or there is none
+	aimed  bool           // it is to be held when its own script has been read
 	passed uint64         // since when it is held, by the record its script was delivered with
+	again  uint64         // since when it was held for the same script another time
 	digest capture.Digest // of its script
+	script probeFileKey   // the file that it was read from; zero: none
 
 	readings map[readingKey]*reading
 	imports  map[capture.Digest]bool
@@ -425,6 +428,7 @@ func (t *tracker) handleExit(e *event) {
 func (t *tracker) retire(p *program) {
 	t.release(p)
 	t.tellWaiting(p)
+	t.holder.forget(p)
 	if _, ok := t.programs.get(p.id); ok {
 		t.programs.remove(p.id)
 		t.gone.put(p.id, p)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -29,10 +30,14 @@ type held struct {
 
 func startHolding(t testing.TB, c *sensortest.Cell) *held {
 	t.Helper()
-	// A machine that runs tests may be slow: what is measured here is whether
-	// a script runs before its verdict, not when.
+	args := []string{"sensor", "--hold", "container=" + c.ID}
+	if os.Getenv("KINGSNAKE_RUNS") == "" {
+		// A machine that runs tests may be slow: what is measured here is whether
+		// a script runs before its verdict, not when.
+		args = append(args, "--hold-wait", "10s")
+	}
 	h := &held{
-		cmd:  kingsnake(context.WithoutCancel(t.Context()), "sensor", "--hold", "container="+c.ID, "--hold-wait", "10s"),
+		cmd:  kingsnake(context.WithoutCancel(t.Context()), args...),
 		said: &lockedBuffer{}, findings: make(chan finding.Finding, 1024), over: make(chan struct{}),
 	}
 	h.cmd.Stderr = h.said
@@ -72,6 +77,25 @@ def link():
 link()
 `
 
+// killedRuns is how many scripts are run that must be killed: as many as
+// KINGSNAKE_RUNS says, and then the sensor waits as long as it does by default.
+//
+//	sudo -E KINGSNAKE_RUNS=200 go test ./cmd/kingsnake -run AMaliciousScriptIsKilled
+func killedRuns(t *testing.T) int {
+	t.Helper()
+	value := os.Getenv("KINGSNAKE_RUNS")
+	n, err := strconv.Atoi(value)
+	switch {
+	case value == "" && testing.Short():
+		return 20
+	case value == "":
+		return 200
+	case err != nil || n < 1:
+		t.Fatalf("KINGSNAKE_RUNS=%q is no number of runs", value)
+	}
+	return n
+}
+
 func TestAMaliciousScriptIsKilledBeforeItConnects(t *testing.T) {
 	needSensor(t)
 	c := sensortest.NewCell(t)
@@ -93,10 +117,7 @@ func TestAMaliciousScriptIsKilledBeforeItConnects(t *testing.T) {
 	}()
 	h := startHolding(t, c)
 	dir := t.TempDir()
-	runs := 200
-	if testing.Short() {
-		runs = 20
-	}
+	runs := killedRuns(t)
 	want := map[string]bool{}
 	for i := range runs {
 		text := fmt.Sprintf(reverseShell, i, listener.Addr().(*net.TCPAddr).Port)

@@ -17,6 +17,7 @@
 #define SIGCONT 18
 #define SIGSTOP 19
 #define SIGTSTP 20
+#define SEND_SIG_PRIV 1 /* the kernel's own, in the place of what a signal says of its sender */
 
 /* A container's cgroup is named with an id of 64 digits, or an ancestor is. */
 #define CONTAINER_NAME 64
@@ -138,13 +139,32 @@ static __always_inline void note_parent(struct task_struct *task, const struct h
 		bpf_map_update_elem(&hold_parents, &tgid, &p, BPF_ANY);
 }
 
+/* Whether somebody has sent a process a SIGSTOP that has not stopped it yet. */
+static __always_inline int stop_pends(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, signal, shared_pending.signal.sig[0]) >> (SIGSTOP - 1) & 1;
+}
+
+/* Notes, in all maps but holds, that the current process is held. */
+static __always_inline void note_held(const struct hold_key *key)
+{
+	struct task *t = bpf_map_lookup_elem(&tasks, &key->tgid);
+	struct hold_parent *p = bpf_map_lookup_elem(&hold_parents, &key->tgid);
+
+	bpf_map_update_elem(&held_last, &key->tgid, key, BPF_ANY);
+	if (t)
+		t->held = key->since;
+	if (p) /* It runs: what it may have done to itself is over. */
+		p->stopped = 0;
+}
+
 /* Stops the current process, and reports whether it will be stopped. */
 __noinline int stop_here(__u64 since)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct hold_key key = {.since = since};
 	struct scratch *s = scratch_of_cpu();
-	struct hold h = {};
+	struct hold h = {}, *own;
 
 	if (!s)
 		return 0;
@@ -156,13 +176,17 @@ __noinline int stop_here(__u64 since)
 		count_loss(LOSS_HOLDS);
 		return 0;
 	}
+	note_held(&key);
+	/* One that comes from now on is seen by on_signal. */
+	own = bpf_map_lookup_elem(&holds, &key);
+	if (own && stop_pends(task))
+		own->stopped = SIGSTOP;
 	if (bpf_send_signal(SIGSTOP)) {
 		bpf_map_delete_elem(&holds, &key);
 		count_loss(LOSS_SIGNAL);
 		return 0;
 	}
 	s->held = since;
-	bpf_map_update_elem(&held_last, &key.tgid, &key, BPF_ANY);
 	note_parent(task, &key);
 	return 1;
 }
@@ -182,6 +206,42 @@ __noinline int go_on_here(void)
 	/* When it cannot be sent, user space finds the entry, in time. */
 	if (!bpf_send_signal(SIGCONT))
 		bpf_map_delete_elem(&holds, &key);
+	return 0;
+}
+
+/* Forgets the hold of a process that ends. */
+static __always_inline void forget_hold(const struct task *t, __u32 tgid)
+{
+	struct hold_key key = {.since = t->held, .tgid = tgid};
+
+	if (t->held)
+		bpf_map_delete_elem(&holds, &key);
+}
+
+/*
+ * Notes that a process which was held enters a system call: if nobody has ended
+ * its hold, a tracer or somebody's signal lets it run.
+ */
+static __always_inline void note_running(struct task *t, __u32 tgid)
+{
+	struct hold_key key = {.since = t->held, .tgid = tgid};
+	struct hold *h = bpf_map_lookup_elem(&holds, &key);
+
+	if (h)
+		h->continued = 1;
+	else
+		t->held = 0;
+}
+
+/*
+ * Whether anything may be held: a sensor that is frozen, or stopped together with
+ * its guard, would let nothing go.
+ */
+static __always_inline int is_answering(const struct hold_switch *sw)
+{
+	if (sw->until > bpf_ktime_get_boot_ns())
+		return 1;
+	count_loss(LOSS_ABSENT);
 	return 0;
 }
 
@@ -207,7 +267,7 @@ static __always_inline int held_at_exec(struct task_struct *task)
 		count_loss(LOSS_JOBS);
 		return 0;
 	}
-	return 1;
+	return is_answering(sw);
 }
 
 /* Whether the name in the scratch buffer begins like this one. */
@@ -242,6 +302,19 @@ static __always_inline int ends_archive(__u64 buf, __u64 len)
 }
 
 /*
+ * Whether a file was the program's script when it was judged: the interpreter
+ * reads it again to run it, and it may have been replaced meanwhile.
+ */
+static __always_inline int is_judged(const struct task *t, struct file *file)
+{
+	struct hold_target *want = bpf_map_lookup_elem(&hold_targets, &t->program);
+	struct scratch *s = scratch_of_cpu();
+
+	return want && s && want->judged &&
+	       (want->seen == BPF_CORE_READ(file, f_inode, i_ino) || is_named(want, file, s));
+}
+
+/*
  * Holds the current process if the read that returns now makes the program's
  * own script whole: a file is covered from both of its ends, a stream has
  * ended, a file that user space has is read at all, an archive's directory is
@@ -251,6 +324,8 @@ static __always_inline int held_at_read(struct scratch *s, struct task *t, struc
                                         enum file_state state, __u64 buf, __u64 offset, __u64 len)
 {
 	struct hold_target *want = bpf_map_lookup_elem(&hold_targets, &t->program);
+	struct hold_switch *sw;
+	__u32 zero = 0;
 	__u64 size = s->rec.file.size < MAX_TEXT ? s->rec.file.size : MAX_TEXT, end = offset + len;
 
 	if (!want || s->rec.tgid != t->program.tgid)
@@ -258,13 +333,17 @@ static __always_inline int held_at_read(struct scratch *s, struct task *t, struc
 	if (want->ino ? want->ino != s->rec.file.ino && !is_named(want, file, s)
 	              : !is_named(want, file, s) && !(want->fd == s->rec.fd + 1))
 		return 0;
-	if (want->seen != s->rec.file.ino) {
-		want->seen = s->rec.file.ino;
+	if (want->seen != s->rec.file.ino)
 		want->ctime = 0;
-		want->head = want->fd ? offset : 0; /* standard input begins where it is */
+	if (want->seen != s->rec.file.ino || want->changed != s->rec.file.ctime) {
+		want->seen = s->rec.file.ino;
+		want->changed = s->rec.file.ctime;
+		/* Standard input begins where it is; what is read to run it goes on where it was.
+		 */
+		want->head = want->fd || want->judged ? offset : 0;
 		want->tail = size;
 	}
-	/* The same again was let go: it was not the script. */
+	/* The same again was let go, whether it was the script or not. */
 	if (want->ctime && want->ctime == s->rec.file.ctime)
 		return 0;
 	if (s->rec.flags & FLAG_STREAM || !size) {
@@ -282,7 +361,8 @@ static __always_inline int held_at_read(struct scratch *s, struct task *t, struc
 		if (want->head < want->tail && !(end >= s->rec.file.size && ends_archive(buf, len)))
 			return 0;
 	}
-	if (!stop_here(s->rec.time))
+	sw = bpf_map_lookup_elem(&hold_switches, &zero);
+	if (!sw || !is_answering(sw) || !stop_here(s->rec.time))
 		return 0;
 	want->ctime = s->rec.file.ctime;
 	s->rec.flags |= FLAG_HELD;
@@ -304,8 +384,11 @@ static __always_inline void end_hold(void)
 	s->held = 0;
 }
 
-/* Notes what another process does to one that is held. */
-static __always_inline void note_other(__u32 tgid, int sig)
+/*
+ * Notes what another process does to one that is held. asked says that it did so
+ * with a system call: the SIGSTOP of a tracer that attaches stops nothing for good.
+ */
+static __always_inline void note_other(__u32 tgid, int sig, int asked)
 {
 	struct hold_key *key = bpf_map_lookup_elem(&held_last, &tgid), copy;
 	struct hold *h;
@@ -316,9 +399,12 @@ static __always_inline void note_other(__u32 tgid, int sig)
 	h = bpf_map_lookup_elem(&holds, &copy);
 	if (!h)
 		return;
-	if (sig == SIGCONT)
+	if (sig == SIGCONT) {
 		h->continued = 1;
-	h->stopped = sig == SIGSTOP;
+		h->stopped = 0;
+	} else if (sig == SIGSTOP ? asked : !h->stopped) {
+		h->stopped = sig;
+	}
 }
 
 /* Notes that a process stopped itself, and that its own parent may do the same. */
@@ -338,14 +424,14 @@ int on_signal(struct bpf_raw_tracepoint_args *ctx)
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32, to;
 	struct task_struct *task = (struct task_struct *)ctx->args[2];
-	int sig = ctx->args[0];
+	int sig = ctx->args[0], asked = ctx->args[1] > SEND_SIG_PRIV;
 
 	if (sig != SIGSTOP && sig != SIGTSTP && sig != SIGCONT)
 		return 0;
 	to = BPF_CORE_READ(task, tgid);
 	if (to != tgid)
-		note_other(to, sig);
-	else if (sig != SIGCONT)
+		note_other(to, sig, asked);
+	else if (sig != SIGCONT && asked) /* and not because it is held */
 		note_self(task, tgid);
 	return 0;
 }

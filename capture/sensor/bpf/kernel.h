@@ -220,8 +220,17 @@ enum pid_type {
 
 struct tty_struct;
 
+typedef struct {
+	unsigned long sig[1];
+} sigset_t;
+
+struct sigpending {
+	sigset_t signal;
+};
+
 struct signal_struct {
 	atomic_t live;
+	struct sigpending shared_pending;
 	struct pid *pids[PIDTYPE_MAX];
 	struct tty_struct *tty;
 };

@@ -113,18 +113,21 @@ static __always_inline __u64 name_of_type(__u64 type, int may_be_v2)
 		type = word_of_process(type + TYPE_BASE);
 	}
 	/* A short name may end where nothing can be read. */
-	bpf_probe_read_user_str(&name, sizeof(name), (const void *)word_of_process(type + TYPE_NAME));
+	bpf_probe_read_user_str(&name, sizeof(name),
+	                        (const void *)word_of_process(type + TYPE_NAME));
 	return name;
 }
 
 static __always_inline struct memory array_memory(__u64 array, int may_be_v2)
 {
 	__u64 kind = word_of_process(array + ARRAY_KIND);
-	struct memory m = {word_of_process(array + ARRAY_DATA), word_of_process(array + OBJECT_SIZE)};
+	struct memory m = {word_of_process(array + ARRAY_DATA),
+	                   word_of_process(array + OBJECT_SIZE)};
 	__u64 size = word_of_process(kind) >> 8 * KIND_ITEM_SIZE;
 
 	if (may_be_v2 && !(size && size <= 8))
-		size = word_of_process(word_of_process(array + ARRAY_KIND_V2)) >> 8 * KIND_ITEM_SIZE;
+		size =
+		    word_of_process(word_of_process(array + ARRAY_KIND_V2)) >> 8 * KIND_ITEM_SIZE;
 	m.len *= size;
 	return m;
 }

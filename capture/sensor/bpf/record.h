@@ -91,6 +91,7 @@ enum loss {
 	LOSS_SIGNAL,    /* not held: the signal could not be sent */
 	LOSS_UNHEARD,   /* let go at once: a ring was full */
 	LOSS_JOBS,      /* not held: it runs at a terminal, or as a shell's job */
+	LOSS_ABSENT,    /* not held: the sensor has not said for a while that it is there */
 	LOSS_CEILING,   /* more bytes in a second than are sent */
 	/* Texts compiled at run time. */
 	LOSS_COMPILED_RING,   /* their ring full */
@@ -235,6 +236,7 @@ struct hold_switch {
 	__u32 strangers; /* hold in containers that nothing is known of */
 	__u32 host;      /* hold outside of containers too */
 	__u32 jobs;      /* hold what runs at terminals too */
+	__u64 until;     /* since boot, in nanoseconds: by then the sensor says that it is there */
 };
 
 /* One hold of one process. since is the time of its record. */
@@ -247,8 +249,8 @@ struct hold_key {
 struct hold {
 	__u64 start; /* of the process, nanoseconds since boot */
 	__u64 cgroup;
-	__u32 stopped;   /* somebody else stopped it as well: it is theirs to let go */
-	__u32 continued; /* somebody let it go on */
+	__u32 stopped;   /* the signal with which somebody else stopped it as well; 0: nobody did */
+	__u32 continued; /* somebody let it go on, or it was seen to run */
 };
 
 /*
@@ -276,14 +278,15 @@ struct hold_name {
 };
 
 struct hold_target {
-	__u64 ino; /* 0: not known */
-	__u32 fd;  /* one more than the descriptor it is read from; 0: any */
-	__u32 pad;
+	__u64 ino;    /* 0: not known */
+	__u32 fd;     /* one more than the descriptor it is read from; 0: any */
+	__u32 judged; /* it was held for: this is about what is read to run it */
 	struct hold_name names[TARGET_NAMES];
-	__u64 seen;  /* the file that was last read of those */
-	__s64 ctime; /* of it when it was held for */
-	__u64 head;  /* it was read from its beginning to here, */
-	__u64 tail;  /* and from here to its end */
+	__u64 seen;    /* the file that was last read of those, */
+	__s64 changed; /* and its ctime then */
+	__s64 ctime;   /* of it when it was held for */
+	__u64 head;    /* it was read from its beginning to here, */
+	__u64 tail;    /* and from here to its end */
 };
 
 #endif

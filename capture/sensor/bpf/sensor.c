@@ -32,6 +32,7 @@ struct task {
 	__u8 told;     /* whether its exec is in the exec ring */
 	__u16 unknown; /* whether nobody has looked at its binary yet */
 	__u64 bytes;   /* read of files while nobody had */
+	__u64 held;    /* since when it is held, or was last */
 	/* Hashes of the names of the modules opened last: see open.h. */
 	__u32 compiled;
 	__u32 source;
@@ -853,8 +854,10 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (f)
 		end_early(f, tgid);
 	t = bpf_map_lookup_elem(&tasks, &tgid);
-	if (t)
+	if (t) {
+		forget_hold(t, tgid);
 		end_task(t, tgid);
+	}
 	if (following)
 		bpf_map_delete_elem(&followed, &tgid);
 	return 0;
@@ -902,6 +905,8 @@ static __always_inline int enter_read(__u32 fd, __u64 buf, __s64 pos)
 
 	if (!t)
 		return 0;
+	if (t->held)
+		note_running(t, tgid);
 	mode = mode_of(&t->program);
 	if (mode == MODE_IGNORE)
 		return 0;
@@ -912,7 +917,7 @@ static __always_inline int enter_read(__u32 fd, __u64 buf, __s64 pos)
 		return 0;
 	inode = BPF_CORE_READ(file, f_inode);
 	type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
-	if (mode == MODE_MODULES && (type != S_IFREG || !is_module(file)))
+	if (mode == MODE_MODULES && (type != S_IFREG || !(is_module(file) || is_judged(t, file))))
 		return 0;
 	if (type == S_IFREG) {
 		struct file_key key;
