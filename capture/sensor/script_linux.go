@@ -65,7 +65,7 @@ func (t *tracker) consider(p *program, r *reading) {
 	if p.exec == nil || !p.certain || r.finished || r.text == nil {
 		return
 	}
-	if !p.done && p.exec.matches(r) {
+	if !p.done && (p.exec.matches(r) || t.isCompiled(p, r)) {
 		t.considerMain(p, r)
 		return
 	}
@@ -178,7 +178,10 @@ func (t *tracker) deliverReading(p *program, r *reading, from int64, lost string
 	if p.exec.lost != "" && s.Lost == "" {
 		s.Lost = p.exec.lost
 	}
-	t.drop(r)
+	t.mayReadAgain(p, r, s.Kind)
+	if !r.script || r.text.inOrder >= r.text.size {
+		t.drop(r)
+	}
 	t.deliverMain(p, s)
 }
 
@@ -204,7 +207,10 @@ func (t *tracker) deliverMain(p *program, s capture.Script) {
 		t.count(lostIncomplete)
 	}
 	prompts := p.exec.command.Prompts
-	if !prompts {
+	switch {
+	case p.again != nil && !prompts:
+		t.teacher.setMode(p.id, probeProgramModeMODE_AGAIN)
+	case !prompts:
 		t.teacher.setMode(p.id, probeProgramModeMODE_MODULES)
 	}
 	t.deliver(s)
@@ -242,7 +248,7 @@ func (t *tracker) deliverEarly(p *program) {
 		t.drop(r)
 	}
 	for key, r := range p.readings {
-		if !python.IsModule(r.path) {
+		if !python.IsModule(r.path) && !r.script {
 			t.drop(r)
 			delete(p.readings, key)
 		}
