@@ -48,8 +48,14 @@ func (t *tracker) readAgain(p *program, r *reading, e *event) bool {
 	r.script = true
 	switch e.Kind {
 	case probeRecordKindRECORD_HAVE:
+		if r.finished || r.foreign && r.begun < compiles {
+			return true
+		}
+		r.finished = true
 		if content, ok := t.known(p, r); ok {
 			t.deliverAgain(p, r, content)
+		} else {
+			t.count(lostEvicted)
 		}
 		return true
 	case probeRecordKindRECORD_DATA:
@@ -118,7 +124,6 @@ func (t *tracker) deliverAgain(p *program, r *reading, text []byte) {
 	if r.foreign && r.begun < compiles {
 		return
 	}
-	text = bytes.Clone(text)
 	digest := capture.Sum(text)
 	if digest == p.digest || len(text) == 0 || p.imports[digest] || p.others >= maxAgain {
 		return
@@ -126,6 +131,7 @@ func (t *tracker) deliverAgain(p *program, r *reading, text []byte) {
 	p.others++
 	p.imports[digest] = true
 	p.digest = digest
+	text = bytes.Clone(text)
 	t.deliver(capture.Script{
 		Kind: fileKind(p.again, r, text), Path: p.again.script, Text: text, Digest: digest, Size: int64(len(text)),
 		Truncated: r.text != nil && r.text.truncated, Lost: p.again.lost,
