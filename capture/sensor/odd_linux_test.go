@@ -102,7 +102,11 @@ p.stderr.read(10); os.symlink(real, script); p.stderr.read(); p.wait()`, capture
 // comes, with its path, and nothing is lost.
 func TestOddWaysToStartAreCaptured(t *testing.T) {
 	r := record(t)
-	for _, w := range oddWays {
+	ways := oddWays
+	if testing.Short() {
+		ways = ways[:3] // which rest on the kernel most
+	}
+	for _, w := range ways {
 		t.Run(w.name, func(t *testing.T) {
 			dir := t.TempDir()
 			cmd := exec.Command(python, "-c", oddHead+w.driver, python, dir, t.Name())
@@ -140,7 +144,10 @@ child(lambda: os.execve(py, ["python3"] + ["-X" + "x" * 100000] * 30 + ["-c", "p
 // each with another script.
 func TestAProcessThatExecutesItselfAgainAndAgain(t *testing.T) {
 	r := record(t)
-	const runs = 200
+	runs := 200
+	if testing.Short() {
+		runs = 10
+	}
 	text := "import os, sys\nn = int(sys.argv[1])\nif n: os.execv(sys.executable, [sys.executable, '-S', '-c', '# %d\\n' % n + sys.orig_argv[3].partition('\\n')[2], str(n - 1)])\n"
 	seen := make(map[string]bool)
 	for _, s := range r.run(t, runs+1, exec.Command(python, "-S", "-c", "#\n"+text, strconv.Itoa(runs))) {

@@ -29,7 +29,11 @@ sys.path_hooks.insert(1, hook)
 // opened for the first time: what runs is captured too.
 func TestAScriptThatIsReplacedBeforeItRunsIsCaptured(t *testing.T) {
 	r := record(t)
-	for _, size := range []int{300, 200_000} {
+	sizes := []int{300, 200_000}
+	if testing.Short() {
+		sizes = sizes[:1]
+	}
+	for _, size := range sizes {
 		for name, c := range map[string]struct {
 			act     string // of a file "other" that is to run
 			link    bool   // the script is a symbolic link
