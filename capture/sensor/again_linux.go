@@ -46,19 +46,7 @@ func (t *tracker) readAgain(p *program, r *reading, e *event) bool {
 		return false
 	}
 	r.script = true
-	switch e.Kind {
-	case probeRecordKindRECORD_HAVE:
-		if r.finished || r.foreign && r.begun < compiles {
-			return true
-		}
-		r.finished = true
-		if content, ok := t.known(p, r); ok {
-			t.deliverAgain(p, r, content)
-		} else {
-			t.count(lostEvicted)
-		}
-		return true
-	case probeRecordKindRECORD_DATA:
+	if e.Kind == probeRecordKindRECORD_DATA {
 		if r.text == nil && e.Offset == 0 {
 			r.text = newText(int64(r.file.Size))
 		}
@@ -66,11 +54,39 @@ func (t *tracker) readAgain(p *program, r *reading, e *event) bool {
 			t.addRead(r, e)
 		}
 	}
-	if r.text != nil && (r.text.size > 0 && r.text.inOrder >= r.text.size ||
-		e.Kind == probeRecordKindRECORD_EOF && int64(e.Offset) == r.text.inOrder) {
+	t.compare(p, r, e.Kind == probeRecordKindRECORD_EOF && r.text != nil && int64(e.Offset) == r.text.inOrder)
+	return true
+}
+
+// compare compares a file that was read again with the script that was delivered,
+// when it is whole; ended says that it has no more bytes.
+func (t *tracker) compare(p *program, r *reading, ended bool) {
+	switch {
+	case r.text != nil && (ended || r.text.size > 0 && r.text.inOrder >= r.text.size):
 		t.deliverAgain(p, r, r.text.bytes[:r.text.inOrder])
 		t.drop(r)
+	case r.text == nil && r.have != probeFileStateFILE_NEW && !r.finished && (!r.foreign || r.begun >= compiles):
+		r.finished = true
+		if content, ok := t.known(p, r); ok {
+			t.deliverAgain(p, r, content)
+		} else {
+			t.count(lostEvicted)
+		}
 	}
+}
+
+// compareEarly compares what was read before it was known which file the script
+// is, and reports whether it may be that.
+func (t *tracker) compareEarly(p *program, r *reading) bool {
+	if p.again == nil || r.stream || !r.own {
+		return false
+	}
+	r.foreign = !p.again.matches(r)
+	if r.foreign && (r.begun < compiles || !t.mayBeScript(p, r)) {
+		return false
+	}
+	r.script = true
+	t.compare(p, r, r.text != nil && r.text.end == r.text.inOrder)
 	return true
 }
 

@@ -248,7 +248,7 @@ func (t *tracker) deliverEarly(p *program) {
 		t.drop(r)
 	}
 	for key, r := range p.readings {
-		if !python.IsModule(r.path) && !r.script {
+		if !python.IsModule(r.path) && !r.script && !t.compareEarly(p, r) {
 			t.drop(r)
 			delete(p.readings, key)
 		}

@@ -246,12 +246,14 @@ func (t *tracker) handleRead(e *event) {
 	if r.begins(e) {
 		r.begun++
 	}
+	if e.Kind == probeRecordKindRECORD_HAVE {
+		r.have = probeFileState(e.Offset)
+	}
 	if p.again != nil && t.readAgain(p, r, e) {
 		return
 	}
 	switch e.Kind {
 	case probeRecordKindRECORD_HAVE:
-		r.have = probeFileState(e.Offset)
 		t.haveRead(p, r)
 		return
 	case probeRecordKindRECORD_EOF:
