@@ -179,6 +179,9 @@ func (t *tracker) handleExec(e *event) {
 	} else {
 		p.exec.command = python.ParseCommand(p.exec.process.Args)
 	}
+	if p.exec.process.ArgsTruncated && p.exec.command.Kind != capture.File && p.exec.lost == "" {
+		p.exec.lost = lostArgs // What runs may be among those that are missing.
+	}
 	t.locate(p)
 	p.certain = p.certain || p.exec.kind != python.NotLookedAt
 	t.settle(p)
@@ -249,7 +252,7 @@ func (t *tracker) locate(p *program) {
 		x.script = python.Absolute(x.process.Cwd, x.command.Arg)
 		if number := python.Descriptor(x.script); number != "" {
 			x.found = t.descriptor(x, number)
-			x.found.descriptor = true
+			x.found.descriptor = !x.found.dir
 			return
 		}
 		x.found = t.looker.resolve(x.pids(), x.script)
@@ -269,6 +272,9 @@ func (t *tracker) descriptor(x *executed, number string) found {
 		return t.looker.descriptor(x.process.PID, number)
 	}
 	f := x.fds[n]
+	if f.Mode&unix.S_IFMT == unix.S_IFDIR {
+		return t.looker.descriptor(x.process.PID, number) // for its path
+	}
 	return found{ok: f.Mode != 0, ino: f.Ino, stream: f.Mode&unix.S_IFMT != unix.S_IFREG}
 }
 

@@ -236,7 +236,8 @@ const (
 	probeProgramModeMODE_ALL     probeProgramMode = 0
 	probeProgramModeMODE_SCRIPT  probeProgramMode = 1
 	probeProgramModeMODE_MODULES probeProgramMode = 2
-	probeProgramModeMODE_IGNORE  probeProgramMode = 3
+	probeProgramModeMODE_AGAIN   probeProgramMode = 3
+	probeProgramModeMODE_IGNORE  probeProgramMode = 4
 )
 
 type probeReader uint32
@@ -301,6 +302,7 @@ const (
 	probeRecordFlagFLAG_V2        probeRecordFlag = 64
 	probeRecordFlagFLAG_SOUGHT    probeRecordFlag = 256
 	probeRecordFlagFLAG_EARLY     probeRecordFlag = 512
+	probeRecordFlagFLAG_BEGINS    probeRecordFlag = 1024
 	probeRecordFlagFLAG_HELD      probeRecordFlag = 128
 )
 

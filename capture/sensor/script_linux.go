@@ -65,7 +65,7 @@ func (t *tracker) consider(p *program, r *reading) {
 	if p.exec == nil || !p.certain || r.finished || r.text == nil {
 		return
 	}
-	if !p.done && p.exec.matches(r) {
+	if !p.done && (p.exec.matches(r) || t.isCompiled(p, r)) {
 		t.considerMain(p, r)
 		return
 	}
@@ -74,13 +74,6 @@ func (t *tracker) consider(p *program, r *reading) {
 	}
 	r.finished = true
 	t.learn(p, r)
-	if t.heldAgain(p, r) {
-		if capture.Sum(r.text.content(0)) != p.digest {
-			t.deliverReading(p, r, 0, "")
-			return
-		}
-		p.again = t.holding.key.Since
-	}
 	library := t.inLibrary(p, r)
 	if library && strings.HasSuffix(r.path, ".py") {
 		t.library.put(capture.Sum(r.text.content(0)), struct{}{})
@@ -185,9 +178,12 @@ func (t *tracker) deliverReading(p *program, r *reading, from int64, lost string
 	if p.exec.lost != "" && s.Lost == "" {
 		s.Lost = p.exec.lost
 	}
-	t.drop(r)
 	if !r.stream {
 		p.script = r.file
+	}
+	t.mayReadAgain(p, r, s.Kind)
+	if !r.script || r.text.inOrder >= r.text.size {
+		t.drop(r)
 	}
 	t.deliverMain(p, s)
 }
@@ -214,7 +210,10 @@ func (t *tracker) deliverMain(p *program, s capture.Script) {
 		t.count(lostIncomplete)
 	}
 	prompts := p.exec.command.Prompts
-	if !prompts {
+	switch {
+	case p.again != nil && !prompts:
+		t.teacher.setMode(p.id, probeProgramModeMODE_AGAIN)
+	case !prompts:
 		t.teacher.setMode(p.id, probeProgramModeMODE_MODULES)
 	}
 	t.deliver(s)
@@ -252,7 +251,7 @@ func (t *tracker) deliverEarly(p *program) {
 		t.drop(r)
 	}
 	for key, r := range p.readings {
-		if !python.IsModule(r.path) {
+		if !python.IsModule(r.path) && !r.script && !t.compareEarly(p, r) {
 			t.drop(r)
 			delete(p.readings, key)
 		}

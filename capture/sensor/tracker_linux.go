@@ -92,10 +92,12 @@ type program struct {
 	library string    // folder that its own library was read from, if that was seen
 	gone    bool      // its own process has ended
 
+	again  *executed      // how its script was asked for, while that may be read anew; else nil
+	others int            // how many other texts of it were delivered
 	done   bool           // its own script was delivered, or there is none
 	aimed  bool           // it is to be held when its own script has been read
 	passed uint64         // since when it is held, by the record its script was delivered with
-	again  uint64         // since when it was held for the same script another time
+	same   uint64         // since when it was held for the same script another time
 	digest capture.Digest // of its script
 	script probeFileKey   // the file that it was read from; zero: none
 
@@ -127,6 +129,9 @@ type reading struct {
 	writers  bool           // it was open for writing
 	own      bool           // read by the program's own process, not a child
 	sought   bool           // its compiled form was looked for first
+	begun    int            // how often it was read from its beginning
+	script   bool           // it is, or takes the place of, the script that was delivered
+	foreign  bool           // but it does not lie where the script was asked for
 	finished bool           // it was whole, and has been dealt with
 	have     probeFileState // what the kernel half knew of it
 	lost     string
@@ -240,8 +245,18 @@ func (t *tracker) handleRead(e *event) {
 			t.decide(p)
 		}
 		return
-	case probeRecordKindRECORD_HAVE:
+	}
+	if r.begins(e) {
+		r.begun++
+	}
+	if e.Kind == probeRecordKindRECORD_HAVE {
 		r.have = probeFileState(e.Offset)
+	}
+	if p.again != nil && t.readAgain(p, r, e) {
+		return
+	}
+	switch e.Kind {
+	case probeRecordKindRECORD_HAVE:
 		t.haveRead(p, r)
 		return
 	case probeRecordKindRECORD_EOF:
@@ -272,6 +287,11 @@ func (t *tracker) addData(p *program, r *reading, e *event) {
 		r.text = newText(r.textSize())
 		r.finished = false
 	}
+	t.addRead(r, e)
+}
+
+// addRead adds them to the text that was begun.
+func (t *tracker) addRead(r *reading, e *event) {
 	if e.Flags&probeRecordFlagFLAG_TRUNCATED != 0 {
 		r.text.truncated = true
 	}
@@ -361,20 +381,14 @@ func (t *tracker) shed(p *program) bool {
 
 // haveRead deals with a file whose content is known.
 func (t *tracker) haveRead(p *program, r *reading) {
-	if r.finished || p.exec == nil || !p.certain {
-		return // not yet
+	if p.exec == nil || !p.certain || r.finished && (p.done || !t.isCompiled(p, r)) {
+		return // not yet, or not again
 	}
 	if !t.wanted(p, r) {
 		r.finished = true
 		return
 	}
-	content, ok := t.teacher.content(r.file)
-	if !ok && r.have == probeFileStateFILE_HAVE {
-		t.teacher.forget(r.file)
-	}
-	if !ok {
-		content, ok = t.looker.readFile(p, r)
-	}
+	content, ok := t.known(p, r)
 	switch {
 	case !ok:
 		r.lost = lostEvicted
@@ -389,6 +403,18 @@ func (t *tracker) haveRead(p *program, r *reading) {
 		return
 	}
 	t.count(r.lost)
+}
+
+// known returns the content of a file that was only mentioned.
+func (t *tracker) known(p *program, r *reading) ([]byte, bool) {
+	content, ok := t.teacher.content(r.file)
+	if ok {
+		return content, true
+	}
+	if r.have == probeFileStateFILE_HAVE {
+		t.teacher.forget(r.file)
+	}
+	return t.looker.readFile(p, r)
 }
 
 // wanted reports whether a file could be a script of the program.

@@ -72,6 +72,7 @@ enum record_flag {
 	FLAG_V2 = 64,        /* a cgroup path of the unified hierarchy */
 	FLAG_SOUGHT = 256,   /* its compiled form was looked for: an import does that */
 	FLAG_EARLY = 512,    /* an act before the verdict */
+	FLAG_BEGINS = 1024,  /* a file that user space has was read from its beginning */
 	FLAG_HELD = 128,     /* the process is held, since the time of this record */
 };
 
@@ -134,6 +135,8 @@ enum program_mode {
 	MODE_ALL,     /* every file, and mention of ignored modules */
 	MODE_SCRIPT,  /* every file that is not ignored */
 	MODE_MODULES, /* only regular files named like Python modules */
+	MODE_AGAIN,   /* the script was sent, and may be read anew before it runs: every
+	                 regular file, but only the first HEAD bytes of long reads */
 	MODE_IGNORE,  /* nothing: it is not a python */
 };
 

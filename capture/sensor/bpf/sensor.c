@@ -55,10 +55,12 @@ struct reading_key {
 	__u32 tgid;
 };
 
+#define MENTIONS 4
+
 struct reading {
 	__u64 bytes;
-	__s64 ctime; /* of a regular file when it was last introduced */
-	__u32 mentioned;
+	__s64 ctime;     /* of a regular file when it was last introduced */
+	__u32 mentioned; /* how often: at first, and when it is read from its beginning */
 	__u32 truncated;
 };
 
@@ -914,6 +916,8 @@ static __always_inline int enter_read(__u32 fd, __u64 buf, __s64 pos)
 	type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
 	if (mode == MODE_MODULES && (type != S_IFREG || !(is_module(file) || is_judged(t, file))))
 		return 0;
+	if (mode == MODE_AGAIN && type != S_IFREG)
+		return 0;
 	if (type == S_IFREG) {
 		struct file_key key;
 
@@ -1049,7 +1053,7 @@ static __always_inline int leave_read(__s64 ret)
 		offset = r->bytes;
 	}
 	held_at_read(s, t, file, state, p.buf, offset, ret);
-	if (state != FILE_NEW && r->mentioned)
+	if (state != FILE_NEW && r->mentioned && (offset || r->mentioned > MENTIONS))
 		return 0;
 	if (first) {
 		/* The flags of the walk belong to this record alone. */
@@ -1063,7 +1067,9 @@ static __always_inline int leave_read(__s64 ret)
 		s->rec.flags = flags | first;
 	}
 	if (state != FILE_NEW) {
-		r->mentioned = 1;
+		r->mentioned++;
+		if (!offset)
+			s->rec.flags |= FLAG_BEGINS;
 		s->rec.kind = RECORD_HAVE;
 		s->rec.offset = state;
 		send_data(0);
@@ -1076,6 +1082,8 @@ static __always_inline int leave_read(__s64 ret)
 		return 0;
 	}
 	r->bytes += ret;
+	if (ret > HEAD && mode_of(&t->program) == MODE_AGAIN)
+		ret = HEAD; /* source is read in short pieces: this is no script */
 	s->rec.kind = RECORD_DATA;
 	if (ret <= SMALL_READ && (s->rec.flags & FLAG_STREAM) && offset < MAX_TEXT - SMALL_READ &&
 	    hold(s, t, tgid, p.buf, ret))
