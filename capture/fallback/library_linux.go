@@ -55,12 +55,13 @@ func (l *library) inLibrary(looker *looker, pid int, exe string, fd int, name st
 		return false
 	}
 	key, _, err := keyOf(fd)
-	// The layers of an overlay may have devices of their own.
-	if err != nil || onOverlay(fd) != l.overlay || !l.overlay && key.dev != l.device {
+	// The layers of an overlay have devices of their own, and are told of as well.
+	overlay := l.overlay || onOverlay(fd)
+	if err != nil || !overlay && key.dev != l.device {
 		return false
 	}
 	start := uint64(0)
-	if l.overlay {
+	if overlay {
 		start = looker.containerStart(pid)
 	}
 	return time.Unix(0, key.ctime).Before(looker.clock.Earliest(start))
