@@ -38,6 +38,7 @@ type hooks struct {
 	looks     proc.Looks // into the roots of processes
 	sightings chan sighting
 	newcomers chan struct{} // holds a token when an interpreter was attached to that nobody had seen
+	attached  chan struct{} // holds one when any was
 
 	mu      sync.Mutex
 	refused error                   // why the kernel did not let the last one be attached to; nil when it did
@@ -109,7 +110,7 @@ func (h *hooks) missing() string {
 
 func newHooks(k *kernel, count func(string)) *hooks {
 	h := &hooks{
-		probeFeatures: k.probes, count: count, sightings: make(chan sighting, maxSightings), newcomers: make(chan struct{}, 1),
+		probeFeatures: k.probes, count: count, sightings: make(chan sighting, maxSightings), newcomers: make(chan struct{}, 1), attached: make(chan struct{}, 1),
 		seen: newLRU[hookKey, struct{}](maxPlain, nil), hooked: newLRU[hookKey, *hooked](maxHooked, nil),
 	}
 	o := &k.objects
@@ -221,10 +222,7 @@ func (h *hooks) follow(s sighting) {
 	if !h.attach(key, f, s.library != "") {
 		return
 	}
-	select {
-	case h.newcomers <- struct{}{}:
-	default: // it is known
-	}
+	offer(h.newcomers)
 	if !s.lasts() {
 		h.count(lostAttach) // too late for this one
 	}
@@ -250,6 +248,7 @@ func (h *hooks) attach(key hookKey, f *os.File, library bool) bool {
 		h.refused = nil
 		h.makeRoom()
 		h.hooked.put(key, &hooked{key: key, file: f, library: library, links: links, begun: time.Now()})
+		offer(h.attached)
 		return true
 	}
 	return false

@@ -23,7 +23,8 @@ import (
 // again. Probes keep such a copy on its disk, and take one of the few places. So
 // a binary that has no name left is detached from when no process runs it.
 const (
-	goneEvery = 250 * time.Millisecond // between two looks at all processes, at least
+	goneEvery = 250 * time.Millisecond // between two looks, at least
+	goneQuiet = 2 * time.Second        // while there is nothing to look for, and nothing new
 	goneShare = 50                     // they take one part of so many of the time, at most
 	goneLooks = 2                      // in a row find no process: one may miss a process that forks and ends
 
@@ -55,17 +56,25 @@ func statx(dir int, name string) (st unix.Statx_t, err error) {
 
 // sweep detaches from what is gone, until stop is closed.
 func (h *hooks) sweep(stop <-chan struct{}) {
-	tick := time.NewTicker(goneEvery)
-	defer tick.Stop()
-	var next time.Time
+	next := time.NewTimer(goneQuiet)
+	defer next.Stop()
+	quiet := true
 	for {
 		select {
 		case <-stop:
 			return
-		case <-tick.C:
-			if start := time.Now(); start.After(next) {
-				h.detachGone()
-				next = time.Now().Add(goneShare * time.Since(start))
+		case <-h.attached:
+			if quiet {
+				quiet = false
+				next.Reset(goneEvery)
+			}
+		case <-next.C:
+			start := time.Now()
+			quiet = !h.detachGone()
+			if quiet {
+				next.Reset(goneQuiet)
+			} else {
+				next.Reset(max(goneEvery, goneShare*time.Since(start)))
 			}
 		}
 	}
@@ -73,16 +82,16 @@ func (h *hooks) sweep(stop <-chan struct{}) {
 
 // detachGone detaches from the binaries that have no name left and that no
 // process runs. While there is little room, it finds out for the others too
-// whether a process runs them.
-func (h *hooks) detachGone() {
+// whether a process runs them. It reports whether there was anything to find out.
+func (h *hooks) detachGone() bool {
 	start := time.Now()
 	look, libraries := h.worthLooking()
 	if !look {
-		return
+		return false
 	}
 	running, err := inUse(libraries)
 	if err != nil {
-		return // whatever cannot be looked at may run any of them
+		return true // whatever cannot be looked at may run any of them
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -101,6 +110,7 @@ func (h *hooks) detachGone() {
 		return true
 	})
 	h.detach(gone...)
+	return true
 }
 
 // worthLooking reports whether it is worth looking at all processes, and at the

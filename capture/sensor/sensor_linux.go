@@ -266,10 +266,7 @@ func (s *Sensor) handleCompiled(raw []byte) error {
 	defer s.mu.Unlock()
 	s.tracker.handleCompiled(&e)
 	if len(s.tracker.waiting) > 0 {
-		select {
-		case s.waits <- struct{}{}:
-		default: // it is known
-		}
+		offer(s.waits)
 	}
 	return nil
 }
@@ -281,16 +278,37 @@ func (s *Sensor) compiledWait() bool {
 	return len(s.tracker.waiting) > 0
 }
 
+// offer puts a token in a channel that holds one, if there is none.
+func offer(token chan<- struct{}) {
+	select {
+	case token <- struct{}{}:
+	default: // it is known
+	}
+}
+
+// How often is looked for what waits for records that will not come.
+const (
+	tickEvery = 250 * time.Millisecond
+	tickQuiet = time.Second // while no records come
+)
+
 // sweep ends, now and then, what waits for records that will not come.
 func (s *Sensor) sweep(stop <-chan struct{}) {
-	tick := time.NewTicker(250 * time.Millisecond)
+	tick := time.NewTimer(tickEvery)
 	defer tick.Stop()
+	var before uint64         // records received
 	var soon <-chan time.Time // nil while no compiled text waits
 	for {
 		select {
 		case <-stop:
 			return
 		case <-tick.C:
+			if now := s.received[0].Load() + s.received[1].Load(); now != before {
+				before = now
+				tick.Reset(tickEvery)
+			} else {
+				tick.Reset(tickQuiet)
+			}
 			s.tracker.clock.Check()
 			s.mu.Lock()
 			s.tracker.sweep(time.Now())

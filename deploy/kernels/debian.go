@@ -14,6 +14,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"kingsnake/deploy/deb"
 )
 
 // Kernel is a kernel that is ready to be started.
@@ -95,53 +97,23 @@ func openKernel(dir string) (Kernel, error) {
 	return k, nil
 }
 
+var wanted = []string{"/boot/vmlinuz-*", "/lib/modules/*/kernel/fs/overlayfs/overlay.ko*", "/usr/lib/modules/*/kernel/fs/overlayfs/overlay.ko*"}
+
 // unpack takes the kernel and the module for overlays out of a package. All
 // else that the tests need is part of these kernels.
 func unpack(ctx context.Context, archive, dir string) error {
-	cmd := exec.CommandContext(ctx, "dpkg-deb", "--fsys-tarfile", archive)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	pipe, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	taken := take(tar.NewReader(pipe), dir)
-	if taken != nil {
-		pipe.Close()
-	}
-	if err := cmd.Wait(); err != nil && taken == nil {
-		return fmt.Errorf("dpkg-deb: %v\n%s", err, stderr.String())
-	}
-	return taken
-}
-
-var wanted = []string{"/boot/vmlinuz-*", "/lib/modules/*/kernel/fs/overlayfs/overlay.ko*", "/usr/lib/modules/*/kernel/fs/overlayfs/overlay.ko*"}
-
-func take(r *tar.Reader, dir string) error {
-	for {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+	return deb.Each(ctx, archive, func(h *tar.Header, content io.Reader) error {
 		name := path.Clean("/" + h.Name)
 		if h.Typeflag != tar.TypeReg || !slices.ContainsFunc(wanted, func(w string) bool { ok, _ := path.Match(w, name); return ok }) {
-			continue
+			return nil
 		}
 		f, err := os.Create(filepath.Join(dir, path.Base(name)))
 		if err != nil {
 			return err
 		}
-		_, err = io.Copy(f, r)
-		if err := errors.Join(err, f.Close()); err != nil {
-			return err
-		}
-	}
+		_, err = io.Copy(f, content)
+		return errors.Join(err, f.Close())
+	})
 }
 
 // apt is apt with a state of its own, in dir.

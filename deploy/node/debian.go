@@ -2,7 +2,6 @@ package node
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -10,12 +9,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+
+	"kingsnake/deploy/deb"
 )
 
 // pythonPackages are the Debian packages of the Python image; apt adds what they
@@ -141,7 +141,7 @@ func fillDebian(ctx context.Context, l *layer, dir string) error {
 		return err
 	}
 	for _, archive := range archives {
-		if err := fillPackage(ctx, l, archive); err != nil {
+		if err := deb.Each(ctx, archive, l.addDebian); err != nil {
 			return fmt.Errorf("unpack %s: %w", filepath.Base(archive), err)
 		}
 	}
@@ -169,52 +169,19 @@ var merged = []string{"bin", "lib", "lib64", "sbin"}
 // unneeded begin the paths that only make an image large.
 var unneeded = []string{"usr/share/doc", "usr/share/locale", "usr/share/man", "usr/share/lintian"}
 
-// fillPackage copies the files of one Debian package into l.
-func fillPackage(ctx context.Context, l *layer, archive string) error {
-	cmd := exec.CommandContext(ctx, "dpkg-deb", "--fsys-tarfile", archive)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	pipe, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
+// addDebian adds one entry of a Debian package to l, where it belongs.
+func (l *layer) addDebian(h *tar.Header, content io.Reader) error {
+	h.Name = place(h.Name)
+	if h.Typeflag == tar.TypeLink {
+		h.Linkname = place(h.Linkname)
 	}
-	if err := cmd.Start(); err != nil {
-		return err
+	skip := h.Name == "" || slices.ContainsFunc(unneeded, func(prefix string) bool {
+		return h.Name == prefix || strings.HasPrefix(h.Name, prefix+"/")
+	})
+	if skip {
+		return nil
 	}
-	copied := copyEntries(l, tar.NewReader(pipe))
-	if copied != nil {
-		pipe.Close()
-	}
-	if err := cmd.Wait(); err != nil && copied == nil {
-		return fmt.Errorf("dpkg-deb: %v\n%s", err, stderr.String())
-	}
-	return copied
-}
-
-// copyEntries copies what r holds into l.
-func copyEntries(l *layer, r *tar.Reader) error {
-	for {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		h.Name = place(h.Name)
-		if h.Typeflag == tar.TypeLink {
-			h.Linkname = place(h.Linkname)
-		}
-		skip := h.Name == "" || slices.ContainsFunc(unneeded, func(prefix string) bool {
-			return h.Name == prefix || strings.HasPrefix(h.Name, prefix+"/")
-		})
-		if skip {
-			continue
-		}
-		if err := l.add(h, r); err != nil {
-			return err
-		}
-	}
+	return l.add(h, content)
 }
 
 // place returns where a path of a package lies on a file system whose top

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"kingsnake/deploy/deb"
 )
 
 // The tests are in the package because images are an inner matter of a node;
@@ -50,7 +52,7 @@ func debianPackage(t *testing.T) io.Reader {
 func TestPackagesBecomeALayer(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "layer")
-	blob, err := writeLayer(path, func(l *layer) error { return copyEntries(l, tar.NewReader(debianPackage(t))) })
+	blob, err := writeLayer(path, func(l *layer) error { return deb.EachIn(tar.NewReader(debianPackage(t)), l.addDebian) })
 	if err != nil {
 		t.Fatal(err)
 	}
