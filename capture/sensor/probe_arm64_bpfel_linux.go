@@ -71,6 +71,7 @@ type probeExecRecord struct {
 	Head    probeRecord
 	Start   uint64
 	Reaper  uint64
+	Outer   uint64
 	ArgsLen uint64
 	EnvLen  uint64
 	Ppid    uint32
@@ -100,9 +101,10 @@ type probeFileKey struct {
 type probeFileState uint32
 
 const (
-	probeFileStateFILE_NEW    probeFileState = 0
-	probeFileStateFILE_HAVE   probeFileState = 1
-	probeFileStateFILE_IGNORE probeFileState = 2
+	probeFileStateFILE_NEW     probeFileState = 0
+	probeFileStateFILE_HAVE    probeFileState = 1
+	probeFileStateFILE_IGNORE  probeFileState = 2
+	probeFileStateFILE_LIBRARY probeFileState = 3
 )
 
 type probeFollow struct {
@@ -304,6 +306,7 @@ const (
 	probeRecordFlagFLAG_EARLY     probeRecordFlag = 512
 	probeRecordFlagFLAG_BEGINS    probeRecordFlag = 1024
 	probeRecordFlagFLAG_HELD      probeRecordFlag = 128
+	probeRecordFlagFLAG_UPPER     probeRecordFlag = 2048
 )
 
 type probeRecordKind uint32

@@ -44,6 +44,11 @@ func (t *tracker) decide(p *program) {
 	case x.command.Kind != capture.Module:
 		t.teacher.setMode(p.id, probeProgramModeMODE_SCRIPT)
 	}
+	t.considerAll(p)
+}
+
+// considerAll deals with all that the program has read and that may be whole.
+func (t *tracker) considerAll(p *program) {
 	for _, r := range p.inOrder() {
 		switch {
 		case r.text != nil:
@@ -69,7 +74,7 @@ func (t *tracker) consider(p *program, r *reading) {
 		t.considerMain(p, r)
 		return
 	}
-	if !r.text.whole() {
+	if !r.text.whole() || p.awaitsLibrary(r) {
 		return
 	}
 	r.finished = true
@@ -308,6 +313,9 @@ func (x *executed) named(p string) bool {
 
 // finish delivers what there is of a program that has ended.
 func (t *tracker) finish(p *program, reason string) {
+	if p.exec != nil {
+		t.giveUp(p)
+	}
 	if p.done || p.exec == nil {
 		return
 	}
@@ -369,6 +377,9 @@ func firstCandidate(p *program) (first *reading) {
 // startupFile reports whether a file is read by interpreters, and the loaders of
 // their libraries, before any script.
 func startupFile(p string) bool {
+	if python.IsLibraryArchive(p) {
+		return true
+	}
 	switch path.Base(p) {
 	case "sitecustomize.py", "usercustomize.py", "locale.alias", "charset.alias", "gconv-modules", "gconv-modules.cache", "ld.so.cache":
 		return true

@@ -45,7 +45,6 @@ type tracker struct {
 	pending  *lru[probeProgram, *pieces]  // execs being put together
 	pieces   int                          // bytes in pending
 	parents  *lru[processKey, ancestor]
-	folders  *lru[folder, struct{}] // where interpreters have their libraries
 	compiledTexts
 	hooks  *hooks // nil: compiled texts are not captured
 	memory int    // bytes held in texts
@@ -76,7 +75,6 @@ func newTracker(config Config, k *kernel, deliver func(capture.Script), count fu
 		count(lostExec)
 	})
 	t.parents = newLRU[processKey, ancestor](maxPrograms, nil)
-	t.folders = newLRU[folder, struct{}](maxFolders, nil)
 	t.compiledTexts = t.newCompiledTexts()
 	return t
 }
@@ -89,8 +87,8 @@ type program struct {
 	looked  time.Time // when it was last looked whether it still runs
 	exec    *executed // nil until the exec record has come
 	certain bool      // it is known to be a Python
-	library string    // folder that its own library was read from, if that was seen
-	gone    bool      // its own process has ended
+	library library
+	gone    bool // its own process has ended
 
 	again  *executed      // how its script was asked for, while that may be read anew; else nil
 	others int            // how many other texts of it were delivered
@@ -132,6 +130,7 @@ type reading struct {
 	begun    int            // how often it was read from its beginning
 	script   bool           // it is, or takes the place of, the script that was delivered
 	foreign  bool           // but it does not lie where the script was asked for
+	upper    bool           // it lies in an overlay's upper layer
 	finished bool           // it was whole, and has been dealt with
 	have     probeFileState // what the kernel half knew of it
 	lost     string
@@ -235,10 +234,8 @@ func (t *tracker) handleRead(e *event) {
 	case probeRecordKindRECORD_PATH:
 		r.path = joinNames(e.data)
 		r.sought = r.sought || e.Flags&probeRecordFlagFLAG_SOUGHT != 0
-		if p.library == "" && r.own {
-			p.library = python.LibraryFolder(r.path)
-			t.learnFolder(p)
-		}
+		r.upper = e.Flags&probeRecordFlagFLAG_UPPER != 0
+		t.learnFolder(p, r)
 		t.seeLibrary(r)
 		if !p.certain && python.LooksLikeLibrary(r.path) {
 			p.certain = true
@@ -384,7 +381,10 @@ func (t *tracker) haveRead(p *program, r *reading) {
 	if p.exec == nil || !p.certain || r.finished && (p.done || !t.isCompiled(p, r)) {
 		return // not yet, or not again
 	}
-	if !t.wanted(p, r) {
+	switch main := !p.done && p.exec.matches(r); {
+	case !main && p.awaitsLibrary(r):
+		return
+	case !main && !t.wanted(p, r):
 		r.finished = true
 		return
 	}
@@ -417,12 +417,10 @@ func (t *tracker) known(p *program, r *reading) ([]byte, bool) {
 	return t.looker.readFile(p, r)
 }
 
-// wanted reports whether a file could be a script of the program.
+// wanted reports whether a file that is not the program's own script could be one
+// that belongs to it.
 func (t *tracker) wanted(p *program, r *reading) bool {
-	if p.done {
-		return python.IsModule(r.path) && !t.inLibrary(p, r)
-	}
-	return p.exec.matches(r) || !t.inLibrary(p, r)
+	return (!p.done || python.IsModule(r.path)) && !t.inLibrary(p, r)
 }
 
 // handleExit deals with the end of a process.
@@ -481,6 +479,9 @@ func (t *tracker) sweep(now time.Time) {
 				t.finish(p, lostExit)
 				t.retire(p)
 			}
+		}
+		if p.exec != nil && now.Sub(p.seen) > brokenWait {
+			t.giveUp(p)
 		}
 		if p.done || now.Sub(p.waits) > tellWait {
 			t.tellWaiting(p)

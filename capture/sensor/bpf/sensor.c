@@ -273,7 +273,7 @@ static __always_inline int may_fill(struct scratch *s, __u64 len)
 static __always_inline int is_pressing(const struct record *r)
 {
 	return r->kind != RECORD_EXIT && r->kind != RECORD_PATH &&
-	       !(r->kind == RECORD_HAVE && r->offset == FILE_IGNORE);
+	       !(r->kind == RECORD_HAVE && r->offset >= FILE_IGNORE);
 }
 
 /* Sends the CPU's record with want bytes of data to the data ring. */
@@ -681,6 +681,7 @@ static __always_inline void fill_fds(struct exec_record *e)
 }
 
 #include "hold.h"
+#include "namespace.h"
 
 static __always_inline void send_exec(struct scratch *s, const struct program *p,
                                       struct task_struct *task, struct file *exe,
@@ -692,8 +693,6 @@ static __always_inline void send_exec(struct scratch *s, const struct program *p
 	struct exec_record *e = &s->exec;
 	__u32 tgid = p->tgid;
 	struct task *mark;
-	struct pid *pid;
-	struct pid_namespace *ns;
 	__u64 args, env;
 
 	s->failed = 0;
@@ -729,13 +728,7 @@ static __always_inline void send_exec(struct scratch *s, const struct program *p
 	e->uid = ids;
 	e->gid = ids >> 32;
 	e->binary = binary;
-	e->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
-	pid = BPF_CORE_READ(task, thread_pid);
-	bpf_probe_read_kernel(&ns, sizeof(ns),
-	                      (void *)__builtin_preserve_access_index(&pid->numbers[0].ns) +
-	                          BPF_CORE_READ(pid, level) * bpf_core_type_size(struct upid));
-	e->pid_ns = BPF_CORE_READ(ns, ns.inum);
-	e->reaper = BPF_CORE_READ(ns, child_reaper, start_boottime);
+	fill_namespaces(e, task);
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
 	fill_fds(e);
 	fill_companion(e, exe, starter);
@@ -1062,6 +1055,8 @@ static __always_inline int leave_read(__s64 ret)
 		s->rec.flags |= first;
 		if (!t->compiled || t->compiled == t->source)
 			s->rec.flags |= FLAG_SOUGHT;
+		if (in_upper_layer(inode))
+			s->rec.flags |= FLAG_UPPER;
 		send_data(append_path((__u64)BPF_CORE_READ(file, f_path.dentry),
 		                      (__u64)BPF_CORE_READ(file, f_path.mnt), 0));
 		s->rec.flags = flags | first;
