@@ -34,7 +34,7 @@ const (
 	Zipapp   Kind = "zipapp"   // a zip archive with __main__.py
 	Bytecode Kind = "pyc"      // a compiled file given as the script
 	Bundle   Kind = "bundle"   // the scripts in an executable that PyInstaller made
-	Import   Kind = "import"   // a module the script imported from a writable path
+	Import   Kind = "import"   // a module the script imported, but for the interpreter's own library and the packages that came with it
 	Compiled Kind = "compiled" // text compiled at run time: exec, eval, compile
 )
 

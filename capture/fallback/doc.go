@@ -18,7 +18,8 @@
 // Which text runs is decided as everywhere (kingsnake/capture/python). A -c text is
 // the argument; a script is delivered when it is opened, or else as it lay at its path when the process
 // started; [capture.Script].Indirect says which. Modules that are opened outside of the
-// interpreter's own library are delivered with kind [capture.Import].
+// interpreter's own library, as kingsnake/capture/sensor has it but for what only
+// the kernel knows, are delivered with kind [capture.Import].
 //
 // # What it cannot see
 //

@@ -67,6 +67,8 @@ type note struct {
 	key  fileKey
 	exe  string // where it lies, of one that can be Python
 	at   time.Time
+
+	library library // as far as its process has told meanwhile
 }
 
 // Open begins to watch: from here on notices wait for Run. The error wraps
@@ -314,6 +316,9 @@ func (s *Sensor) executed(pid int) {
 		s.watchRoot(pid) // the number of a mount namespace may have been another's
 		s.tell(pid)
 		s.begin(x)
+		if p := s.programs[pid]; p != nil && noted && p.library.folder == "" {
+			p.library = was.library
+		}
 	default:
 		s.watchNew(pid)
 		s.tell(pid)
@@ -353,7 +358,11 @@ func (s *Sensor) missOpened(o opened) {
 	if s.connector != nil || !waits || o.exec || !n.kind.Python() {
 		return
 	}
-	if name := nameOf(o.fd, ""); python.IsModule(name) && !python.InLibrary(n.exe, name) {
+	name := nameOf(o.fd, "")
+	if n.library.tell(o.fd, name) {
+		s.notes[o.pid] = n
+	}
+	if python.IsModule(name) && !python.MayBeLibrary(name) && !n.library.inLibrary(s.looker, o.pid, n.exe, o.fd, name) {
 		s.count(lostEarly)
 	}
 }

@@ -49,12 +49,13 @@ type looker struct {
 	proc.Looks
 	clock *proc.Clock
 
-	mu    sync.Mutex
-	kinds map[fileKey]python.Binary
+	mu         sync.Mutex
+	kinds      map[fileKey]python.Binary
+	containers map[uint32]uint64 // when the outermost pid namespaces began, nanoseconds since boot
 }
 
 func newLooker() *looker {
-	return &looker{clock: proc.NewClock(), kinds: make(map[fileKey]python.Binary)}
+	return &looker{clock: proc.NewClock(), kinds: make(map[fileKey]python.Binary), containers: make(map[uint32]uint64)}
 }
 
 // seen is what was found of a process that executed a binary.

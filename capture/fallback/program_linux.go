@@ -34,7 +34,9 @@ type program struct {
 	began   time.Time
 	name    string // the path among the arguments, made absolute
 	folder  string // the folder that name is, if it is one
-	library string // folder that its own library was read from
+	library library
+	waiting []string // modules opened before that was known
+	given   bool     // waiting was given up
 
 	text *text // what lay at name, until it is opened
 
@@ -193,8 +195,8 @@ func (s *Sensor) opened(o opened) {
 		return
 	}
 	name := nameOf(o.fd, p.root)
-	if p.library == "" && own {
-		p.library = python.LibraryFolder(name)
+	if own && p.library.tell(o.fd, name) {
+		s.deliverWaiting(p)
 	}
 	switch {
 	case own && !p.done && s.isScript(p, o.fd, name):
@@ -204,7 +206,10 @@ func (s *Sensor) opened(o opened) {
 			return
 		}
 		s.deliverFile(p, t, fromOpened)
-	case python.IsModule(name) && !p.inLibrary(name):
+	case python.IsModule(name) && !p.library.inLibrary(s.looker, o.pid, p.process.Exe, o.fd, name):
+		if own && p.awaitsLibrary(name) {
+			return
+		}
 		if p.compiles(name) || p.knows(o.fd) || p.compiled(name, o.fd) {
 			return
 		}
@@ -267,11 +272,6 @@ func (s *Sensor) isScript(p *program, fd int, name string) bool {
 		return err == nil && key.ino == p.text.key.ino && key.dev == p.text.key.dev || name == p.name || name == p.text.resolved
 	}
 	return false
-}
-
-// inLibrary reports whether a file belongs to the interpreter of a program.
-func (p *program) inLibrary(name string) bool {
-	return python.InLibrary(p.process.Exe, name) || p.library != "" && strings.HasPrefix(name, p.library+"/")
 }
 
 // deliverFile delivers a file as the program's own script.
@@ -383,6 +383,7 @@ func (s *Sensor) end(pid int, reason string) {
 	}
 	delete(s.programs, pid)
 	s.finish(p, reason)
+	s.deliverWaiting(p)
 	s.drop(p)
 	for _, early := range p.early {
 		s.memory -= len(early.Text)

@@ -18,14 +18,16 @@ const (
 // names it. What happens after the clock was set, and Check has seen it, has the
 // new time. It may be used concurrently.
 type Clock struct {
-	mu   sync.RWMutex
-	eras []era // the oldest first; never empty
+	mu     sync.RWMutex
+	eras   []era  // the oldest first; never empty
+	looked uint64 // when Check last looked, nanoseconds since boot
 }
 
 // era is a time in which nobody set the wall clock.
 type era struct {
-	from uint64    // nanoseconds since boot; the oldest era has no beginning
-	boot time.Time // when the machine booted, by the wall clock of the era
+	from  uint64    // nanoseconds since boot; the oldest era has no beginning
+	after uint64    // the clock was set after this, and before from
+	boot  time.Time // when the machine booted, by the wall clock of the era
 }
 
 // NewClock returns a clock that knows the wall clock as it is now.
@@ -39,9 +41,10 @@ func NewClock() *Clock {
 func (c *Clock) Check() { c.check(time.Now(), SinceBoot()) }
 
 func (c *Clock) check(now time.Time, sinceBoot uint64) {
-	e := era{sinceBoot, now.Add(-time.Duration(sinceBoot)).Round(0)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	e := era{sinceBoot, c.looked, now.Add(-time.Duration(sinceBoot)).Round(0)}
+	c.looked = sinceBoot
 	if n := len(c.eras); n > 0 && e.boot.Sub(c.eras[n-1].boot).Abs() <= clockSlack {
 		return
 	}
@@ -60,6 +63,30 @@ func (c *Clock) Wall(ns uint64) time.Time {
 		i--
 	}
 	return c.eras[i].boot.Add(time.Duration(ns))
+}
+
+// Earliest returns the earliest time that the wall clock has shown since ns
+// nanoseconds after boot, less what it may be wrong by. What bears an earlier time
+// was there before, however the clock was set since; but not how it was set before
+// the Clock was made, which nobody knows.
+func (c *Clock) Earliest(ns uint64) time.Time {
+	const slack = clockSlack + 20*time.Millisecond // file systems have the time of the last tick
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var earliest time.Time
+	for i, e := range c.eras {
+		if i+1 < len(c.eras) && c.eras[i+1].from <= ns {
+			continue // it was over by then
+		}
+		since := ns
+		if i > 0 {
+			since = max(ns, e.after)
+		}
+		if at := e.boot.Add(time.Duration(since)); earliest.IsZero() || at.Before(earliest) {
+			earliest = at
+		}
+	}
+	return earliest.Add(-slack)
 }
 
 // Nanos is how many nanoseconds after boot a wall time was: what Wall undoes. Of a

@@ -46,6 +46,40 @@ func TestAClockThatIsSetKeepsWhatItTold(t *testing.T) {
 	}
 }
 
+// TestWhatIsOlderIsToldOfAClockThatIsSet asks what bears a time from before a moment.
+func TestWhatIsOlderIsToldOfAClockThatIsSet(t *testing.T) {
+	const day = 24 * time.Hour
+	start := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC) // by the first wall clock
+	ns := func(d time.Duration) uint64 { return uint64(d) }
+	forward, back := new(Clock), new(Clock)
+	for _, c := range []*Clock{forward, back} {
+		c.check(start.Add(10*time.Second), ns(10*time.Second))
+		c.check(start.Add(20*time.Second), ns(20*time.Second))
+	}
+	forward.check(start.Add(30*time.Second+day), ns(30*time.Second)) // set after 20 seconds
+	back.check(start.Add(30*time.Second-day), ns(30*time.Second))
+	for _, tt := range []struct {
+		name  string
+		clock *Clock
+		since time.Duration // after boot
+		want  time.Time
+	}{
+		{"nobody set it since", forward, 40 * time.Second, start.Add(40*time.Second + day)},
+		{"it was set forward since", forward, 5 * time.Second, start.Add(5 * time.Second)},
+		{"it was set back since", back, 5 * time.Second, start.Add(20*time.Second - day)}, // perhaps right after the look before
+		{"it was set back just before", back, 25 * time.Second, start.Add(25*time.Second - day)},
+		{"it was set back before", back, 40 * time.Second, start.Add(40*time.Second - day)},
+		{"since boot", back, 0, start.Add(20*time.Second - day)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := tt.clock.Earliest(ns(tt.since))
+			if d := tt.want.Sub(got); d < 0 || d > time.Second {
+				t.Errorf("want a moment before %s, got %s", tt.want, got)
+			}
+		})
+	}
+}
+
 func TestAClockThatIsSetAgainAndAgainIsBounded(t *testing.T) {
 	c := new(Clock)
 	for i := range 10 * maxEras {

@@ -54,46 +54,83 @@ func IsModule(p string) bool {
 	return false
 }
 
-// InLibrary reports whether a file lies in the standard library, or the site
-// packages beside it, of the interpreter exe: lib/pythonX.Y under exe's prefix
-// or under a system prefix. A library under a folder for temporary files is
-// nobody's own.
-func InLibrary(exe, p string) bool {
-	prefixes := []string{"/usr", "/usr/local"}
-	if own := path.Dir(path.Dir(exe)); own != "/" && own != "." {
-		prefixes = append(prefixes, own)
+// InLibrary reports whether a file lies in a standard library: in its folder,
+// which LibraryFolder found, but not in the site packages there.
+func InLibrary(library, p string) bool {
+	rest, ok := strings.CutPrefix(p, library+"/")
+	return ok && library != "" && !isSite(rest)
+}
+
+// InSitePackages reports whether a file lies in the site packages of the
+// interpreter exe, whose standard library is the folder library: below the prefix
+// of either, or below /usr/local of what the system itself has in /usr. It is for
+// the caller to find out who put it there, and when.
+func InSitePackages(exe, library, p string) bool {
+	if library == "" {
+		return false
+	}
+	prefix := path.Dir(path.Dir(library))
+	prefixes := []string{prefix}
+	if prefix == "/usr" {
+		prefixes = append(prefixes, "/usr/local")
+	}
+	if own := path.Dir(path.Dir(exe)); own != "/" && own != "." && !temporary(own) {
+		prefixes = append(prefixes, own) // a virtual environment that has a copy of the binary
 	}
 	for _, prefix := range prefixes {
-		if temporary(prefix) {
-			continue
-		}
 		rest, ok := strings.CutPrefix(p, prefix+"/lib")
 		if !ok {
 			continue
 		}
-		rest = strings.TrimPrefix(strings.TrimPrefix(rest, "64"), "/")
-		if name, _, ok := strings.Cut(rest, "/"); ok && isLibraryName(name) {
-			return true
-		}
-		if strings.HasSuffix(rest, ".zip") && isLibraryName(strings.TrimSuffix(rest, ".zip")) {
+		rest, ok = strings.CutPrefix(strings.TrimPrefix(rest, "64"), "/")
+		if name, rest, _ := strings.Cut(rest, "/"); ok && isLibraryName(name) && isSite(rest) {
 			return true
 		}
 	}
 	return false
 }
 
+// MayBeLibrary reports whether a file lies where standard libraries do: in a folder
+// lib/pythonX.Y, and not in the site packages there.
+func MayBeLibrary(p string) bool {
+	for _, lib := range []string{"/lib/", "/lib64/"} {
+		dir, rest, ok := strings.Cut(p, lib)
+		if !ok || temporary(dir+"/") {
+			continue
+		}
+		if name, rest, ok := strings.Cut(rest, "/"); ok && isLibraryName(name) && !isSite(rest) {
+			return true
+		}
+	}
+	return false
+}
+
+// isSite reports whether a path in a library's folder leads to site packages.
+func isSite(rest string) bool {
+	name, _, ok := strings.Cut(rest, "/")
+	return ok && (name == "site-packages" || name == "dist-packages")
+}
+
 // LibraryFolder returns the folder of the standard library that a file tells of:
-// every interpreter reads its encodings from there before anything else. It
-// returns "" when the file tells of none.
+// every interpreter reads its encodings package from there, CPython 3 before
+// anything else. It returns "" when the file tells of none: a library under a
+// folder for temporary files is nobody's own.
 func LibraryFolder(p string) string {
-	dir, _, ok := strings.Cut(p, "/encodings/")
-	if !ok || !LooksLikeLibrary(p) || !isLibraryName(path.Base(dir)) || temporary(dir) {
+	dir, ok := strings.CutSuffix(Stem(p), "/encodings/__init__")
+	if !ok || !IsModule(p) || !isLibraryName(path.Base(dir)) || temporary(dir) {
 		return ""
 	}
 	if parent := path.Base(path.Dir(dir)); parent != "lib" && parent != "lib64" {
 		return ""
 	}
 	return dir
+}
+
+// IsLibraryArchive reports whether a file is named like a standard library that is
+// a zip archive: python311.zip.
+func IsLibraryArchive(p string) bool {
+	name, ok := strings.CutSuffix(path.Base(p), ".zip")
+	return ok && isLibraryName(name)
 }
 
 func isLibraryName(name string) bool {

@@ -26,15 +26,17 @@
 // whole: at once for -c, when the file is covered, when standard input ends.
 // After its script only files named like modules (.py, .pyc, .pyw) are
 // followed; those outside the interpreter's own library are delivered with kind
-// [capture.Import].
+// [capture.Import]. The library is the folder that the program has read its
+// encodings from, and the packages beside it that came with the image or the
+// machine: docs/capture.md has the rule.
 //
 // # What is unknown is captured
 //
 // The kernel half follows everything it knows nothing about: binaries whose
 // class is unknown, files never read before. User space teaches it what to
 // leave out: binaries that are no interpreter (decided by looking at their
-// symbols, never at their name), the compiled standard library, and files whose
-// content it already has. A lesson that comes late, or was forgotten, costs
+// symbols, never at their name), the compiled library but for the file that tells
+// where it lies, and files whose content it already has. A lesson that comes late, or was forgotten, costs
 // time and never a script.
 //
 // A file or binary is only taught as known when its content cannot change

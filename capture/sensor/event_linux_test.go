@@ -164,3 +164,30 @@ func BenchmarkRecords(b *testing.B) {
 		}
 	}
 }
+
+// TestAScriptThatWasReplacedBeforeItsExecIsKnown has the record of the exec come
+// last, as it may: both texts that lay at the script's path come.
+func TestAScriptThatWasReplacedBeforeItsExecIsKnown(t *testing.T) {
+	t.Parallel()
+	first, other := program(t, 3000), append(program(t, 3000), "# other\n"...)
+	told := story(first)
+	args := []byte("python3\x00/srv/script\x00") // a module's name would make one an import
+	exec := [][]byte{told[0], sensor.Record(sensor.KindArgs, 0, 0, 0, args), sensor.ExecRecord(len(args), 0)}
+	read := told[3:4:4]
+	for i, text := range [][]byte{first, other} {
+		ino, size := uint64(9+i), uint64(len(text))
+		read = append(read, sensor.Record(sensor.KindPath, ino, size, 0, names("srv", "script")), sensor.Record(sensor.KindData, ino, size, 0, text))
+	}
+	var got []capture.Script
+	f := sensor.NewFeeder(0, func(s capture.Script) { got = append(got, s) }, func(string) {})
+	for _, raw := range append(append(read, exec...), told[len(told)-1]) {
+		f.Feed(raw)
+	}
+	digests := map[capture.Digest]bool{}
+	for _, s := range got {
+		digests[s.Digest] = s.Kind == capture.File && s.Lost == ""
+	}
+	if !digests[capture.Sum(first)] || !digests[capture.Sum(other)] {
+		t.Errorf("want both texts as scripts, got:%s", describe(got))
+	}
+}

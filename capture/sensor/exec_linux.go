@@ -34,6 +34,7 @@ type executed struct {
 	process capture.Process
 	start   uint64 // of the process, nanoseconds since boot; 0 when not known
 	reaper  uint64 // when the first process of its pid namespace was started
+	outer   uint64 // the same of the outermost but the machine's own; 0 when not known
 	kind    python.Binary
 	command python.Command
 	lost    string // why something of it is missing
@@ -155,7 +156,7 @@ func (t *tracker) handleExec(e *event) {
 	if p == nil || p.exec != nil {
 		return
 	}
-	p.exec = &executed{kind: kind, reaper: e.exec.Reaper, start: e.exec.Start, fds: e.exec.Fds, process: t.process(e, x)}
+	p.exec = &executed{kind: kind, reaper: e.exec.Reaper, outer: e.exec.Outer, start: e.exec.Start, fds: e.exec.Fds, process: t.process(e, x)}
 	if e.bundle != nil {
 		p.exec.bundle, p.exec.before = e.bundle, e.exec.Starter
 		p.exec.exe = fileInode(e.File, e.Magic, e.Mode, x.exe)
@@ -163,7 +164,6 @@ func (t *tracker) handleExec(e *event) {
 	if t.worthTelling(e, kind) {
 		t.tell(e, kind, p.exec.process)
 	}
-	t.learnFolder(p)
 	if x.cut {
 		p.exec.lost = lostCgroup
 		p.exec.process.Cgroup = "" // /proc may have the part that says which container it is
@@ -178,6 +178,9 @@ func (t *tracker) handleExec(e *event) {
 		}
 	} else {
 		p.exec.command = python.ParseCommand(p.exec.process.Args)
+	}
+	if p.exec.process.ArgsTruncated && p.exec.command.Kind != capture.File && p.exec.lost == "" {
+		p.exec.lost = lostArgs // What runs may be among those that are missing.
 	}
 	t.locate(p)
 	p.certain = p.certain || p.exec.kind != python.NotLookedAt
@@ -249,7 +252,7 @@ func (t *tracker) locate(p *program) {
 		x.script = python.Absolute(x.process.Cwd, x.command.Arg)
 		if number := python.Descriptor(x.script); number != "" {
 			x.found = t.descriptor(x, number)
-			x.found.descriptor = true
+			x.found.descriptor = !x.found.dir
 			return
 		}
 		x.found = t.looker.resolve(x.pids(), x.script)
@@ -269,6 +272,9 @@ func (t *tracker) descriptor(x *executed, number string) found {
 		return t.looker.descriptor(x.process.PID, number)
 	}
 	f := x.fds[n]
+	if f.Mode&unix.S_IFMT == unix.S_IFDIR {
+		return t.looker.descriptor(x.process.PID, number) // for its path
+	}
 	return found{ok: f.Mode != 0, ino: f.Ino, stream: f.Mode&unix.S_IFMT != unix.S_IFREG}
 }
 

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -301,11 +302,18 @@ func TestAScriptThatIsReplacedWhileItIsHeldIsJudgedAgain(t *testing.T) {
 	}
 }
 
-// What is written anew behind what was read already is not held for, but counted.
+// What is written anew behind what was read already may not be held for, but is
+// counted then.
 func TestAPartThatIsReplacedWhileItIsHeldIsCounted(t *testing.T) {
+	var again atomic.Int32
 	path := write(t, "script.py", append(bytes.Repeat([]byte("# a long text\n"), 20000), "print('good')\n"...))
 	r, c := holding(t, sensor.Hold{}, func(s *sensor.Sensor, script capture.Script) {
-		if script.Held.IsZero() || script.Path != path {
+		switch {
+		case script.Held.IsZero() || script.Path != path:
+			return
+		case bytes.HasSuffix(script.Text, []byte("print('more')\n")):
+			again.Add(1)
+			s.Release(script)
 			return
 		}
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
@@ -322,7 +330,7 @@ func TestAPartThatIsReplacedWhileItIsHeldIsCounted(t *testing.T) {
 	if err != nil || string(out) != "good\nmore\n" {
 		t.Errorf("said %q, %v", out, err)
 	}
-	if lost := r.sensor.Stats().Lost; lost["hold: script ran before it was judged"] != 1 {
-		t.Errorf("lost %v, want one that ran before it was judged", lost)
+	if lost := r.sensor.Stats().Lost; lost["hold: script ran before it was judged"]+uint64(again.Load()) == 0 {
+		t.Errorf("lost %v, want it held again, or one that ran before it was judged", lost)
 	}
 }

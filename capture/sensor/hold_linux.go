@@ -386,7 +386,7 @@ func (t *tracker) endHold(e *event) {
 	}
 	if ok && e.Kind == probeRecordKindRECORD_EXEC {
 		t.holder.aim(p)
-	} else if ok && p.again != key.Since && t.heldAgain(p, p.readings[readingKey{ino: e.File.Ino, dev: e.File.Dev, tgid: e.Tgid}]) {
+	} else if ok && p.same != key.Since && t.heldAgain(p, p.readings[readingKey{ino: e.File.Ino, dev: e.File.Dev, tgid: e.Tgid}]) {
 		t.count(lostUnheld) // a part of it was replaced
 	}
 	t.holder.end(key, unix.SIGCONT)

@@ -4,47 +4,81 @@ package sensor
 
 import (
 	"path"
-	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"kingsnake/capture"
 	"kingsnake/capture/python"
 )
 
-const maxFolders = 1024
-
-// folder is where an interpreter has its standard library, as the processes of a
-// mount namespace see it.
-type folder struct {
-	namespace uint32
-	path      string
+// library is where a program has its standard library.
+type library struct {
+	folder string // which it has read its encodings from; "" as long as it has not
+	device uint32 // that the folder lies on
+	waited bool   // for the folder: something may lie in it
+	given  bool   // waiting was given up
 }
 
-// learnFolder remembers where a program read its library from, once both that and
-// its exec are known. An interpreter that was copied or embedded has its library
-// where it was built to look for it and not beside itself, and what is left out
-// by the kernel half in the next program does not tell it again.
-func (t *tracker) learnFolder(p *program) {
-	if p.library != "" && p.exec != nil {
-		t.folders.put(folder{p.exec.process.MountNamespace, p.library}, struct{}{})
+// learnFolder learns from the first encodings that a program reads where its
+// library lies. The kernel half tells them every time. A child has what its parent
+// had when it was forked, so what it reads tells nothing.
+func (t *tracker) learnFolder(p *program, r *reading) {
+	if p.library.folder != "" || !r.own {
+		return
+	}
+	if p.library.folder = python.LibraryFolder(r.path); p.library.folder == "" {
+		return
+	}
+	p.library.device = r.key.dev
+	if p.library.waited {
+		t.considerAll(p)
 	}
 }
 
-// inLibrary reports whether a file belongs to the interpreter of a program, or
-// to the site packages beside its library, and not to what it runs.
+// awaitsLibrary reports whether it is not known yet if a file lies in the library of its
+// program: Python 2.7 reads others of it before its encodings.
+func (p *program) awaitsLibrary(r *reading) bool {
+	if p.library.folder != "" || p.library.given || !r.own || !python.MayBeLibrary(r.path) {
+		return false
+	}
+	p.library.waited = true
+	return true
+}
+
+// giveUp waits no longer for a program to tell where its library lies: it has none
+// in a folder.
+func (t *tracker) giveUp(p *program) {
+	if p.library.folder == "" && !p.library.given {
+		p.library.given = true
+		if p.library.waited {
+			t.considerAll(p)
+		}
+	}
+}
+
+// inLibrary reports whether a file belongs to the interpreter of a program and not
+// to what it runs: it lies in the standard library, or in the site packages beside
+// it and was there before.
 func (t *tracker) inLibrary(p *program, r *reading) bool {
-	path := r.path
-	if python.InLibrary(p.exec.process.Exe, path) || p.library != "" && strings.HasPrefix(path, p.library+"/") {
-		return true
+	return python.InLibrary(p.library.folder, r.path) ||
+		python.InSitePackages(p.exec.process.Exe, p.library.folder, r.path) && t.wasThere(p, r)
+}
+
+// wasThere reports whether a file beside a program's library came with it: it lies
+// on the same file system, not in an overlay's upper layer, and was last changed
+// before the machine was started or, on an overlay, the container. That is said by
+// its ctime, which nobody sets. Elsewhere than on overlays the start of a container
+// does not count: anybody may make a pid namespace that is younger than a file.
+func (t *tracker) wasThere(p *program, r *reading) bool {
+	if r.upper || r.key.dev != p.library.device || !faithful(r.magic) {
+		return false
 	}
-	for i := 1; i < len(path); i++ {
-		if path[i] != '/' {
-			continue
-		}
-		if _, ok := t.folders.entries[folder{p.exec.process.MountNamespace, path[:i]}]; ok {
-			return true
-		}
+	start := uint64(0)
+	if r.magic == unix.OVERLAYFS_SUPER_MAGIC {
+		start = p.exec.outer
 	}
-	return false
+	return time.Unix(0, r.file.Ctime).Before(t.clock.Earliest(start))
 }
 
 // learnModule remembers a module of an interpreter's library, for it is compiled

@@ -17,6 +17,7 @@ const (
 	lostStopped    = "sensor stopped"
 	lostArchive    = "archive read in part" // not counted: the rest did not run
 	lostCgroup     = "cgroup path cut"
+	lostArgs       = "arguments cut"
 	lostPieces     = "too many pieces"
 	lostIncomplete = "incomplete script"
 	lostWait       = "hold: no verdict in time"

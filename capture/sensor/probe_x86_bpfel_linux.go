@@ -78,6 +78,7 @@ type probeExecRecord struct {
 	Head    probeRecord
 	Start   uint64
 	Reaper  uint64
+	Outer   uint64
 	ArgsLen uint64
 	EnvLen  uint64
 	Ppid    uint32
@@ -107,9 +108,10 @@ type probeFileKey struct {
 type probeFileState uint32
 
 const (
-	probeFileStateFILE_NEW    probeFileState = 0
-	probeFileStateFILE_HAVE   probeFileState = 1
-	probeFileStateFILE_IGNORE probeFileState = 2
+	probeFileStateFILE_NEW     probeFileState = 0
+	probeFileStateFILE_HAVE    probeFileState = 1
+	probeFileStateFILE_IGNORE  probeFileState = 2
+	probeFileStateFILE_LIBRARY probeFileState = 3
 )
 
 type probeFollow struct {
@@ -243,7 +245,8 @@ const (
 	probeProgramModeMODE_ALL     probeProgramMode = 0
 	probeProgramModeMODE_SCRIPT  probeProgramMode = 1
 	probeProgramModeMODE_MODULES probeProgramMode = 2
-	probeProgramModeMODE_IGNORE  probeProgramMode = 3
+	probeProgramModeMODE_AGAIN   probeProgramMode = 3
+	probeProgramModeMODE_IGNORE  probeProgramMode = 4
 )
 
 type probeReader uint32
@@ -308,7 +311,9 @@ const (
 	probeRecordFlagFLAG_V2        probeRecordFlag = 64
 	probeRecordFlagFLAG_SOUGHT    probeRecordFlag = 256
 	probeRecordFlagFLAG_EARLY     probeRecordFlag = 512
+	probeRecordFlagFLAG_BEGINS    probeRecordFlag = 1024
 	probeRecordFlagFLAG_HELD      probeRecordFlag = 128
+	probeRecordFlagFLAG_UPPER     probeRecordFlag = 2048
 )
 
 type probeRecordKind uint32

@@ -44,6 +44,11 @@ func (t *tracker) decide(p *program) {
 	case x.command.Kind != capture.Module:
 		t.teacher.setMode(p.id, probeProgramModeMODE_SCRIPT)
 	}
+	t.considerAll(p)
+}
+
+// considerAll deals with all that the program has read and that may be whole.
+func (t *tracker) considerAll(p *program) {
 	for _, r := range p.inOrder() {
 		switch {
 		case r.text != nil:
@@ -65,22 +70,15 @@ func (t *tracker) consider(p *program, r *reading) {
 	if p.exec == nil || !p.certain || r.finished || r.text == nil {
 		return
 	}
-	if !p.done && p.exec.matches(r) {
+	if !p.done && (p.exec.matches(r) || t.isCompiled(p, r)) {
 		t.considerMain(p, r)
 		return
 	}
-	if !r.text.whole() {
+	if !r.text.whole() || p.awaitsLibrary(r) {
 		return
 	}
 	r.finished = true
 	t.learn(p, r)
-	if t.heldAgain(p, r) {
-		if capture.Sum(r.text.content(0)) != p.digest {
-			t.deliverReading(p, r, 0, "")
-			return
-		}
-		p.again = t.holding.key.Since
-	}
 	library := t.inLibrary(p, r)
 	if library {
 		t.learnModule(r)
@@ -185,9 +183,12 @@ func (t *tracker) deliverReading(p *program, r *reading, from int64, lost string
 	if p.exec.lost != "" && s.Lost == "" {
 		s.Lost = p.exec.lost
 	}
-	t.drop(r)
 	if !r.stream {
 		p.script = r.file
+	}
+	t.mayReadAgain(p, r, s.Kind)
+	if !r.script || r.text.inOrder >= r.text.size {
+		t.drop(r)
 	}
 	t.deliverMain(p, s)
 }
@@ -217,7 +218,10 @@ func (t *tracker) deliverMain(p *program, s capture.Script) {
 		t.count(lostIncomplete)
 	}
 	prompts := p.exec.command.Prompts
-	if !prompts {
+	switch {
+	case p.again != nil && !prompts:
+		t.teacher.setMode(p.id, probeProgramModeMODE_AGAIN)
+	case !prompts:
 		t.teacher.setMode(p.id, probeProgramModeMODE_MODULES)
 	}
 	t.deliver(s)
@@ -255,7 +259,7 @@ func (t *tracker) deliverEarly(p *program) {
 		t.drop(r)
 	}
 	for key, r := range p.readings {
-		if !python.IsModule(r.path) {
+		if !python.IsModule(r.path) && !r.script && !t.compareEarly(p, r) {
 			t.drop(r)
 			delete(p.readings, key)
 		}
@@ -315,6 +319,9 @@ func (x *executed) named(p string) bool {
 
 // finish delivers what there is of a program that has ended.
 func (t *tracker) finish(p *program, reason string) {
+	if p.exec != nil {
+		t.giveUp(p)
+	}
 	if p.done || p.exec == nil {
 		return
 	}
@@ -376,6 +383,9 @@ func firstCandidate(p *program) (first *reading) {
 // startupFile reports whether a file is read by interpreters, and the loaders of
 // their libraries, before any script.
 func startupFile(p string) bool {
+	if python.IsLibraryArchive(p) {
+		return true
+	}
 	switch path.Base(p) {
 	case "sitecustomize.py", "usercustomize.py", "locale.alias", "charset.alias", "gconv-modules", "gconv-modules.cache", "ld.so.cache":
 		return true

@@ -109,7 +109,11 @@ func (t *tracker) learn(p *program, r *reading) {
 		return
 	}
 	if strings.HasSuffix(r.path, ".pyc") && strings.Contains(r.path, "/__pycache__/") && t.inLibrary(p, r) {
-		t.teacher.learnFile(r.file, probeFileStateFILE_IGNORE)
+		state := probeFileState(probeFileStateFILE_IGNORE)
+		if python.LibraryFolder(r.path) != "" {
+			state = probeFileStateFILE_LIBRARY
+		}
+		t.teacher.learnFile(r.file, state)
 		return
 	}
 	t.teacher.keep(r.file, r.text.bytes)

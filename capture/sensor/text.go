@@ -17,6 +17,8 @@ type text struct {
 	size  int64  // of the file; 0 when it has none, as a stream
 	end   int64  // where a read returned nothing; -1 when none did
 
+	inOrder int64 // how much of it was read in order since it was last begun
+
 	truncated bool  // there is more than capture.MaxText
 	total     int64 // the highest offset known to exist
 }
@@ -47,6 +49,9 @@ func (t *text) write(offset int64, data []byte) (grown int) {
 		t.bytes = append(t.bytes, make([]byte, n)...)
 	}
 	copy(t.bytes[offset:last], data)
+	if offset == 0 || offset == t.inOrder {
+		t.inOrder = last
+	}
 	return grown
 }
 

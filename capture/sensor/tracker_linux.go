@@ -45,7 +45,6 @@ type tracker struct {
 	pending  *lru[probeProgram, *pieces]  // execs being put together
 	pieces   int                          // bytes in pending
 	parents  *lru[processKey, ancestor]
-	folders  *lru[folder, struct{}] // where interpreters have their libraries
 	compiledTexts
 	hooks  *hooks // nil: compiled texts are not captured
 	memory int    // bytes held in texts
@@ -76,7 +75,6 @@ func newTracker(config Config, k *kernel, deliver func(capture.Script), count fu
 		count(lostExec)
 	})
 	t.parents = newLRU[processKey, ancestor](maxPrograms, nil)
-	t.folders = newLRU[folder, struct{}](maxFolders, nil)
 	t.compiledTexts = t.newCompiledTexts()
 	return t
 }
@@ -89,13 +87,15 @@ type program struct {
 	looked  time.Time // when it was last looked whether it still runs
 	exec    *executed // nil until the exec record has come
 	certain bool      // it is known to be a Python
-	library string    // folder that its own library was read from, if that was seen
-	gone    bool      // its own process has ended
+	library library
+	gone    bool // its own process has ended
 
+	again  *executed      // how its script was asked for, while that may be read anew; else nil
+	others int            // how many other texts of it were delivered
 	done   bool           // its own script was delivered, or there is none
 	aimed  bool           // it is to be held when its own script has been read
 	passed uint64         // since when it is held, by the record its script was delivered with
-	again  uint64         // since when it was held for the same script another time
+	same   uint64         // since when it was held for the same script another time
 	digest capture.Digest // of its script
 	script probeFileKey   // the file that it was read from; zero: none
 
@@ -127,6 +127,10 @@ type reading struct {
 	writers  bool           // it was open for writing
 	own      bool           // read by the program's own process, not a child
 	sought   bool           // its compiled form was looked for first
+	begun    int            // how often it was read from its beginning
+	script   bool           // it is, or takes the place of, the script that was delivered
+	foreign  bool           // but it does not lie where the script was asked for
+	upper    bool           // it lies in an overlay's upper layer
 	finished bool           // it was whole, and has been dealt with
 	have     probeFileState // what the kernel half knew of it
 	lost     string
@@ -230,18 +234,26 @@ func (t *tracker) handleRead(e *event) {
 	case probeRecordKindRECORD_PATH:
 		r.path = joinNames(e.data)
 		r.sought = r.sought || e.Flags&probeRecordFlagFLAG_SOUGHT != 0
-		if p.library == "" && r.own {
-			p.library = python.LibraryFolder(r.path)
-			t.learnFolder(p)
-		}
+		r.upper = e.Flags&probeRecordFlagFLAG_UPPER != 0
+		t.learnFolder(p, r)
 		t.seeLibrary(r)
 		if !p.certain && python.LooksLikeLibrary(r.path) {
 			p.certain = true
 			t.decide(p)
 		}
 		return
-	case probeRecordKindRECORD_HAVE:
+	}
+	if r.begins(e) {
+		r.begun++
+	}
+	if e.Kind == probeRecordKindRECORD_HAVE {
 		r.have = probeFileState(e.Offset)
+	}
+	if p.again != nil && t.readAgain(p, r, e) {
+		return
+	}
+	switch e.Kind {
+	case probeRecordKindRECORD_HAVE:
 		t.haveRead(p, r)
 		return
 	case probeRecordKindRECORD_EOF:
@@ -272,6 +284,11 @@ func (t *tracker) addData(p *program, r *reading, e *event) {
 		r.text = newText(r.textSize())
 		r.finished = false
 	}
+	t.addRead(r, e)
+}
+
+// addRead adds them to the text that was begun.
+func (t *tracker) addRead(r *reading, e *event) {
 	if e.Flags&probeRecordFlagFLAG_TRUNCATED != 0 {
 		r.text.truncated = true
 	}
@@ -361,20 +378,17 @@ func (t *tracker) shed(p *program) bool {
 
 // haveRead deals with a file whose content is known.
 func (t *tracker) haveRead(p *program, r *reading) {
-	if r.finished || p.exec == nil || !p.certain {
-		return // not yet
+	if p.exec == nil || !p.certain || r.finished && (p.done || !t.isCompiled(p, r)) {
+		return // not yet, or not again
 	}
-	if !t.wanted(p, r) {
+	switch main := !p.done && p.exec.matches(r); {
+	case !main && p.awaitsLibrary(r):
+		return
+	case !main && !t.wanted(p, r):
 		r.finished = true
 		return
 	}
-	content, ok := t.teacher.content(r.file)
-	if !ok && r.have == probeFileStateFILE_HAVE {
-		t.teacher.forget(r.file)
-	}
-	if !ok {
-		content, ok = t.looker.readFile(p, r)
-	}
+	content, ok := t.known(p, r)
 	switch {
 	case !ok:
 		r.lost = lostEvicted
@@ -391,12 +405,22 @@ func (t *tracker) haveRead(p *program, r *reading) {
 	t.count(r.lost)
 }
 
-// wanted reports whether a file could be a script of the program.
-func (t *tracker) wanted(p *program, r *reading) bool {
-	if p.done {
-		return python.IsModule(r.path) && !t.inLibrary(p, r)
+// known returns the content of a file that was only mentioned.
+func (t *tracker) known(p *program, r *reading) ([]byte, bool) {
+	content, ok := t.teacher.content(r.file)
+	if ok {
+		return content, true
 	}
-	return p.exec.matches(r) || !t.inLibrary(p, r)
+	if r.have == probeFileStateFILE_HAVE {
+		t.teacher.forget(r.file)
+	}
+	return t.looker.readFile(p, r)
+}
+
+// wanted reports whether a file that is not the program's own script could be one
+// that belongs to it.
+func (t *tracker) wanted(p *program, r *reading) bool {
+	return (!p.done || python.IsModule(r.path)) && !t.inLibrary(p, r)
 }
 
 // handleExit deals with the end of a process.
@@ -455,6 +479,9 @@ func (t *tracker) sweep(now time.Time) {
 				t.finish(p, lostExit)
 				t.retire(p)
 			}
+		}
+		if p.exec != nil && now.Sub(p.seen) > brokenWait {
+			t.giveUp(p)
 		}
 		if p.done || now.Sub(p.waits) > tellWait {
 			t.tellWaiting(p)

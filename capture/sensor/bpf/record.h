@@ -72,7 +72,9 @@ enum record_flag {
 	FLAG_V2 = 64,        /* a cgroup path of the unified hierarchy */
 	FLAG_SOUGHT = 256,   /* its compiled form was looked for: an import does that */
 	FLAG_EARLY = 512,    /* an act before the verdict */
+	FLAG_BEGINS = 1024,  /* a file that user space has was read from its beginning */
 	FLAG_HELD = 128,     /* the process is held, since the time of this record */
+	FLAG_UPPER = 2048,   /* a path in an overlay's upper layer: no part of the image */
 };
 
 /* Why something was lost; the index into the map losses. */
@@ -134,14 +136,17 @@ enum program_mode {
 	MODE_ALL,     /* every file, and mention of ignored modules */
 	MODE_SCRIPT,  /* every file that is not ignored */
 	MODE_MODULES, /* only regular files named like Python modules */
+	MODE_AGAIN,   /* the script was sent, and may be read anew before it runs: every
+	                 regular file, but only the first HEAD bytes of long reads */
 	MODE_IGNORE,  /* nothing: it is not a python */
 };
 
 /* What is known of a file's content. */
 enum file_state {
 	FILE_NEW,
-	FILE_HAVE,   /* user space has it: a mention is enough */
-	FILE_IGNORE, /* a part of the interpreter: nothing is needed */
+	FILE_HAVE,    /* user space has it: a mention is enough */
+	FILE_IGNORE,  /* a part of the interpreter: nothing is needed */
+	FILE_LIBRARY, /* one that tells where its library lies: a mention is enough */
 };
 
 /*
@@ -207,6 +212,7 @@ struct exec_record {
 	struct record head; /* head.file is the binary */
 	__u64 start;        /* of the process, nanoseconds since boot */
 	__u64 reaper;       /* start of the first process of its pid namespace */
+	__u64 outer;        /* the same of the outermost but the machine's own, if any */
 	__u64 args_len;     /* whole length; the pieces may hold less */
 	__u64 env_len;
 	__u32 ppid;

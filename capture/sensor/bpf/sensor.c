@@ -58,10 +58,12 @@ struct reading_key {
 	__u32 tgid;
 };
 
+#define MENTIONS 4
+
 struct reading {
 	__u64 bytes;
-	__s64 ctime; /* of a regular file when it was last introduced */
-	__u32 mentioned;
+	__s64 ctime;     /* of a regular file when it was last introduced */
+	__u32 mentioned; /* how often: at first, and when it is read from its beginning */
 	__u32 truncated;
 };
 
@@ -274,7 +276,7 @@ static __always_inline int may_fill(struct scratch *s, __u64 len)
 static __always_inline int is_pressing(const struct record *r)
 {
 	return r->kind != RECORD_EXIT && r->kind != RECORD_PATH &&
-	       !(r->kind == RECORD_HAVE && r->offset == FILE_IGNORE);
+	       !(r->kind == RECORD_HAVE && r->offset >= FILE_IGNORE);
 }
 
 /* Sends the CPU's record with want bytes of data to the data ring. */
@@ -682,6 +684,7 @@ static __always_inline void fill_fds(struct exec_record *e)
 }
 
 #include "hold.h"
+#include "namespace.h"
 
 static __always_inline void send_exec(struct scratch *s, const struct program *p,
                                       struct task_struct *task, struct file *exe,
@@ -693,8 +696,6 @@ static __always_inline void send_exec(struct scratch *s, const struct program *p
 	struct exec_record *e = &s->exec;
 	__u32 tgid = p->tgid;
 	struct task *mark;
-	struct pid *pid;
-	struct pid_namespace *ns;
 	__u64 args, env;
 
 	s->failed = 0;
@@ -730,13 +731,7 @@ static __always_inline void send_exec(struct scratch *s, const struct program *p
 	e->uid = ids;
 	e->gid = ids >> 32;
 	e->binary = binary;
-	e->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
-	pid = BPF_CORE_READ(task, thread_pid);
-	bpf_probe_read_kernel(&ns, sizeof(ns),
-	                      (void *)__builtin_preserve_access_index(&pid->numbers[0].ns) +
-	                          BPF_CORE_READ(pid, level) * bpf_core_type_size(struct upid));
-	e->pid_ns = BPF_CORE_READ(ns, ns.inum);
-	e->reaper = BPF_CORE_READ(ns, child_reaper, start_boottime);
+	fill_namespaces(e, task);
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
 	fill_fds(e);
 	fill_companion(e, exe, starter);
@@ -919,6 +914,8 @@ static __always_inline int enter_read(__u32 fd, __u64 buf, __s64 pos)
 	type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
 	if (mode == MODE_MODULES && (type != S_IFREG || !(is_module(file) || is_judged(t, file))))
 		return 0;
+	if (mode == MODE_AGAIN && type != S_IFREG)
+		return 0;
 	if (type == S_IFREG) {
 		struct file_key key;
 
@@ -952,7 +949,7 @@ static __always_inline void note_foreign(struct task *t, struct file *file, stru
 	if (t->foreign || (!t->imports && !is_module(file)))
 		return;
 	fill_key(&key, inode);
-	t->foreign = state_of(inode, &key) != FILE_IGNORE;
+	t->foreign = state_of(inode, &key) < FILE_IGNORE;
 }
 
 /* Sends what a read copied to buf as the data of the CPU's record. */
@@ -1071,7 +1068,7 @@ static __always_inline int leave_read(__s64 ret)
 		offset = r->bytes;
 	}
 	held_at_read(s, t, file, state, p.buf, offset, ret);
-	if (state != FILE_NEW && r->mentioned)
+	if (state != FILE_NEW && r->mentioned && (offset || r->mentioned > MENTIONS))
 		return 0;
 	if (first) {
 		/* The flags of the walk belong to this record alone. */
@@ -1080,12 +1077,16 @@ static __always_inline int leave_read(__s64 ret)
 		s->rec.flags |= first;
 		if (!t->compiled || t->compiled == t->source)
 			s->rec.flags |= FLAG_SOUGHT;
+		if (in_upper_layer(inode))
+			s->rec.flags |= FLAG_UPPER;
 		send_data(append_path((__u64)BPF_CORE_READ(file, f_path.dentry),
 		                      (__u64)BPF_CORE_READ(file, f_path.mnt), 0));
 		s->rec.flags = flags | first;
 	}
 	if (state != FILE_NEW) {
-		r->mentioned = 1;
+		r->mentioned++;
+		if (!offset)
+			s->rec.flags |= FLAG_BEGINS;
 		s->rec.kind = RECORD_HAVE;
 		s->rec.offset = state;
 		send_data(0);
@@ -1098,6 +1099,8 @@ static __always_inline int leave_read(__s64 ret)
 		return 0;
 	}
 	r->bytes += ret;
+	if (ret > HEAD && mode_of(&t->program) == MODE_AGAIN)
+		ret = HEAD; /* source is read in short pieces: this is no script */
 	s->rec.kind = RECORD_DATA;
 	if (ret <= SMALL_READ && (s->rec.flags & FLAG_STREAM) && offset < MAX_TEXT - SMALL_READ &&
 	    hold(s, t, tgid, p.buf, ret))
