@@ -83,9 +83,8 @@ func (t *tracker) wasThere(p *program, r *reading) bool {
 
 // learnModule remembers a module of an interpreter's library, for it is compiled
 // or loaded when it has been read.
-func (t *tracker) learnModule(r *reading) {
-	text := r.text.content(0)
-	switch path.Ext(r.path) {
+func (t *tracker) learnModule(name string, text []byte) {
+	switch path.Ext(name) {
 	case ".py":
 		t.library.put(capture.Sum(text), struct{}{})
 	case ".pyc":

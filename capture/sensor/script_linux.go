@@ -81,7 +81,7 @@ func (t *tracker) consider(p *program, r *reading) {
 	t.learn(p, r)
 	library := t.inLibrary(p, r)
 	if library {
-		t.learnModule(r)
+		t.learnModule(r.path, r.text.content(0))
 	}
 	switch {
 	case library, p.done && !python.IsModule(r.path):

@@ -108,15 +108,34 @@ func (t *tracker) learn(p *program, r *reading) {
 	if r.stream || r.file.Size == 0 || !r.text.whole() || r.text.truncated || !t.trusted(r.file, r.magic, r.readAt, p.exec.reaper, r.writers) {
 		return
 	}
-	if strings.HasSuffix(r.path, ".pyc") && strings.Contains(r.path, "/__pycache__/") && t.inLibrary(p, r) {
-		state := probeFileState(probeFileStateFILE_IGNORE)
-		if python.LibraryFolder(r.path) != "" {
-			state = probeFileStateFILE_LIBRARY
-		}
-		t.teacher.learnFile(r.file, state)
+	if t.leftOut(p, r) {
+		t.teacher.leaveOut(r)
 		return
 	}
 	t.teacher.keep(r.file, r.text.bytes)
+}
+
+// leftOut reports whether a file is a compiled module of a program's library.
+func (t *tracker) leftOut(p *program, r *reading) bool {
+	return strings.HasSuffix(r.path, ".pyc") && strings.Contains(r.path, "/__pycache__/") && t.inLibrary(p, r)
+}
+
+// leaveOut teaches that a compiled module of a library is left out.
+func (t *teacher) leaveOut(r *reading) {
+	state := probeFileState(probeFileStateFILE_IGNORE)
+	if python.LibraryFolder(r.path) != "" {
+		state = probeFileStateFILE_LIBRARY
+	}
+	t.learnFile(r.file, state)
+}
+
+// learnKept has a file left out that is of the program's library, and was kept
+// because it was not of the library of who read it before.
+func (t *tracker) learnKept(p *program, r *reading) {
+	if content, ok := t.teacher.content(r.file); ok && r.have == probeFileStateFILE_HAVE && t.leftOut(p, r) {
+		t.learnModule(r.path, content)
+		t.teacher.leaveOut(r)
+	}
 }
 
 // learnLibrary teaches that a shared object is left out: the dynamic loader

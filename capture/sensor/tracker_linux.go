@@ -386,6 +386,7 @@ func (t *tracker) haveRead(p *program, r *reading) {
 		return
 	case !main && !t.wanted(p, r):
 		r.finished = true
+		t.learnKept(p, r)
 		return
 	}
 	content, ok := t.known(p, r)
