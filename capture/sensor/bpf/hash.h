@@ -31,39 +31,32 @@ static __always_inline __u64 hash_block(__u64 h, const __u64 *words)
 	return h;
 }
 
-#define PART 256
-
 /*
  * Takes at most CHUNK bytes of the process's memory into a hash; all of them if
  * len is not a multiple of BLOCK. Returns 0 when they cannot be read. This and
- * the next one are verified once and by themselves.
+ * the next one are verified once and by themselves, but share 512 bytes of stack
+ * with who calls them.
  */
 __noinline __u64 hash_chunk(__u64 from, __u64 len, __u64 h)
 {
-	__u64 words[PART / 8] = {}, parts = len / PART, n = PART;
-	int i, block;
+	__u64 words[BLOCK / 8] = {}, blocks = len / BLOCK, rest = bounded(len) & (BLOCK - 1);
+	int i;
 
 #pragma clang loop unroll(disable)
-	for (i = 0; i <= CHUNK / PART; i++) {
-		if (i >= parts) {
-			n = bounded(len) & (PART - 1);
-			__builtin_memset(words, 0, sizeof(words));
-		}
-		if (!n)
+	for (i = 0; i < CHUNK / BLOCK; i++) {
+		if (i >= blocks)
 			break;
-		if (bpf_probe_read_user(words, n, (const void *)from))
+		if (bpf_probe_read_user(words, BLOCK, (const void *)from))
 			return 0;
-#pragma clang loop unroll(disable)
-		for (block = 0; block < PART / BLOCK; block++) {
-			if (block * BLOCK >= n)
-				break;
-			h = hash_block(h, words + block * (BLOCK / 8));
-		}
-		if (n < PART)
-			break;
-		from += PART;
+		h = hash_block(h, words);
+		from += BLOCK;
 	}
-	return h;
+	if (!rest)
+		return h;
+	__builtin_memset(words, 0, sizeof(words));
+	if (bpf_probe_read_user(words, rest, (const void *)from))
+		return 0;
+	return hash_block(h, words);
 }
 
 /* Hashes a text in the process's memory; 0 when it is too long or cannot be read. */
