@@ -295,9 +295,6 @@ func (t *tracker) deliverImport(p *program, r *reading, lost string) {
 		clear(p.imports)
 	}
 	p.imports[digest] = true
-	if code := python.Code(r.text.content(0)); code != nil {
-		p.imports[capture.Sum(code)] = true // which marshal.loads is given next
-	}
 	s := capture.Script{
 		Kind: capture.Import, Time: r.time, Text: bytes.Clone(r.text.content(0)), Digest: digest,
 		Size: max(r.text.size, int64(len(r.text.bytes))), Truncated: r.text.truncated || r.text.size > capture.MaxText,
@@ -306,6 +303,9 @@ func (t *tracker) deliverImport(p *program, r *reading, lost string) {
 	}
 	if p.exec.kind == python.Embedder && p.digest == (capture.Digest{}) && p.exec.named(r.path) {
 		s.Kind, s.MaybeData, p.digest = capture.File, false, digest
+	}
+	if code := python.Code(s.Text); code != nil && !s.MaybeData {
+		p.imports[capture.Sum(code)] = true // which marshal.loads is given next
 	}
 	t.deliver(s)
 }
