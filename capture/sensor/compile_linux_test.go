@@ -158,12 +158,12 @@ func TestModulesOfAnEggAreCapturedAsTheyAreCompiled(t *testing.T) {
 	path := write(t, "script.py", []byte(`import py_compile, sys, zipfile
 egg = sys.argv[1]
 open(egg + ".py", "w").write("x = 'compiled in the egg'\n")
-py_compile.compile(egg + ".py", egg + ".pyc")
+py_compile.compile(egg + ".py", egg + ".code")  # by this name it is not captured when it is read
 z = zipfile.ZipFile(egg, "w")
 z.writestr("ofsource.py", "x = 'source in the egg'\n")
 z.writestr("package/__init__.py", "from package import inner\n")
 z.writestr("package/inner.py", "x = 'package in the egg'\n")
-z.write(egg + ".pyc", "ofcode.pyc")
+z.write(egg + ".code", "ofcode.pyc")
 z.close()
 sys.path.insert(0, egg)
 import ofsource, package, ofcode
@@ -173,7 +173,7 @@ import ofsource, package, ofcode
 			r.warm(t, python)
 			egg := filepath.Join(t.TempDir(), "x.egg")
 			tag := r.start(t, exec.Command(python, path, egg))
-			code, err := os.ReadFile(egg + ".pyc")
+			code, err := os.ReadFile(egg + ".code")
 			if err != nil {
 				t.Fatal(err)
 			}
