@@ -116,12 +116,20 @@ func (d *daemon) spawn(registry http.Handler, bin string, command []string) (*ex
 	return cmd, server, nil
 }
 
-// await waits until the daemon answers, which ask asks it to.
+// await waits until the daemon answers, which ask asks it to: one that is beginning
+// may refuse to.
 func (d *daemon) await(ctx context.Context, ask func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	answered := make(chan error, 1)
-	go func() { answered <- ask(ctx) }()
+	go func() {
+		err := ask(ctx)
+		for err != nil && ctx.Err() == nil {
+			time.Sleep(50 * time.Millisecond)
+			err = ask(ctx)
+		}
+		answered <- err
+	}()
 	select {
 	case err := <-answered:
 		if err != nil {
