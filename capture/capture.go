@@ -85,7 +85,8 @@ type Script struct {
 
 	// MaybeData says of an Import that nothing shows it was one: the process did not
 	// look for the compiled form first, as imports do, so it may have read the file
-	// as data, as a linter or a scanner does. False where that is not known.
+	// as data, as a linter or a scanner does. False where that is not known, and of
+	// compiled modules.
 	MaybeData bool
 
 	// Parent is the digest of the script that imported or compiled this one;

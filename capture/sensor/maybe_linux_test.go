@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"kingsnake/capture"
 	"kingsnake/capture/sensor/generate"
@@ -50,6 +51,34 @@ with io.open(sys.argv[1] + "/data_d.py") as f:
 				// An import that is taken for data would be a loss; the other way it is a doubt less.
 				if maybe, ok := got[name]; !ok || maybe && !data || !maybe && data && certain {
 					t.Errorf("%s: want it captured and marked as possible data: %v; got captured %v, marked %v", name, data, ok, maybe)
+				}
+			}
+		})
+	}
+}
+
+// TestACompiledModuleIsNoData imports a module twice: only the first time its
+// source is read.
+func TestACompiledModuleIsNoData(t *testing.T) {
+	r := record(t)
+	for _, python := range generate.Pythons() {
+		t.Run(python.Name, func(t *testing.T) {
+			main := write(t, "main.py", []byte("import module\nopen('/dev/null').close()\n"))
+			module := filepath.Join(filepath.Dir(main), "module.py")
+			if err := os.WriteFile(module, fmt.Appendf(nil, "# %s\nx = 1\n", t.Name()), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(module, time.Time{}, time.Now().Add(-time.Hour)); err != nil { // what is compiled now is newer
+				t.Fatal(err)
+			}
+			for _, args := range [][]string{{main}, {main}, {"-m", "main"}} {
+				cmd := exec.Command(python.Path, args...)
+				cmd.Dir = filepath.Dir(main)
+				for _, s := range r.run(t, 2, cmd) {
+					t.Logf("%q: %s %s", args, s.Kind, s.Path)
+					if s.MaybeData {
+						t.Errorf("%q: %s is marked as possible data", args, s.Path)
+					}
 				}
 			}
 		})

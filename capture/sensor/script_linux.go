@@ -295,17 +295,18 @@ func (t *tracker) deliverImport(p *program, r *reading, lost string) {
 		clear(p.imports)
 	}
 	p.imports[digest] = true
+	code := python.Code(r.text.content(0))
+	if code != nil {
+		p.imports[capture.Sum(code)] = true // which marshal.loads is given next
+	}
 	s := capture.Script{
 		Kind: capture.Import, Time: r.time, Text: bytes.Clone(r.text.content(0)), Digest: digest,
 		Size: max(r.text.size, int64(len(r.text.bytes))), Truncated: r.text.truncated || r.text.size > capture.MaxText,
-		MaybeData: t.seesOpens && !r.sought && !p.exec.runsAtStartup(r),
+		MaybeData: t.seesOpens && !r.sought && code == nil && !p.exec.runsAtStartup(r),
 		Lost:      lost, Path: r.path, Inode: inode(r), Parent: p.digest, Process: p.exec.process,
 	}
 	if p.exec.kind == python.Embedder && p.digest == (capture.Digest{}) && p.exec.named(r.path) {
 		s.Kind, s.MaybeData, p.digest = capture.File, false, digest
-	}
-	if code := python.Code(s.Text); code != nil && !s.MaybeData {
-		p.imports[capture.Sum(code)] = true // which marshal.loads is given next
 	}
 	t.deliver(s)
 }
