@@ -86,7 +86,8 @@ type Script struct {
 	// MaybeData says of an Import that nothing shows it was one: the process did not
 	// look for the compiled form first, as imports do, so it may have read the file
 	// as data, as a linter or a scanner does. False where that is not known, and of
-	// compiled modules.
+	// compiled modules. If it then makes code of what it read, the text comes once
+	// more, as Compiled; a tree (ast.parse) is not code yet.
 	MaybeData bool
 
 	// Parent is the digest of the script that imported or compiled this one;

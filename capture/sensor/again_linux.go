@@ -144,7 +144,8 @@ func (t *tracker) deliverAgain(p *program, r *reading, text []byte) {
 	if held && digest == p.digest {
 		p.same = t.holding.key.Since
 	}
-	if digest == p.digest || len(text) == 0 || p.imports[digest] || p.others >= maxAgain {
+	_, known := p.imports[digest]
+	if digest == p.digest || len(text) == 0 || known || p.others >= maxAgain {
 		return
 	}
 	p.others++

@@ -115,8 +115,8 @@ func newHooks(k *kernel, count func(string)) *hooks {
 	}
 	o := &k.objects
 	h.programs = [doors]*ebpf.Program{
-		doorSource: o.OnSource, doorMarshal: o.OnMarshal, doorMarshalArray: o.OnMarshalArray,
-		doorMarshalTuple: o.OnMarshalTuple, doorMarshalMemory: o.OnMarshalMemory,
+		doorSource: o.OnSource, doorCompile: o.OnCompile, doorMarshal: o.OnMarshal,
+		doorMarshalArray: o.OnMarshalArray, doorMarshalTuple: o.OnMarshalTuple, doorMarshalMemory: o.OnMarshalMemory,
 	}
 	return h
 }

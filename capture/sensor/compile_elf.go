@@ -15,6 +15,7 @@ type door int
 
 const (
 	doorSource        door = iota // a text in UTF-8 that ends with a NUL, as argument 1
+	doorCompile                   // the same, and a pointer to flags as argument 4
 	doorMarshal                   // marshal.loads, with an object as argument 2
 	doorMarshalArray              // the same with an array of objects
 	doorMarshalTuple              // the same with a tuple of them
@@ -29,8 +30,8 @@ const (
 var doorFunctions = map[string]door{
 	"PyRun_StringFlags":              doorSource,
 	"PyRun_SimpleStringFlags":        doorSource, // 3.13 no longer goes on to PyRun_StringFlags
-	"Py_CompileStringObject":         doorSource, // since 3.4
-	"Py_CompileStringFlags":          doorSource, // 2.7; later versions go on to the former
+	"Py_CompileStringObject":         doorCompile, // since 3.4
+	"Py_CompileStringFlags":          doorCompile, // 2.7; later versions go on to the former
 	"PyMarshal_ReadObjectFromString": doorMarshalMemory,
 }
 

@@ -103,7 +103,9 @@ type compiling struct {
 type compiled struct {
 	program *program
 	script  capture.Script
-	held    int // bytes
+	made    bool // code was made of it, not a tree alone
+	again   bool // a tree had been made of it before
+	held    int  // bytes
 	arrived time.Time
 }
 
@@ -230,8 +232,10 @@ func (t *tracker) programOf(e *compiledEvent) *program {
 func (t *tracker) keepCompiled(c *compiling, key compiledKey, lost string) {
 	text := c.text[:min(len(c.text), capture.MaxText)]
 	p, digest := c.program, capture.Sum(text)
+	made := c.flags&probeCompiledFlagCOMPILED_PARSED == 0
+	before, known := p.compiled[digest]
 	switch {
-	case p.compiled[digest] || len(text) == 0 && lost == "":
+	case known && (before || !made) || len(text) == 0 && lost == "":
 		t.memory -= len(c.text)
 		return
 	case len(p.compiled) >= maxCompiled || len(t.waiting) >= maxUndelivered:
@@ -241,11 +245,11 @@ func (t *tracker) keepCompiled(c *compiling, key compiledKey, lost string) {
 	case p.compiled == nil:
 		p.compiled = make(map[capture.Digest]bool)
 	}
-	p.compiled[digest] = true
+	p.compiled[digest] = made
 	t.waiting = append(t.waiting, compiled{p, capture.Script{
 		Kind: capture.Compiled, Time: t.clock.Wall(key.time), Text: text, Digest: digest, Size: int64(len(c.text)),
 		Truncated: c.flags&probeCompiledFlagCOMPILED_CUT != 0 || len(c.text) > capture.MaxText, Lost: lost,
-	}, len(c.text), time.Now()})
+	}, made, known, len(c.text), time.Now()})
 }
 
 // releaseCompiled delivers the compiled texts that have waited long enough for
@@ -269,11 +273,16 @@ func (t *tracker) releaseCompiled(now time.Time) {
 func (p *program) ready() bool { return p.ran() || p.gone && p.exec != nil }
 
 // deliverCompiled delivers a compiled text, unless it is a file that was seen
-// being read.
+// being read. One that may have been read as data is no data any more once code
+// is made of it.
 func (t *tracker) deliverCompiled(c compiled) {
 	p, s := c.program, c.script
 	t.memory -= c.held
-	if p.exec == nil || !p.certain || p.imports[s.Digest] || t.isOwn(p, s) {
+	if p.exec == nil || !p.certain || t.isOwn(p, s) {
+		return
+	}
+	certain, read := p.imports[s.Digest]
+	if certain || read && !c.made || !read && c.again {
 		return
 	}
 	if _, ok := t.library.get(s.Digest); ok {

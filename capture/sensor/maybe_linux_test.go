@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,5 +83,38 @@ func TestACompiledModuleIsNoData(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestWhatIsReadAndRunIsNoData reads modules as data, and runs what it read.
+func TestWhatIsReadAndRunIsNoData(t *testing.T) {
+	r := record(t)
+	ways := map[string]string{
+		"exec":    "exec(text)",
+		"compile": "exec(compile(text, path, 'exec'))",
+		"both":    "ast.parse(text); exec(compile(text, path, 'exec'))",
+		"twice":   "exec(compile(open(path).read(), path, 'exec')); exec(open(path).read())",
+	}
+	for _, python := range generate.Pythons() {
+		r.warm(t, python.Path)
+		for name, way := range ways {
+			t.Run(python.Name+"/"+name, func(t *testing.T) {
+				main := write(t, "main.py", []byte("import ast, sys\npath = sys.argv[1]\nwith open(path) as f: text = f.read()\n"+way+"\neval(\"'the end'\")\n"))
+				text := fmt.Sprintf("# %s\nx = 1\n", t.Name())
+				tag := r.start(t, exec.Command(python.Path, main, write(t, "module.py", []byte(text))))
+				isEnd := func(s capture.Script) bool { return string(s.Text) == "'the end'" }
+				got := r.waitUntil(t, tag, func(got []capture.Script) bool { return slices.ContainsFunc(got, isEnd) },
+					func() string { return "the end is missing" })
+				certain := 0
+				for _, s := range got {
+					if string(s.Text) == text && !s.MaybeData {
+						certain++
+					}
+				}
+				if certain != 1 {
+					t.Errorf("the text came %d times as one that ran", certain)
+				}
+			})
+		}
 	}
 }

@@ -54,6 +54,7 @@ const (
 	probeCompiledFlagCOMPILED_MARSHAL probeCompiledFlag = 4
 	probeCompiledFlagCOMPILED_RUNNING probeCompiledFlag = 8
 	probeCompiledFlagCOMPILED_OBJECT  probeCompiledFlag = 16
+	probeCompiledFlagCOMPILED_PARSED  probeCompiledFlag = 32
 )
 
 type probeCompiledKey struct {
@@ -61,6 +62,7 @@ type probeCompiledKey struct {
 	Program probeProgram
 	Hash    uint64
 	Len     uint64
+	Parsed  uint64
 }
 
 type probeEnds struct {
@@ -438,6 +440,7 @@ const (
 	probeMapTails            = "tails"
 	probeMapTakenBy          = "taken_by"
 	probeMapTasks            = "tasks"
+	probeProgOnCompile       = "on_compile"
 	probeProgOnConnect       = "on_connect"
 	probeProgOnExec          = "on_exec"
 	probeProgOnExit          = "on_exit"
@@ -505,6 +508,7 @@ type probeSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type probeProgramSpecs struct {
+	OnCompile       *ebpf.ProgramSpec `ebpf:"on_compile"`
 	OnConnect       *ebpf.ProgramSpec `ebpf:"on_connect"`
 	OnExec          *ebpf.ProgramSpec `ebpf:"on_exec"`
 	OnExit          *ebpf.ProgramSpec `ebpf:"on_exit"`
@@ -669,6 +673,7 @@ type probeVariables struct {
 //
 // It can be passed to loadProbeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type probePrograms struct {
+	OnCompile       *ebpf.Program `ebpf:"on_compile"`
 	OnConnect       *ebpf.Program `ebpf:"on_connect"`
 	OnExec          *ebpf.Program `ebpf:"on_exec"`
 	OnExit          *ebpf.Program `ebpf:"on_exit"`
@@ -690,6 +695,7 @@ type probePrograms struct {
 
 func (p *probePrograms) Close() error {
 	return _ProbeClose(
+		p.OnCompile,
 		p.OnConnect,
 		p.OnExec,
 		p.OnExit,

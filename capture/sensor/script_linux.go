@@ -288,22 +288,22 @@ func (t *tracker) deliverBroken(p *program, tgid uint32) {
 // deliverImport delivers a module, once for each content.
 func (t *tracker) deliverImport(p *program, r *reading, lost string) {
 	digest := capture.Sum(r.text.content(0))
-	if p.imports[digest] || digest == p.digest {
+	code := python.Code(r.text.content(0))
+	data := t.seesOpens && !r.sought && code == nil && !p.exec.runsAtStartup(r)
+	if certain, known := p.imports[digest]; known && (certain || data) || digest == p.digest {
 		return
 	}
 	if len(p.imports) >= maxImports {
 		clear(p.imports)
 	}
-	p.imports[digest] = true
-	code := python.Code(r.text.content(0))
+	p.imports[digest] = !data
 	if code != nil {
 		p.imports[capture.Sum(code)] = true // which marshal.loads is given next
 	}
 	s := capture.Script{
 		Kind: capture.Import, Time: r.time, Text: bytes.Clone(r.text.content(0)), Digest: digest,
 		Size: max(r.text.size, int64(len(r.text.bytes))), Truncated: r.text.truncated || r.text.size > capture.MaxText,
-		MaybeData: t.seesOpens && !r.sought && code == nil && !p.exec.runsAtStartup(r),
-		Lost:      lost, Path: r.path, Inode: inode(r), Parent: p.digest, Process: p.exec.process,
+		MaybeData: data, Lost: lost, Path: r.path, Inode: inode(r), Parent: p.digest, Process: p.exec.process,
 	}
 	if p.exec.kind == python.Embedder && p.digest == (capture.Digest{}) && p.exec.named(r.path) {
 		s.Kind, s.MaybeData, p.digest = capture.File, false, digest

@@ -100,8 +100,8 @@ type program struct {
 	script probeFileKey   // the file that it was read from; zero: none
 
 	readings map[readingKey]*reading
-	imports  map[capture.Digest]bool
-	compiled map[capture.Digest]bool
+	imports  map[capture.Digest]bool // false: it may be data
+	compiled map[capture.Digest]bool // false: to a tree alone
 	early    []*reading          // modules read before the script was whole
 	waiting  []capture.Execution // that it started before its script was known
 	waits    time.Time           // since when the first of them waits

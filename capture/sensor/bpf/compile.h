@@ -26,6 +26,7 @@ enum compiled_flag {
 	COMPILED_MARSHAL = 4, /* it is no text, but what marshal wrote */
 	COMPILED_RUNNING = 8, /* the process was there before the sensor */
 	COMPILED_OBJECT = 16, /* marshal.loads was given an object that is not known: no text */
+	COMPILED_PARSED = 32, /* no code was asked for, only its tree: ast.parse does that */
 };
 
 /* A record of the ring of compiled texts. len bytes of data follow. */
@@ -52,6 +53,7 @@ struct compiled_key {
 	struct program program;
 	__u64 hash;
 	__u64 len;
+	__u64 parsed; /* whether to a tree alone */
 };
 
 /* A text that is being sent: what comes next. */
@@ -215,6 +217,7 @@ static __always_inline int is_new(const struct compiled *c, __u64 hash, __u64 le
 	key.program = c->program;
 	key.hash = hash;
 	key.len = len;
+	key.parsed = c->flags & COMPILED_PARSED;
 	if (bpf_map_lookup_elem(&compiled_before, &key))
 		return 0;
 	if (!spend(c, len, 1)) {
@@ -349,13 +352,30 @@ static __always_inline void send_compiled(__u64 from, __u64 left, __u32 flags)
 }
 
 /*
- * PyRun_StringFlags, PyRun_SimpleStringFlags, Py_CompileStringObject and
- * Py_CompileStringFlags: the text is the first argument, in UTF-8.
+ * PyRun_StringFlags and PyRun_SimpleStringFlags: the text is the first argument, in
+ * UTF-8.
  */
 SEC("uprobe")
 int on_source(struct registers *ctx)
 {
 	send_compiled(ARGUMENT_1(ctx), 0, 0);
+	return 0;
+}
+
+/* PyCF_ONLY_AST of CPython, from 2.7 to 3.14. */
+#define ONLY_TREE 0x400
+
+/*
+ * Py_CompileStringObject and Py_CompileStringFlags: the text again, and a pointer
+ * to flags as the fourth argument.
+ */
+SEC("uprobe")
+int on_compile(struct registers *ctx)
+{
+	__u32 flags = 0;
+
+	bpf_probe_read_user(&flags, sizeof(flags), (const void *)ARGUMENT_4(ctx));
+	send_compiled(ARGUMENT_1(ctx), 0, flags & ONLY_TREE ? COMPILED_PARSED : 0);
 	return 0;
 }
 

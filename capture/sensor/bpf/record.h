@@ -137,7 +137,8 @@ enum program_mode {
 	MODE_SCRIPT,  /* every file that is not ignored */
 	MODE_MODULES, /* only regular files named like Python modules */
 	MODE_AGAIN,   /* the script was sent, and may be read anew before it runs: every
-	                 regular file, but only the first HEAD bytes of long reads */
+	                 regular file, but only the first HEAD bytes of long reads of
+	                 others than modules */
 	MODE_IGNORE,  /* nothing: it is not a python */
 };
 

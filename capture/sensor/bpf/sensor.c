@@ -1099,8 +1099,9 @@ static __always_inline int leave_read(__s64 ret)
 		return 0;
 	}
 	r->bytes += ret;
-	if (ret > HEAD && mode_of(&t->program) == MODE_AGAIN)
-		ret = HEAD; /* source is read in short pieces: this is no script */
+	/* Scripts are read in short pieces: this is none. */
+	if (ret > HEAD && mode_of(&t->program) == MODE_AGAIN && !is_module(file))
+		ret = HEAD;
 	s->rec.kind = RECORD_DATA;
 	if (ret <= SMALL_READ && (s->rec.flags & FLAG_STREAM) && offset < MAX_TEXT - SMALL_READ &&
 	    hold(s, t, tgid, p.buf, ret))
