@@ -29,7 +29,7 @@ const (
 // Py_CompileStringObject.
 var doorFunctions = map[string]door{
 	"PyRun_StringFlags":              doorSource,
-	"PyRun_SimpleStringFlags":        doorSource, // 3.13 no longer goes on to PyRun_StringFlags
+	"PyRun_SimpleStringFlags":        doorSource,  // 3.13 no longer goes on to PyRun_StringFlags
 	"Py_CompileStringObject":         doorCompile, // since 3.4
 	"Py_CompileStringFlags":          doorCompile, // 2.7; later versions go on to the former
 	"PyMarshal_ReadObjectFromString": doorMarshalMemory,

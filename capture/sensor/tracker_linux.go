@@ -102,10 +102,10 @@ type program struct {
 	readings map[readingKey]*reading
 	imports  map[capture.Digest]bool // false: it may be data
 	compiled map[capture.Digest]bool // false: to a tree alone
-	early    []*reading          // modules read before the script was whole
-	waiting  []capture.Execution // that it started before its script was known
-	waits    time.Time           // since when the first of them waits
-	lost     uint32              // bits of what was lost of its processes
+	early    []*reading              // modules read before the script was whole
+	waiting  []capture.Execution     // that it started before its script was known
+	waits    time.Time               // since when the first of them waits
+	lost     uint32                  // bits of what was lost of its processes
 }
 
 // readingKey is one file as one process reads it.
