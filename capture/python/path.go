@@ -168,10 +168,30 @@ func Stem(p string) string {
 	return p
 }
 
+// sourceStem is Stem, also of what PYTHONPYCACHEPREFIX leads to: "/cache/a/mod" of
+// /cache/a/mod.cpython-311.pyc.
+func sourceStem(p string) string {
+	stem := Stem(p)
+	if path.Ext(p) != ".pyc" {
+		return stem
+	}
+	dir, base := path.Split(stem)
+	base, _, _ = strings.Cut(base, ".")
+	return dir + base
+}
+
+// IsMainOf reports whether a file is what python folder runs: the __main__ in
+// there, or what it was compiled to, which lies in any folder below which the
+// path of the folder is repeated if PYTHONPYCACHEPREFIX says so.
+func IsMainOf(p, folder string) bool {
+	dir, ok := strings.CutSuffix(sourceStem(p), "/__main__")
+	return ok && folder != "" && IsModule(p) && (dir == folder || path.Ext(p) == ".pyc" && strings.HasPrefix(folder, "/") && strings.HasSuffix(dir, folder))
+}
+
 // IsMain reports whether a file is what python -m name runs: the module's
 // own file or, of a package, its __main__.
 func IsMain(p, name string) (main, isPackage bool) {
-	p = Stem(p)
+	p = sourceStem(p)
 	tail := "/" + strings.ReplaceAll(name, ".", "/")
 	switch {
 	case strings.HasSuffix(p, tail+"/__main__"):

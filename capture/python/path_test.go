@@ -117,12 +117,37 @@ func TestTheMainModuleIsTold(t *testing.T) {
 		{"/a/pkg/__pycache__/__main__.cpython-311.pyc", "pkg", true, true},
 		{"/a/pkg/sub.py", "pkg.sub", true, false},
 		{"/a/pkg/__init__.py", "pkg", false, false},
+		{"/cache/a/mod.cpython-311.pyc", "mod", true, false},
+		{"/cache/a/pkg/__main__.cpython-311.opt-1.pyc", "pkg", true, true},
 		{"/a/other.py", "mod", false, false},
 		{"/a/xmod.py", "mod", false, false},
 	}
 	for _, tt := range tests {
 		if main, isPackage := IsMain(tt.path, tt.name); main != tt.main || isPackage != tt.isPackage {
 			t.Errorf("%s for -m %s: want %v, %v; got %v, %v", tt.path, tt.name, tt.main, tt.isPackage, main, isPackage)
+		}
+	}
+}
+
+func TestTheMainOfAFolderIsTold(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		path, folder string
+		want         bool
+	}{
+		{"/a/app/__main__.py", "/a/app", true},
+		{"/a/app/__main__.pyc", "/a/app", true},
+		{"/a/app/__pycache__/__main__.cpython-311.pyc", "/a/app", true},
+		{"/cache/a/app/__main__.cpython-311.pyc", "/a/app", true},
+		{"/a/app/__main__.txt", "/a/app", false},
+		{"/other/a/app/__main__.py", "/a/app", false},
+		{"/a/app/sub/__main__.py", "/a/app", false},
+		{"/a/app/main.py", "/a/app", false},
+		{"/__main__.py", "", false},
+	}
+	for _, tt := range tests {
+		if got := IsMainOf(tt.path, tt.folder); got != tt.want {
+			t.Errorf("%s of %s: want %v, got %v", tt.path, tt.folder, tt.want, got)
 		}
 	}
 }

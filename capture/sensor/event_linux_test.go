@@ -191,3 +191,67 @@ func TestAScriptThatWasReplacedBeforeItsExecIsKnown(t *testing.T) {
 		t.Errorf("want both texts as scripts, got:%s", describe(got))
 	}
 }
+
+// TestModulesComeWhateverIsAroundThem has what is around the records of a module be
+// as it seldom is.
+func TestModulesComeWhateverIsAroundThem(t *testing.T) {
+	t.Parallel()
+	data := func(text []byte, from, to int) []byte {
+		return sensor.Record(sensor.KindData, 20, uint64(len(text)), uint64(from), text[from:to])
+	}
+	path := sensor.Record(sensor.KindPath, 20, 3000, 0, names("srv", "module.py"))
+	exit := sensor.Record(sensor.KindExit, 0, 0, 0, nil)
+	one := program(t, 3000)[:3000]
+	two := append(one[:2990:2990], "# another\n"...)
+	short := one[:100]
+	for name, c := range map[string]struct {
+		records [][]byte
+		want    [][]byte
+	}{
+		"another of that length within a tick of the clock": {[][]byte{path, data(one, 0, 3000), data(two, 0, 3000), exit}, [][]byte{one, two}},
+		"a longer one was there, and read in part":          {[][]byte{path, data(one, 0, 2000), data(short, 0, 100), exit}, [][]byte{short}},
+		"the parent ends while its child reads": {
+			[][]byte{sensor.InChild(path), sensor.InChild(data(one, 0, 1000)), exit, sensor.InChild(data(one, 1000, 3000)), sensor.InChild(exit)}, [][]byte{one},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			told := story(program(t, 500))
+			var got [][]byte
+			f := sensor.NewFeeder(0, func(s capture.Script) {
+				if s.Kind == capture.Import {
+					got = append(got, s.Text)
+				}
+			}, func(reason string) { t.Errorf("lost: %s", reason) })
+			for _, raw := range append(told[:len(told)-1:len(told)-1], c.records...) {
+				f.Feed(raw)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("modules (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestStandardInputThatComesBeforeItsExecIsKnown has the record of the exec come last,
+// as it may: of a program that was given -i, standard input runs after its script.
+func TestStandardInputThatComesBeforeItsExecIsKnown(t *testing.T) {
+	t.Parallel()
+	told, text := story(nil), program(t, 3000)
+	args := []byte("python3\x00-i\x00-c\x00x = 1\x00")
+	var got []string
+	f := sensor.NewFeeder(0, func(s capture.Script) { got = append(got, string(s.Kind)+" "+string(s.Text)) }, func(string) {})
+	for _, raw := range [][]byte{
+		told[3],
+		sensor.OfStdin(sensor.Record(sensor.KindPath, 30, 0, 0, names("pipe:[30]"))),
+		sensor.OfStdin(sensor.Record(sensor.KindData, 30, 0, 0, text)),
+		sensor.OfStdin(sensor.Record(sensor.KindEOF, 30, 0, uint64(len(text)), nil)),
+		told[0], sensor.Record(sensor.KindArgs, 0, 0, 0, args), sensor.ExecRecord(len(args), 0),
+		told[len(told)-1],
+	} {
+		f.Feed(raw)
+	}
+	if diff := cmp.Diff([]string{"c x = 1", "stdin " + string(text)}, got); diff != "" {
+		t.Errorf("scripts (-want +got):\n%s", diff)
+	}
+}

@@ -287,6 +287,25 @@ func (x *executed) pids() []int {
 	return out
 }
 
+// isMain reports whether a reading is that of the program's own script. Of a package
+// that was given after -m, __main__ is: what it imports before may be named as it is.
+func (p *program) isMain(r *reading) bool {
+	if !p.exec.matches(r) {
+		return false
+	}
+	if name := p.exec.command.Arg; p.exec.command.Kind == capture.Module {
+		if _, isPackage := python.IsMain(r.path, name); !isPackage {
+			for _, other := range p.readings {
+				inside, _ := python.IsMain(other.path, name+".__init__")
+				if inside && strings.HasPrefix(r.path, path.Dir(python.Stem(other.path))+"/") {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
 // matches reports whether a reading is that of the program's own script.
 func (x *executed) matches(r *reading) bool {
 	if !r.own {
@@ -303,10 +322,8 @@ func (x *executed) matches(r *reading) bool {
 		if x.found.descriptor {
 			return same || !x.found.ok && (r.stream || strings.HasPrefix(r.path, "/memfd:"))
 		}
-		if dir, ok := strings.CutSuffix(strings.TrimSuffix(r.path, "c"), "/__main__.py"); ok && (!x.found.ok || x.found.dir) {
-			if dir == x.script || dir == x.found.path {
-				return true
-			}
+		if (!x.found.ok || x.found.dir) && (python.IsMainOf(r.path, x.script) || python.IsMainOf(r.path, x.found.path)) {
+			return true
 		}
 		if x.found.dir {
 			return false

@@ -36,14 +36,16 @@ func (f *Feeder) Feed(raw []byte) bool {
 
 // Held returns the bytes held, and those that the readings really have.
 func (f *Feeder) Held() (counted, real int) {
-	f.t.programs.each(func(_ probeProgram, p *program) bool {
+	add := func(_ probeProgram, p *program) bool {
 		for _, r := range append(readingsOf(p), p.early...) {
 			if r.text != nil {
 				real += len(r.text.bytes)
 			}
 		}
 		return true
-	})
+	}
+	f.t.programs.each(add)
+	f.t.gone.each(add)
 	return f.t.memory, real
 }
 
@@ -70,6 +72,21 @@ func Record(kind uint32, ino, size, offset uint64, data []byte) []byte {
 func Lossy(raw []byte) []byte {
 	r := *(*probeRecord)(unsafe.Pointer(unsafe.SliceData(raw)))
 	r.Lost = 1 << probeLossLOSS_EXEC_RING
+	return append(unsafe.Slice((*byte)(unsafe.Pointer(&r)), unsafe.Sizeof(r)), raw[unsafe.Sizeof(r):]...)
+}
+
+// InChild returns a raw record as one of a forked child of process 1.
+func InChild(raw []byte) []byte {
+	r := *(*probeRecord)(unsafe.Pointer(unsafe.SliceData(raw)))
+	r.Tgid++
+	return append(unsafe.Slice((*byte)(unsafe.Pointer(&r)), unsafe.Sizeof(r)), raw[unsafe.Sizeof(r):]...)
+}
+
+// OfStdin returns a raw record as one of a pipe that is standard input.
+func OfStdin(raw []byte) []byte {
+	r := *(*probeRecord)(unsafe.Pointer(unsafe.SliceData(raw)))
+	r.Fd, r.Mode, r.File.Size = 0, unix.S_IFIFO, 0
+	r.Flags |= probeRecordFlagFLAG_STREAM
 	return append(unsafe.Slice((*byte)(unsafe.Pointer(&r)), unsafe.Sizeof(r)), raw[unsafe.Sizeof(r):]...)
 }
 

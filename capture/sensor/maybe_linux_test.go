@@ -118,3 +118,72 @@ func TestWhatIsReadAndRunIsNoData(t *testing.T) {
 		}
 	}
 }
+
+// TestAnImportIsNoData imports a module in ways that hide what tells an import from
+// mere reading.
+func TestAnImportIsNoData(t *testing.T) {
+	r := record(t)
+	ways := map[string]struct{ module, script string }{
+		"a long name":                          {strings.Repeat("long", 55), "import " + strings.Repeat("long", 55)},
+		"read before":                          {"module", "open('module.py').read(); import module"},
+		"read in part before":                  {"module", "open('module.py', 'rb', 0).read(5); import module"},
+		"a child that imported nothing before": {"module", "if not os.fork(): import module; os._exit(0)\nos.wait()"},
+	}
+	for _, python := range generate.Pythons() {
+		for name, way := range ways {
+			t.Run(python.Name+"/"+name, func(t *testing.T) {
+				main := write(t, "main.py", []byte("import os\n"+way.script+"\n"))
+				module := fmt.Sprintf("# %s\nx = 1\n", t.Name())
+				if err := os.WriteFile(filepath.Join(filepath.Dir(main), way.module+".py"), []byte(module), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				cmd := exec.Command(python.Path, "-B", main)
+				cmd.Dir = filepath.Dir(main)
+				isImport := func(s capture.Script) bool {
+					return s.Kind == capture.Import && string(s.Text) == module && !s.MaybeData
+				}
+				r.waitUntil(t, r.start(t, cmd), func(got []capture.Script) bool { return slices.ContainsFunc(got, isImport) },
+					func() string { return "the import is missing" })
+			})
+		}
+	}
+}
+
+// TestImportsAtOnceAreNoData has threads import modules at the same time: as many
+// as the kernel half tells from each other, which it does by the end of their numbers.
+func TestImportsAtOnceAreNoData(t *testing.T) {
+	r := record(t)
+	const threads = 8
+	const script = `import os, sys, threading
+sys.setcheckinterval(1) if sys.version_info < (3,) else sys.setswitchinterval(1e-6)
+taken, all, go = {}, [], threading.Event()
+def load():
+    n = int(os.readlink("/proc/thread-self").rsplit("/", 1)[1]) % 8
+    me = threading.current_thread()
+    if taken.setdefault(n, me) is me:
+        go.wait()
+        __import__("module%d" % n)
+while len(taken) < 8:
+    all.append(threading.Thread(target=load))
+    all[-1].start()
+go.set()
+for t in all: t.join()
+`
+	for _, python := range generate.Pythons() {
+		t.Run(python.Name, func(t *testing.T) {
+			main := write(t, "main.py", []byte(script))
+			for i := range threads {
+				if err := os.WriteFile(filepath.Join(filepath.Dir(main), fmt.Sprintf("module%d.py", i)), fmt.Appendf(nil, "# %s %d\n", t.Name(), i), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for run := range 5 {
+				for _, s := range r.run(t, (run+1)*(1+threads), exec.Command(python.Path, "-B", main)) {
+					if s.MaybeData {
+						t.Errorf("%s is marked as possible data", s.Path)
+					}
+				}
+			}
+		})
+	}
+}

@@ -273,7 +273,8 @@ type probeReading struct {
 	Bytes     uint64
 	Ctime     int64
 	Mentioned uint32
-	Truncated uint32
+	Truncated uint16
+	Sought    uint16
 }
 
 type probeReadingKey struct {
@@ -393,19 +394,22 @@ type probeTaken struct {
 }
 
 type probeTask struct {
-	_        structs.HostLayout
-	Program  probeProgram
-	Lost     uint32
-	Sent     uint8
-	Told     uint8
-	Unknown  uint16
-	Bytes    uint64
-	Held     uint64
-	Compiled uint32
-	Source   uint32
-	Imports  uint8
-	Foreign  uint8
-	Pad      [3]uint16
+	_       structs.HostLayout
+	Program probeProgram
+	Lost    uint32
+	Sent    uint8
+	Told    uint8
+	Unknown uint16
+	Bytes   uint64
+	Held    uint64
+	Opened  [8]struct {
+		_        structs.HostLayout
+		Compiled uint16
+		Source   uint16
+	}
+	Imports uint8
+	Foreign uint8
+	Pad     [3]uint16
 }
 
 // Names of all BPF objects in the ELF.

@@ -70,7 +70,7 @@ func (t *tracker) consider(p *program, r *reading) {
 	if p.exec == nil || !p.certain || r.finished || r.text == nil {
 		return
 	}
-	if !p.done && (p.exec.matches(r) || t.isCompiled(p, r)) {
+	if !p.done && (p.isMain(r) || t.isCompiled(p, r)) {
 		t.considerMain(p, r)
 		return
 	}
@@ -195,9 +195,7 @@ func (t *tracker) deliverReading(p *program, r *reading, from int64, lost string
 
 // fileKind tells a script from the other things that are run by path.
 func fileKind(x *executed, r *reading, text []byte) capture.Kind {
-	base := path.Base(r.path)
-	switch {
-	case (base == "__main__.py" || base == "__main__.pyc") && path.Base(x.script) != base && path.Dir(r.path) == x.found.packageDir(x.script):
+	if path.Base(x.script) != path.Base(r.path) && python.IsMainOf(r.path, x.found.packageDir(x.script)) {
 		return capture.Package
 	}
 	return python.KindOf(x.script, text)
@@ -259,6 +257,9 @@ func (t *tracker) deliverEarly(p *program) {
 		t.drop(r)
 	}
 	for key, r := range p.readings {
+		if p.exec.command.Prompts && r.own && r.fd == 0 {
+			continue // which runs when the script is done
+		}
 		if !python.IsModule(r.path) && !r.script && !t.compareEarly(p, r) {
 			t.drop(r)
 			delete(p.readings, key)
@@ -358,7 +359,7 @@ func (t *tracker) finish(p *program, reason string) {
 // partial returns the reading of the script, as far as it went.
 func (t *tracker) partial(p *program) *reading {
 	for _, r := range p.readings {
-		if r.text != nil && !r.finished && len(r.text.spans) > 0 && p.exec.matches(r) {
+		if r.text != nil && !r.finished && len(r.text.spans) > 0 && p.isMain(r) {
 			return r
 		}
 	}

@@ -132,6 +132,8 @@ type reading struct {
 	foreign  bool           // but it does not lie where the script was asked for
 	upper    bool           // it lies in an overlay's upper layer
 	finished bool           // it was whole, and has been dealt with
+	replaced bool           // it has changed since its text was begun
+	unseen   bool           // and that text was whole, but it was not known yet what the program is
 	have     probeFileState // what the kernel half knew of it
 	lost     string
 	time     time.Time // of its first read
@@ -233,7 +235,9 @@ func (t *tracker) handleRead(e *event) {
 	switch e.Kind {
 	case probeRecordKindRECORD_PATH:
 		r.path = joinNames(e.data)
-		r.sought = r.sought || e.Flags&probeRecordFlagFLAG_SOUGHT != 0
+		if e.Flags&probeRecordFlagFLAG_SOUGHT != 0 && !r.sought {
+			r.sought, r.finished = true, false // it may have been read as data before
+		}
 		r.upper = e.Flags&probeRecordFlagFLAG_UPPER != 0
 		t.learnFolder(p, r)
 		t.seeLibrary(r)
@@ -277,14 +281,28 @@ func (t *tracker) handleRead(e *event) {
 
 // addData adds the bytes of one read.
 func (t *tracker) addData(p *program, r *reading, e *event) {
+	if r.replaced && e.Offset == 0 {
+		t.begin(r)
+	}
 	if r.text == nil {
-		if r.finished && p.done {
+		if r.finished && p.done && (e.Offset != 0 || !python.IsModule(r.path)) {
 			return // read again, after it was dealt with
 		}
 		r.text = newText(r.textSize())
 		r.finished = false
 	}
 	t.addRead(r, e)
+}
+
+// begin has the text of a module begin anew, because another one lies there now.
+func (t *tracker) begin(r *reading) {
+	if r.text != nil && python.IsModule(r.path) {
+		if r.unseen {
+			t.count(lostIncomplete)
+		}
+		t.drop(r)
+	}
+	r.replaced, r.unseen = false, false
 }
 
 // addRead adds them to the text that was begun.
@@ -342,10 +360,11 @@ func (t *tracker) reading(p *program, e *event) *reading {
 	}
 	if !r.stream && r.file != e.File && r.file != (probeFileKey{}) {
 		// It changed, or its number is another file's now.
-		r.finished = false
 		if r.text != nil {
+			r.unseen = r.unseen || r.text.whole() && !r.finished
 			r.text.size = int64(e.File.Size)
 		}
+		r.finished, r.replaced = false, true
 	}
 	r.file, r.mode, r.magic, r.fd = e.File, e.Mode, e.Magic, e.Fd
 	r.stream = e.Flags&probeRecordFlagFLAG_STREAM != 0
@@ -381,7 +400,7 @@ func (t *tracker) haveRead(p *program, r *reading) {
 	if p.exec == nil || !p.certain || r.finished && (p.done || !t.isCompiled(p, r)) {
 		return // not yet, or not again
 	}
-	switch main := !p.done && p.exec.matches(r); {
+	switch main := !p.done && p.isMain(r); {
 	case !main && p.awaitsLibrary(r):
 		return
 	case !main && !t.wanted(p, r):
@@ -451,7 +470,12 @@ func (t *tracker) handleExit(e *event) {
 
 // retire puts a program that has ended where its children find it.
 func (t *tracker) retire(p *program) {
-	t.release(p)
+	for key, r := range p.readings {
+		if r.own { // its children may be in the middle of others
+			t.drop(r)
+			delete(p.readings, key)
+		}
+	}
 	t.tellWaiting(p)
 	t.holder.forget(p)
 	if _, ok := t.programs.get(p.id); ok {

@@ -6,14 +6,34 @@
  * read it alike. But before an import reads x.py it opens the compiled form,
  * x.pyc or __pycache__/x.cpython-311.pyc, whether there is one or not; Python
  * 2.7 does so between opening x.py and reading it. So the last names opened of
- * each sort are remembered, as a hash of what stands before the first dot.
+ * each sort are remembered, as a hash of what stands before the first dot, for
+ * each thread: others may import something at the same time.
  *
  * Optional: without these programs nothing is said, and nothing else is lost.
  */
 #ifndef KINGSNAKE_OPEN_H
 #define KINGSNAKE_OPEN_H
 
-#define STEM_MAX 128
+#define STEM_MAX NAME_MAX
+
+/* A name that could not be read: what was looked for is not known. */
+#define STEM_UNKNOWN 0xffff
+
+/* What the current thread opened. Threads of which the numbers end alike share it. */
+static __always_inline struct opened *opened_by(struct task *t)
+{
+	__u32 thread = bpf_get_current_pid_tgid();
+
+	return &t->opened[thread & (OPENERS - 1)];
+}
+
+/* Whether the compiled form of what the current thread reads was looked for. */
+static __always_inline int was_sought(struct task *t)
+{
+	struct opened *o = opened_by(t);
+
+	return o->compiled == o->source || o->compiled == STEM_UNKNOWN;
+}
 
 /* Notes a file that a followed process opens. */
 __noinline int note_open(__u64 name)
@@ -28,7 +48,7 @@ __noinline int note_open(__u64 name)
 		return 0;
 	n = bpf_probe_read_user_str(s->data, PATH_MAX, (void *)name);
 	if (n < 0)
-		t->compiled = 0; /* not readable now: what was looked for is not known */
+		opened_by(t)->compiled = STEM_UNKNOWN;
 	if (n < 5)
 		return 0;
 	at = n - 2; /* the last character */
@@ -47,9 +67,9 @@ __noinline int note_open(__u64 name)
 		stem = c == '.' ? 0 : stem * 31 + c;
 	}
 	if (compiled)
-		t->compiled = stem;
+		opened_by(t)->compiled = stem ^ stem >> 16;
 	else
-		t->source = stem;
+		opened_by(t)->source = stem ^ stem >> 16;
 	return 0;
 }
 

@@ -25,6 +25,14 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define CGROUP_DEPTH 64
 
 /* A process that runs an interpreter, or a binary not looked at yet. */
+/* Hashes of the names of the modules that a thread opened last: see open.h. */
+struct opened {
+	__u16 compiled;
+	__u16 source;
+};
+
+#define OPENERS 8
+
 struct task {
 	struct program program;
 	__u32 lost;    /* 1 << enum loss, of what was lost of it */
@@ -33,9 +41,7 @@ struct task {
 	__u16 unknown; /* whether nobody has looked at its binary yet */
 	__u64 bytes;   /* read of files while nobody had */
 	__u64 held;    /* since when it is held, or was last */
-	/* Hashes of the names of the modules opened last: see open.h. */
-	__u32 compiled;
-	__u32 source;
+	struct opened opened[OPENERS];
 	__u8 imports; /* whether it has imported a compiled module */
 	__u8 foreign; /* whether code may run in it that is not its interpreter's */
 	__u16 pad[3];
@@ -64,7 +70,8 @@ struct reading {
 	__u64 bytes;
 	__s64 ctime;     /* of a regular file when it was last introduced */
 	__u32 mentioned; /* how often: at first, and when it is read from its beginning */
-	__u32 truncated;
+	__u16 truncated;
+	__u16 sought; /* whether it was introduced as an import */
 };
 
 /*
@@ -1061,6 +1068,12 @@ static __always_inline int leave_read(__s64 ret)
 			r->mentioned = 0;
 			first = FLAG_FIRST;
 		}
+		if (!r->sought && was_sought(t)) {
+			/* Read as data before, if at all. */
+			r->sought = 1;
+			r->mentioned = 0;
+			first = FLAG_FIRST;
+		}
 		state = state_of(inode, &s->rec.file);
 		offset = p.pos >= 0 ? p.pos : BPF_CORE_READ(file, f_pos) - ret;
 	} else {
@@ -1075,7 +1088,7 @@ static __always_inline int leave_read(__s64 ret)
 		__u32 flags = s->rec.flags;
 
 		s->rec.flags |= first;
-		if (!t->compiled || t->compiled == t->source)
+		if (r->sought)
 			s->rec.flags |= FLAG_SOUGHT;
 		if (in_upper_layer(inode))
 			s->rec.flags |= FLAG_UPPER;
