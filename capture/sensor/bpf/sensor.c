@@ -24,7 +24,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define PATH_DEPTH 64
 #define CGROUP_DEPTH 64
 
-/* A process that runs an interpreter, or a binary not looked at yet. */
 /* Hashes of the names of the modules that a thread opened last: see open.h. */
 struct opened {
 	__u16 compiled;
@@ -33,6 +32,7 @@ struct opened {
 
 #define OPENERS 8
 
+/* A process that runs an interpreter, or a binary not looked at yet. */
 struct task {
 	struct program program;
 	__u32 lost;    /* 1 << enum loss, of what was lost of it */
