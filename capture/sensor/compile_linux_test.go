@@ -49,22 +49,26 @@ func (r *recorder) texts(t *testing.T, cmd *exec.Cmd, want ...string) []capture.
 	}, func() string { return "these texts are missing: " + strings.Join(missing, " | ") })
 }
 
-// warm runs an interpreter until it has been attached to: at its first sight it
-// may be done before.
+// warm runs an interpreter until it has been attached to, by marshal.loads, which is
+// nearly the last: at its first sight it may be done before.
 func (r *recorder) warm(t *testing.T, python string) {
 	t.Helper()
 	for try := range 20 {
-		nonce := fmt.Sprintf("'%s %d'", t.Name(), try)
-		cmd := exec.Command(python, "-c", "import time; time.sleep(0.1); eval(__import__('sys').argv[1])", nonce)
+		nonce := fmt.Sprintf("%s %d", t.Name(), try)
+		const script = "import marshal, sys, time; time.sleep(0.1); marshal.loads(marshal.dumps(compile(repr(sys.argv[1]), 'f', 'eval')))"
+		cmd := exec.Command(python, "-c", script, nonce)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %v\n%s", cmd, err, out)
 		}
 		for range 20 {
 			time.Sleep(10 * time.Millisecond)
 			r.mu.Lock()
-			attached := slices.ContainsFunc(r.scripts, func(s capture.Script) bool { return isCompiled(s) && string(s.Text) == nonce })
+			attached := slices.ContainsFunc(r.scripts, func(s capture.Script) bool {
+				return isCompiled(s) && len(s.Text) > 0 && s.Text[0]&0x7f == 'c' && bytes.Contains(s.Text, []byte(nonce))
+			})
 			r.mu.Unlock()
 			if attached {
+				time.Sleep(50 * time.Millisecond) // for the builtin compile, which follows
 				return
 			}
 		}
