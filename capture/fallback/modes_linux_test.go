@@ -123,13 +123,17 @@ func TestEachWayToWatchSeesScripts(t *testing.T) {
 				if !slices.Contains([]string{"-c", "file that deletes itself", "standard input from a file", "-m module"}, mode.Name) {
 					continue
 				}
-				before, whole, all := total(s), 0, runMode(t, bench, mode, h, 4)
-				for _, r := range all {
-					if complete, _ := check(r.Want, h.of(r), config.NoFiles); complete {
-						whole++
+				before, all := total(s), runMode(t, bench, mode, h, 4)
+				look := func() (whole int) {
+					for _, r := range all {
+						if complete, _ := check(r.Want, h.of(r), config.NoFiles); complete {
+							whole++
+						}
 					}
+					return whole
 				}
-				for deadline := time.Now().Add(5 * time.Second); total(s)-before < uint64(len(all)-whole) && time.Now().Before(deadline); {
+				whole := look()
+				for deadline := time.Now().Add(10 * time.Second); total(s)-before < uint64(len(all)-whole) && time.Now().Before(deadline); whole = look() {
 					time.Sleep(50 * time.Millisecond)
 				}
 				// What deletes itself is often gone before a slow machine has looked, if only its opening was told of.
@@ -175,25 +179,32 @@ func testModes(t *testing.T, config fallback.Config) {
 			continue
 		}
 		t.Run(mode.Name, func(t *testing.T) {
-			before := total(s)
-			whole, reasoned := 0, 0
-			for _, r := range runMode(t, bench, mode, h, n) {
-				complete, wrong := check(r.Want, h.of(r), config.NoFiles)
-				for _, w := range wrong {
-					if !strings.HasSuffix(w, withoutText) {
-						t.Errorf("%s: %s", r.Tag, w)
-					} else {
-						reasoned++
+			before, all := total(s), runMode(t, bench, mode, h, n)
+			look := func() (whole, reasoned int, wrong []string) {
+				for _, r := range all {
+					complete, others := check(r.Want, h.of(r), config.NoFiles)
+					for _, w := range others {
+						if strings.HasSuffix(w, withoutText) {
+							reasoned++
+						} else {
+							wrong = append(wrong, r.Tag+": "+w)
+						}
+					}
+					if complete {
+						whole++
 					}
 				}
-				if complete {
-					whole++
-				}
+				return whole, reasoned, wrong
 			}
+			whole, reasoned, wrong := look()
 			counted := total(s) - before
-			// What nobody knows the binary of is counted after some seconds.
-			for deadline := time.Now().Add(5 * time.Second); counted < uint64(n-whole) && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+			// What nobody knows the binary of is counted after some seconds, and a slow machine tells late.
+			for deadline := time.Now().Add(10 * time.Second); counted < uint64(n-whole) && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+				whole, reasoned, wrong = look()
 				counted = total(s) - before
+			}
+			for _, w := range wrong {
+				t.Error(w)
 			}
 			fmt.Fprintf(&table, "%-50s %5d %5d %5d\n", mode.Name, n, whole, counted)
 			if missing := n - whole; uint64(missing) > counted {
