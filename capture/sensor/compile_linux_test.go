@@ -50,7 +50,7 @@ func (r *recorder) texts(t *testing.T, cmd *exec.Cmd, want ...string) []capture.
 }
 
 // warm runs an interpreter until it has been attached to, by marshal.loads, which is
-// nearly the last: at its first sight it may be done before.
+// the last that is: at its first sight it may be done before.
 func (r *recorder) warm(t *testing.T, python string) {
 	t.Helper()
 	for try := range 20 {
@@ -68,7 +68,6 @@ func (r *recorder) warm(t *testing.T, python string) {
 			})
 			r.mu.Unlock()
 			if attached {
-				time.Sleep(50 * time.Millisecond) // for the builtin compile, which follows
 				return
 			}
 		}
