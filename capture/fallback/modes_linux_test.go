@@ -124,21 +124,10 @@ func TestEachWayToWatchSeesScripts(t *testing.T) {
 					continue
 				}
 				before, all := total(s), runMode(t, bench, mode, h, 4)
-				look := func() (whole int) {
-					for _, r := range all {
-						if complete, _ := check(r.Want, h.of(r), config.NoFiles); complete {
-							whole++
-						}
-					}
-					return whole
-				}
-				whole := look()
-				for deadline := time.Now().Add(10 * time.Second); total(s)-before < uint64(len(all)-whole) && time.Now().Before(deadline); whole = look() {
-					time.Sleep(50 * time.Millisecond)
-				}
+				whole, _, _, counted := settle(s, before, all, h, config.NoFiles)
 				// What deletes itself is often gone before a slow machine has looked, if only its opening was told of.
 				some := whole > 0 || config.NoConnector && mode.Name == "file that deletes itself"
-				if missing, counted := len(all)-whole, total(s)-before; !some || uint64(missing) > counted {
+				if missing := len(all) - whole; !some || uint64(missing) > counted {
 					t.Errorf("%s: of %d runs %d came whole, and %d losses were counted", mode.Name, len(all), whole, counted)
 				}
 			}
@@ -180,29 +169,7 @@ func testModes(t *testing.T, config fallback.Config) {
 		}
 		t.Run(mode.Name, func(t *testing.T) {
 			before, all := total(s), runMode(t, bench, mode, h, n)
-			look := func() (whole, reasoned int, wrong []string) {
-				for _, r := range all {
-					complete, others := check(r.Want, h.of(r), config.NoFiles)
-					for _, w := range others {
-						if strings.HasSuffix(w, withoutText) {
-							reasoned++
-						} else {
-							wrong = append(wrong, r.Tag+": "+w)
-						}
-					}
-					if complete {
-						whole++
-					}
-				}
-				return whole, reasoned, wrong
-			}
-			whole, reasoned, wrong := look()
-			counted := total(s) - before
-			// What nobody knows the binary of is counted after some seconds, and a slow machine tells late.
-			for deadline := time.Now().Add(10 * time.Second); counted < uint64(n-whole) && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-				whole, reasoned, wrong = look()
-				counted = total(s) - before
-			}
+			whole, reasoned, wrong, counted := settle(s, before, all, h, config.NoFiles)
 			for _, w := range wrong {
 				t.Error(w)
 			}
@@ -226,6 +193,33 @@ func testModes(t *testing.T, config fallback.Config) {
 	}
 	t.Logf("\n%-50s %5s %5s %5s\n%s", "mode", "runs", "whole", "losses counted meanwhile", table.String())
 	t.Logf("lost on the whole machine: %v", s.Stats().Lost)
+}
+
+// settle waits until each run came whole or was counted since before, for a while:
+// what nobody knows the binary of is counted after some seconds, and a slow machine
+// tells late. It returns how many came whole, how often it was said why a text is
+// missing, what else came, and the losses counted.
+func settle(s *fallback.Sensor, before uint64, all []*generate.Run, h *harvest, noImports bool) (whole, reasoned int, wrong []string, counted uint64) {
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		whole, reasoned, wrong = 0, 0, nil
+		for _, r := range all {
+			complete, others := check(r.Want, h.of(r), noImports)
+			for _, w := range others {
+				if strings.HasSuffix(w, withoutText) {
+					reasoned++
+				} else {
+					wrong = append(wrong, r.Tag+": "+w)
+				}
+			}
+			if complete {
+				whole++
+			}
+		}
+		counted = total(s) - before
+		if counted >= uint64(len(all)-whole) || time.Now().After(deadline) {
+			return whole, reasoned, wrong, counted
+		}
+	}
 }
 
 func total(s *fallback.Sensor) (n uint64) {

@@ -70,23 +70,26 @@ func Record(kind uint32, ino, size, offset uint64, data []byte) []byte {
 
 // Lossy returns a raw record that says that records before it were lost.
 func Lossy(raw []byte) []byte {
-	r := *(*probeRecord)(unsafe.Pointer(unsafe.SliceData(raw)))
-	r.Lost = 1 << probeLossLOSS_EXEC_RING
-	return append(unsafe.Slice((*byte)(unsafe.Pointer(&r)), unsafe.Sizeof(r)), raw[unsafe.Sizeof(r):]...)
+	return altered(raw, func(r *probeRecord) { r.Lost = 1 << probeLossLOSS_EXEC_RING })
 }
 
 // InChild returns a raw record as one of a forked child of process 1.
 func InChild(raw []byte) []byte {
-	r := *(*probeRecord)(unsafe.Pointer(unsafe.SliceData(raw)))
-	r.Tgid++
-	return append(unsafe.Slice((*byte)(unsafe.Pointer(&r)), unsafe.Sizeof(r)), raw[unsafe.Sizeof(r):]...)
+	return altered(raw, func(r *probeRecord) { r.Tgid++ })
 }
 
 // OfStdin returns a raw record as one of a pipe that is standard input.
 func OfStdin(raw []byte) []byte {
+	return altered(raw, func(r *probeRecord) {
+		r.Fd, r.Mode, r.File.Size = 0, unix.S_IFIFO, 0
+		r.Flags |= probeRecordFlagFLAG_STREAM
+	})
+}
+
+// altered returns a copy of a raw record with another head.
+func altered(raw []byte, change func(*probeRecord)) []byte {
 	r := *(*probeRecord)(unsafe.Pointer(unsafe.SliceData(raw)))
-	r.Fd, r.Mode, r.File.Size = 0, unix.S_IFIFO, 0
-	r.Flags |= probeRecordFlagFLAG_STREAM
+	change(&r)
 	return append(unsafe.Slice((*byte)(unsafe.Pointer(&r)), unsafe.Sizeof(r)), raw[unsafe.Sizeof(r):]...)
 }
 
