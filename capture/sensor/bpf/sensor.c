@@ -1145,3 +1145,4 @@ int on_pread_done(struct syscall_exit *ctx)
 
 #include "compile.h"
 #include "marshal.h"
+#include "tree.h"
