@@ -114,6 +114,7 @@ type compiledTexts struct {
 	compiling *lru[compiledKey, *compiling]
 	waiting   []compiled                     // in the order of their arrival
 	library   *lru[capture.Digest, struct{}] // source and code of the modules of interpreters
+	parsed    parsedTexts
 }
 
 func (t *tracker) newCompiledTexts() compiledTexts {
@@ -170,6 +171,10 @@ func (e *compiledEvent) decode(raw []byte) error {
 func (t *tracker) handleCompiled(e *compiledEvent) {
 	p := t.programOf(e)
 	if p == nil {
+		return
+	}
+	if e.Flags&probeCompiledFlagCOMPILED_TREE != 0 {
+		t.makesTrees(p)
 		return
 	}
 	key := compiledKey{e.Time, e.Tid}
@@ -274,7 +279,7 @@ func (p *program) ready() bool { return p.ran() || p.gone && p.exec != nil }
 
 // deliverCompiled delivers a compiled text, unless it is a file that was seen
 // being read. One that may have been read as data is no data any more once code
-// is made of it.
+// is made of it, or of trees.
 func (t *tracker) deliverCompiled(c compiled) {
 	p, s := c.program, c.script
 	t.memory -= c.held
@@ -282,7 +287,7 @@ func (t *tracker) deliverCompiled(c compiled) {
 		return
 	}
 	certain, read := p.imports[s.Digest]
-	if certain || read && !c.made || !read && c.again {
+	if certain || !read && c.again || read && !c.made && !t.treeRuns(c) {
 		return
 	}
 	if _, ok := t.library.get(s.Digest); ok {

@@ -9,18 +9,34 @@ import (
 )
 
 // marshal.loads calls nothing that is exported and cold, and is not exported
-// itself. But it must stand in the table of the module's methods, which is an
-// array of
+// itself; nor is the builtin compile, which makes code of trees. But they must
+// stand in the tables of their modules' methods, which are arrays of
 //
 //	struct PyMethodDef { const char *name; PyCFunction method; int flags; const char *doc; }
-//
-// The entry before it is "dumps"; in the like table of pickle it is "load".
+
+// tableMethod is a method by its name and that of the entry beside it.
+type tableMethod struct {
+	name, beside string // each with its NUL
+	after        bool   // whether that entry comes after it, not before
+	doors        map[uint32]door
+}
 
 // Flags of a method, from CPython's methodobject.h, and how it is then called.
-var marshalDoors = map[uint32]door{
-	0x08: doorMarshal,      // METH_O
-	0x82: doorMarshalArray, // METH_FASTCALL | METH_KEYWORDS
-	0x01: doorMarshalTuple, // METH_VARARGS
+const (
+	methVarargs  = 0x01
+	methKeywords = 0x02
+	methO        = 0x08
+	methFastcall = 0x80
+)
+
+var doorMethods = []tableMethod{
+	{"loads\x00", "dumps\x00", false, map[uint32]door{ // in the like table of pickle "load" comes before
+		methO: doorMarshal, methFastcall | methKeywords: doorMarshalArray, methVarargs: doorMarshalTuple,
+	}},
+	{"compile\x00", "delattr\x00", true, map[uint32]door{
+		methFastcall | methKeywords: doorTree, methFastcall: doorTree, // the latter in 3.6
+		methVarargs | methKeywords: doorTreeTuple,
+	}},
 }
 
 const (
@@ -36,19 +52,19 @@ const (
 	maxTables       = 64
 )
 
-// marshalLoads returns the address of marshal.loads and the flags of its entry;
-// 0 if it is not found.
-func marshalLoads(f *elf.File) (address uint64, flags uint32, err error) {
-	m, err := readTables(f)
-	if err != nil {
-		return 0, 0, err
-	}
-	for _, at := range m.pointersTo(m.strings("loads\x00")) {
-		if before := m.pointer(at - methodSize); m.isString(before, "dumps\x00") {
-			return m.pointer(at + methodCode), uint32(m.word(at + methodFlags)), nil
+// find returns the address of a method and the flags of its entry; 0 if it is
+// not found.
+func (m *tables) find(method tableMethod) (address uint64, flags uint32) {
+	for _, at := range m.pointersTo(m.strings(method.name)) {
+		beside := at - methodSize
+		if method.after {
+			beside = at + methodSize
+		}
+		if m.isString(m.pointer(beside), method.beside) {
+			return m.pointer(at + methodCode), uint32(m.word(at + methodFlags))
 		}
 	}
-	return 0, 0, nil
+	return 0, 0
 }
 
 // tables are the parts of a binary with texts and with pointers to them.

@@ -30,6 +30,7 @@ const (
 	lostHooks         = "compiled: too many interpreters"
 	lostCompiledEarly = "compiled: text in part"
 	lostCompiledMany  = "compiled: too many texts"
+	lostParsed        = "compiled: too many texts of trees"
 	lostObject        = "compiled: marshal.loads of an object that is not known"
 )
 

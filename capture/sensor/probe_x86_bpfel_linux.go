@@ -55,6 +55,7 @@ const (
 	probeCompiledFlagCOMPILED_RUNNING probeCompiledFlag = 8
 	probeCompiledFlagCOMPILED_OBJECT  probeCompiledFlag = 16
 	probeCompiledFlagCOMPILED_PARSED  probeCompiledFlag = 32
+	probeCompiledFlagCOMPILED_TREE    probeCompiledFlag = 64
 )
 
 type probeCompiledKey struct {
@@ -462,6 +463,8 @@ const (
 	probeProgOnReadDone      = "on_read_done"
 	probeProgOnSignal        = "on_signal"
 	probeProgOnSource        = "on_source"
+	probeProgOnTree          = "on_tree"
+	probeProgOnTreeTuple     = "on_tree_tuple"
 	probeVarBytesPerSecond   = "bytes_per_second"
 	probeVarFollowing        = "following"
 	probeVarHashFactor       = "hash_factor"
@@ -530,6 +533,8 @@ type probeProgramSpecs struct {
 	OnReadDone      *ebpf.ProgramSpec `ebpf:"on_read_done"`
 	OnSignal        *ebpf.ProgramSpec `ebpf:"on_signal"`
 	OnSource        *ebpf.ProgramSpec `ebpf:"on_source"`
+	OnTree          *ebpf.ProgramSpec `ebpf:"on_tree"`
+	OnTreeTuple     *ebpf.ProgramSpec `ebpf:"on_tree_tuple"`
 }
 
 // probeMapSpecs contains maps before they are loaded into the kernel.
@@ -695,6 +700,8 @@ type probePrograms struct {
 	OnReadDone      *ebpf.Program `ebpf:"on_read_done"`
 	OnSignal        *ebpf.Program `ebpf:"on_signal"`
 	OnSource        *ebpf.Program `ebpf:"on_source"`
+	OnTree          *ebpf.Program `ebpf:"on_tree"`
+	OnTreeTuple     *ebpf.Program `ebpf:"on_tree_tuple"`
 }
 
 func (p *probePrograms) Close() error {
@@ -717,6 +724,8 @@ func (p *probePrograms) Close() error {
 		p.OnReadDone,
 		p.OnSignal,
 		p.OnSource,
+		p.OnTree,
+		p.OnTreeTuple,
 	)
 }
 

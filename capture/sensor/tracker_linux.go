@@ -68,7 +68,10 @@ func newTracker(config Config, k *kernel, deliver func(capture.Script), count fu
 		t.end(p, lostPrograms)
 		t.forget(p)
 	})
-	t.gone = newLRU(maxGone, func(_ probeProgram, p *program) { t.release(p) })
+	t.gone = newLRU(maxGone, func(_ probeProgram, p *program) {
+		t.release(p)
+		t.dropParsed(p)
+	})
 	t.others = newLRU[probeProgram, struct{}](maxOthers, nil)
 	t.pending = newLRU(maxPending, func(_ probeProgram, x *pieces) {
 		t.pieces -= x.size()
@@ -102,10 +105,11 @@ type program struct {
 	readings map[readingKey]*reading
 	imports  map[capture.Digest]bool // false: it may be data
 	compiled map[capture.Digest]bool // false: to a tree alone
-	early    []*reading              // modules read before the script was whole
-	waiting  []capture.Execution     // that it started before its script was known
-	waits    time.Time               // since when the first of them waits
-	lost     uint32                  // bits of what was lost of its processes
+	trees    treeState
+	early    []*reading          // modules read before the script was whole
+	waiting  []capture.Execution // that it started before its script was known
+	waits    time.Time           // since when the first of them waits
+	lost     uint32              // bits of what was lost of its processes
 }
 
 // readingKey is one file as one process reads it.
@@ -191,6 +195,7 @@ func (t *tracker) program(e *event) *program {
 func (t *tracker) forget(p *program) {
 	p.done, p.gone = true, true
 	t.release(p)
+	t.dropParsed(p)
 	t.programs.remove(p.id)
 	t.ignore(p.id)
 }
@@ -335,10 +340,10 @@ func (r *reading) textSize() int64 {
 	return int64(r.file.Size)
 }
 
-// room makes room for more bytes: kept contents go first.
+// room makes room for more bytes: kept contents go first, then texts of trees.
 func (t *tracker) room(n int) bool {
 	for t.memory+t.teacher.held+n > t.limit {
-		if !t.teacher.dropOldest() {
+		if !t.teacher.dropOldest() && !t.giveUpParsed(nil) {
 			return false
 		}
 	}

@@ -1158,3 +1158,4 @@ int on_pread_done(struct syscall_exit *ctx)
 
 #include "compile.h"
 #include "marshal.h"
+#include "tree.h"
