@@ -20,6 +20,8 @@ const (
 	doorMarshalArray              // the same with an array of objects
 	doorMarshalTuple              // the same with a tuple of them
 	doorMarshalMemory             // what marshal wrote: a pointer and a length
+	doorLoad                      // marshal.load, with an object as argument 2
+	doorLoadArray                 // the same with an array of objects
 	doorTree                      // the builtin compile, with an array of objects as argument 2 and their number as argument 3
 	doorTreeTuple                 // the same with a tuple of them
 	doors

@@ -33,6 +33,7 @@ var doorMethods = []tableMethod{
 	{"loads\x00", "dumps\x00", false, map[uint32]door{ // in the like table of pickle "load" comes before
 		methO: doorMarshal, methFastcall | methKeywords: doorMarshalArray, methVarargs: doorMarshalTuple,
 	}},
+	{"load\x00", "dumps\x00", true, map[uint32]door{methO: doorLoad, methFastcall | methKeywords: doorLoadArray}},
 	{"compile\x00", "delattr\x00", true, map[uint32]door{
 		methFastcall | methKeywords: doorTree, methFastcall: doorTree, // the latter in 3.6
 		methVarargs | methKeywords: doorTreeTuple,
