@@ -88,10 +88,10 @@ func findDoors(r io.ReaderAt, found func(door, []entryPoint) error) (err error) 
 	if err != nil {
 		return fmt.Errorf("read tables of binary: %w", err)
 	}
-	for _, method := range doorMethods {
-		address, flags := m.find(method)
-		d, known := method.doors[flags]
-		if e, ok := entryAt(f, address); ok && known {
+	addresses, flags := m.methods()
+	for i, method := range doorMethods {
+		d, known := method.doors[flags[i]]
+		if e, ok := entryAt(f, addresses[i]); ok && known {
 			if err := found(d, []entryPoint{e}); err != nil {
 				return err
 			}
