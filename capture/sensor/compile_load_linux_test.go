@@ -34,6 +34,7 @@ def stored(name, lines=1, head=b"", suffix=".dat"):
 func TestWhatMarshalLoadsFromAFileIsCaptured(t *testing.T) {
 	r := record(t)
 	path := write(t, "script.py", []byte(loadHead+`
+import pickle
 MANY = 4000
 v2 = sys.version_info < (3,)
 for name, lines in ("small", 1), ("large", MANY):
@@ -47,6 +48,9 @@ for name, lines in ("small", 1), ("large", MANY):
         exec(marshal.load(f))
     with open(stored(name + "_unbuffered", lines, b"x" * 16), "rb", 0) as f:
         f.read(16)
+        exec(marshal.load(f))
+    with open(stored(name + "_pickled", lines, pickle.dumps("checksum", 2)), "rb") as f:
+        assert pickle.load(f) == "checksum"  # as jinja2 has it
         exec(marshal.load(f))
     path = stored(name + "_gone", lines)
     with open(path, "rb") as f:

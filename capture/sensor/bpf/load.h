@@ -31,11 +31,15 @@
 #define NAME_FILEIO NAME('_', 'i', 'o', '.', 'F', 'i', 'l')
 #define NAME_FILE NAME('f', 'i', 'l', 'e', 0, 0, 0)
 
-/* What an object reads from: fd, and before it what was read ahead. */
+/* What an object reads from: a file, and before it what was read ahead. */
 struct source {
 	struct memory ahead;
-	__s32 fd; /* -1: none */
-	__u32 known;
+	__u32 fd;
+	enum {
+		SOURCE_UNKNOWN,
+		SOURCE_FILE,
+		SOURCE_MEMORY
+	} kind;
 };
 
 /*
@@ -64,8 +68,8 @@ static __always_inline void find_raw(struct source *s, __u64 raw)
 {
 	if (plain_name(raw) != NAME_FILEIO)
 		return;
-	s->fd = (__s32)word_of_process(raw + FILEIO_FD);
-	s->known = 1;
+	s->fd = word_of_process(raw + FILEIO_FD);
+	s->kind = SOURCE_FILE;
 }
 
 /* What a place in memory has from at to end, as offsets. */
@@ -81,13 +85,12 @@ static __always_inline void find_source(struct source *s, __u64 object)
 {
 	__u64 stream;
 
-	s->fd = -1;
 	switch (plain_name(object)) {
 	case NAME_BYTESIO:
 		find_ahead(s, word_of_process(object + BYTESIO_BYTES) + BYTES_DATA,
 		           word_of_process(object + BYTESIO_AT),
 		           word_of_process(object + BYTESIO_SIZE));
-		s->known = 1;
+		s->kind = SOURCE_MEMORY;
 		break;
 	case NAME_BUFFERED:
 		find_ahead(s, word_of_process(object + READER_BUFFER),
@@ -96,15 +99,15 @@ static __always_inline void find_source(struct source *s, __u64 object)
 		find_raw(s, word_of_process(object + READER_RAW));
 		break;
 	case NAME_FILEIO:
-		s->fd = (__s32)word_of_process(object + FILEIO_FD);
-		s->known = 1;
+		s->fd = word_of_process(object + FILEIO_FD);
+		s->kind = SOURCE_FILE;
 		break;
 	case NAME_FILE:
 		stream = word_of_process(object + FILE_STREAM);
 		find_ahead(s, 0, word_of_process(stream + STREAM_AT),
 		           word_of_process(stream + STREAM_END));
-		s->fd = (__s32)word_of_process(stream + STREAM_FD);
-		s->known = 1;
+		s->fd = word_of_process(stream + STREAM_FD);
+		s->kind = SOURCE_FILE;
 		break;
 	}
 }
@@ -158,6 +161,7 @@ __noinline int begin_load(__u32 fd, __u64 from, __u64 left)
 	struct file *file = file_of(fd);
 	struct load load = {.from = from, .left = left};
 	struct inode *inode;
+	struct compiled c;
 	int i, more;
 
 	if (!file)
@@ -175,12 +179,16 @@ __noinline int begin_load(__u32 fd, __u64 from, __u64 left)
 		return LOAD_UNKNOWN;
 	if (left && !is_code(from))
 		return LOAD_KNOWN;
+	start_compiled(&c, 0);
+	if (!spend(&c, left, 1)) {
+		count_compile_loss(LOSS_COMPILED_BUDGET);
+		return LOAD_KNOWN;
+	}
 	load.head.kind = RECORD_LOAD;
-	load.head.program = t->program;
-	load.head.time = bpf_ktime_get_boot_ns();
+	load.head.program = c.program;
+	load.head.time = c.time;
 	load.head.tgid = tgid;
 	load.head.flags = FLAG_BEGINS;
-	t->foreign = 1;
 	t->loads = 1;
 	if (bpf_map_update_elem(&loads, &id, &load, BPF_ANY))
 		return LOAD_UNKNOWN;
@@ -202,9 +210,9 @@ static __always_inline void load_from(__u64 object)
 	int result = LOAD_UNKNOWN;
 
 	find_source(&s, object);
-	if (s.known && s.fd < 0)
+	if (s.kind == SOURCE_MEMORY)
 		result = LOAD_AHEAD;
-	else if (s.known)
+	else if (s.kind == SOURCE_FILE)
 		result = begin_load(s.fd, s.ahead.from, s.ahead.len);
 	if (result == LOAD_UNKNOWN)
 		tell_unread(COMPILED_FILE);
