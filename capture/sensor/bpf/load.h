@@ -145,8 +145,9 @@ __noinline int send_ahead(void)
 
 enum load_result {
 	LOAD_UNKNOWN,
-	LOAD_KNOWN,
+	LOAD_KNOWN, /* no code, or that of the library */
 	LOAD_AHEAD, /* all was read ahead */
+	LOAD_FOLLOWED,
 };
 
 /*
@@ -161,8 +162,6 @@ __noinline int begin_load(__u32 fd, __u64 from, __u64 left)
 	struct file *file = file_of(fd);
 	struct load load = {.from = from, .left = left};
 	struct inode *inode;
-	struct compiled c;
-	int i, more;
 
 	if (!file)
 		return LOAD_UNKNOWN;
@@ -179,29 +178,47 @@ __noinline int begin_load(__u32 fd, __u64 from, __u64 left)
 		return LOAD_UNKNOWN;
 	if (left && !is_code(from))
 		return LOAD_KNOWN;
-	start_compiled(&c, 0);
-	if (!spend(&c, left, 1)) {
-		count_compile_loss(LOSS_COMPILED_BUDGET);
-		return LOAD_KNOWN;
-	}
 	load.head.kind = RECORD_LOAD;
-	load.head.program = c.program;
-	load.head.time = c.time;
+	load.head.program = t->program;
+	load.head.time = bpf_ktime_get_boot_ns();
 	load.head.tgid = tgid;
 	load.head.flags = FLAG_BEGINS;
+	t->foreign = 1;
 	t->loads = 1;
-	if (bpf_map_update_elem(&loads, &id, &load, BPF_ANY))
-		return LOAD_UNKNOWN;
+	return bpf_map_update_elem(&loads, &id, &load, BPF_ANY) ? LOAD_UNKNOWN : LOAD_FOLLOWED;
+}
+
+/* Whether the program may load so often, and left bytes now. */
+__noinline int may_load(__u64 left)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct compiled c;
+
+	start_compiled(&c, 0);
+	if (spend(&c, left, 1))
+		return 1;
+	count_compile_loss(LOSS_COMPILED_BUDGET);
+	bpf_map_delete_elem(&loads, &id);
+	return 0;
+}
+
+/* Sends where the thread's load begins, with all that was read ahead. */
+__noinline int send_load(void)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct task *t = bpf_map_lookup_elem(&tasks, &tgid);
+	int i, more = 0;
+
 #pragma clang loop unroll(disable)
 	for (i = 0; i < MAX_TEXT / CHUNK; i++) {
 		more = send_ahead();
 		if (more <= 0)
 			break;
 	}
-	if (more < 0)
+	if (t && more < 0)
 		t->lost |= 1 << LOSS_DATA_RING;
 	wake_reader(&data_ring, READER_DATA);
-	return LOAD_KNOWN;
+	return 0;
 }
 
 static __always_inline void load_from(__u64 object)
@@ -216,6 +233,8 @@ static __always_inline void load_from(__u64 object)
 		result = begin_load(s.fd, s.ahead.from, s.ahead.len);
 	if (result == LOAD_UNKNOWN)
 		tell_unread(COMPILED_FILE);
+	else if (result == LOAD_FOLLOWED && may_load(s.ahead.len))
+		send_load();
 	else if (result == LOAD_AHEAD && s.ahead.len && is_code(s.ahead.from))
 		send_compiled(s.ahead.from, s.ahead.len, COMPILED_MARSHAL);
 }
