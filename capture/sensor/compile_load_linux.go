@@ -59,7 +59,11 @@ func (t *tracker) addLoaded(p *program, e *event) {
 	if e.Offset < l.from || e.Kind == probeRecordKindRECORD_EOF {
 		return
 	}
-	if !t.room(len(e.data)) {
+	keep := 0
+	if e.Offset-l.from >= head {
+		keep = t.limit / 4 // for short scripts
+	}
+	if !t.room(len(e.data) + keep) {
 		l.full = true
 		t.count(lostMemory)
 		return
