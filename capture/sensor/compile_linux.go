@@ -115,6 +115,7 @@ type compiledTexts struct {
 	waiting   []compiled                     // in the order of their arrival
 	library   *lru[capture.Digest, struct{}] // source and code of the modules of interpreters
 	parsed    parsedTexts
+	loading   *lru[loadKey, *loading]
 }
 
 func (t *tracker) newCompiledTexts() compiledTexts {
@@ -123,6 +124,7 @@ func (t *tracker) newCompiledTexts() compiledTexts {
 			t.memory -= len(c.text)
 			t.count(lostCompiledMany)
 		}),
+		loading: newLRU(maxCompiling, func(_ loadKey, l *loading) { t.keepLoaded(l) }),
 		library: newLRU[capture.Digest, struct{}](maxLibrary, nil),
 	}
 }
@@ -199,8 +201,11 @@ func (t *tracker) handleCompiled(e *compiledEvent) {
 	if e.Flags&probeCompiledFlagCOMPILED_LAST != 0 {
 		t.compiling.remove(key)
 		lost := ""
-		if e.Flags&probeCompiledFlagCOMPILED_OBJECT != 0 {
+		switch {
+		case e.Flags&probeCompiledFlagCOMPILED_OBJECT != 0:
 			lost = lostObject
+		case e.Flags&probeCompiledFlagCOMPILED_FILE != 0:
+			lost = lostLoad
 		}
 		t.keepCompiled(c, key, lost)
 	}
@@ -320,10 +325,12 @@ func (t *tracker) sweepCompiled(now time.Time) {
 		}
 		return true
 	})
+	t.sweepLoading(now)
 }
 
 // flushCompiled delivers what waits, because the sensor stops.
 func (t *tracker) flushCompiled() {
+	t.endLoading(func(*loading) bool { return true })
 	for _, c := range t.waiting {
 		t.deliverCompiled(c)
 	}

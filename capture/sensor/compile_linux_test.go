@@ -49,20 +49,29 @@ func (r *recorder) texts(t *testing.T, cmd *exec.Cmd, want ...string) []capture.
 	}, func() string { return "these texts are missing: " + strings.Join(missing, " | ") })
 }
 
-// warm runs an interpreter until it has been attached to: at its first sight it
-// may be done before.
+// warm runs an interpreter until it has been attached to, by marshal.load, which is
+// the last that is: at its first sight it may be done before.
 func (r *recorder) warm(t *testing.T, python string) {
 	t.Helper()
+	const script = `import marshal, sys, tempfile, time
+time.sleep(0.1)
+f = tempfile.TemporaryFile()
+marshal.dump(compile("'%s'" % sys.argv[1], "f", "eval"), f)
+f.seek(0)
+marshal.load(f)
+`
 	for try := range 20 {
-		nonce := fmt.Sprintf("'%s %d'", t.Name(), try)
-		cmd := exec.Command(python, "-c", "import time; time.sleep(0.1); eval(__import__('sys').argv[1])", nonce)
+		nonce := fmt.Sprintf("%s %d", t.Name(), try)
+		cmd := exec.Command(python, "-c", script, nonce)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %v\n%s", cmd, err, out)
 		}
 		for range 20 {
 			time.Sleep(10 * time.Millisecond)
 			r.mu.Lock()
-			attached := slices.ContainsFunc(r.scripts, func(s capture.Script) bool { return isCompiled(s) && string(s.Text) == nonce })
+			attached := slices.ContainsFunc(r.scripts, func(s capture.Script) bool {
+				return isCompiled(s) && len(s.Text) > 0 && s.Text[0]&0x7f == 'c' && bytes.Contains(s.Text, []byte(nonce))
+			})
 			r.mu.Unlock()
 			if attached {
 				return

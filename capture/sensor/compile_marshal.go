@@ -29,7 +29,7 @@ const (
 	methFastcall = 0x80
 )
 
-var doorMethods = []tableMethod{
+var doorMethods = [...]tableMethod{
 	{"loads\x00", "dumps\x00", false, map[uint32]door{ // in the like table of pickle "load" comes before
 		methO: doorMarshal, methFastcall | methKeywords: doorMarshalArray, methVarargs: doorMarshalTuple,
 	}},
@@ -37,6 +37,7 @@ var doorMethods = []tableMethod{
 		methFastcall | methKeywords: doorTree, methFastcall: doorTree, // the latter in 3.6
 		methVarargs | methKeywords: doorTreeTuple,
 	}},
+	{"load\x00", "dumps\x00", true, map[uint32]door{methO: doorLoad, methFastcall | methKeywords: doorLoadArray}},
 }
 
 const (
@@ -49,22 +50,34 @@ const (
 const (
 	maxTable        = 16 << 20
 	maxStringsFound = 64
-	maxTables       = 64
+	maxTables       = 256
 )
 
-// find returns the address of a method and the flags of its entry; 0 if it is
-// not found.
-func (m *tables) find(method tableMethod) (address uint64, flags uint32) {
-	for _, at := range m.pointersTo(m.strings(method.name)) {
-		beside := at - methodSize
-		if method.after {
-			beside = at + methodSize
-		}
-		if m.isString(m.pointer(beside), method.beside) {
-			return m.pointer(at + methodCode), uint32(m.word(at + methodFlags))
+// methods returns the addresses of doorMethods, and the flags of their entries; 0
+// of those that are not found.
+func (m *tables) methods() (addresses [len(doorMethods)]uint64, flags [len(doorMethods)]uint32) {
+	names, candidates := make(map[uint64]int), 0
+	for i, method := range doorMethods {
+		for _, at := range m.strings(method.name) {
+			names[at] = i
 		}
 	}
-	return 0, 0
+	m.eachPointer(func(at, to uint64) bool {
+		i, ok := names[to]
+		if !ok || addresses[i] != 0 {
+			return true
+		}
+		beside := at - methodSize
+		if doorMethods[i].after {
+			beside = at + methodSize
+		}
+		if m.isString(m.pointer(beside), doorMethods[i].beside) {
+			addresses[i], flags[i] = m.pointer(at+methodCode), uint32(m.word(at+methodFlags))
+		}
+		candidates++
+		return candidates < maxTables
+	})
+	return addresses, flags
 }
 
 // tables are the parts of a binary with texts and with pointers to them.
@@ -111,14 +124,13 @@ func readTables(f *elf.File) (*tables, error) {
 
 // strings returns the addresses at which a NUL-terminated text lies, also as
 // the end of a longer one.
-func (m *tables) strings(text string) map[uint64]bool {
-	out := make(map[uint64]bool)
+func (m *tables) strings(text string) (out []uint64) {
 	for at := 0; len(out) < maxStringsFound; {
 		i := bytes.Index(m.texts.bytes[at:], []byte(text))
 		if i < 0 {
 			break
 		}
-		out[m.texts.address+uint64(at+i)] = true
+		out = append(out, m.texts.address+uint64(at+i))
 		at += i + 1
 	}
 	return out
@@ -129,23 +141,18 @@ func (m *tables) isString(address uint64, text string) bool {
 	return at < uint64(len(m.texts.bytes)) && bytes.HasPrefix(m.texts.bytes[at:], []byte(text))
 }
 
-// pointersTo returns where pointers to the targets lie, as the file has them or
-// as the loader writes them.
-func (m *tables) pointersTo(targets map[uint64]bool) (out []uint64) {
+// eachPointer calls f for what may be a pointer to a text, as the file has it or as
+// the loader writes it, until f returns false.
+func (m *tables) eachPointer(f func(at, to uint64) bool) {
+	size := uint64(len(m.texts.bytes))
 	for _, p := range m.data {
-		for at := 0; at+8 <= len(p.bytes) && len(out) < maxTables; at += 8 {
-			if targets[m.order.Uint64(p.bytes[at:])] {
-				out = append(out, p.address+uint64(at))
+		for at := 0; at+8 <= len(p.bytes); at += 8 {
+			if to := m.order.Uint64(p.bytes[at:]); to-m.texts.address < size && !f(p.address+uint64(at), to) {
+				return
 			}
 		}
 	}
-	m.eachRelocation(func(at, target uint64) bool {
-		if targets[target] {
-			out = append(out, at)
-		}
-		return len(out) < maxTables
-	})
-	return out
+	m.eachRelocation(func(at, to uint64) bool { return to-m.texts.address >= size || f(at, to) })
 }
 
 // pointer returns the pointer at an address, 0 if there is none.

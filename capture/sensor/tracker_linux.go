@@ -158,6 +158,8 @@ func (t *tracker) handle(e *event) {
 		t.handleExec(e)
 	case probeRecordKindRECORD_PATH, probeRecordKindRECORD_DATA, probeRecordKindRECORD_EOF, probeRecordKindRECORD_HAVE:
 		t.handleRead(e)
+	case probeRecordKindRECORD_LOAD:
+		t.handleLoad(e)
 	case probeRecordKindRECORD_EXIT:
 		t.handleExit(e)
 	case probeRecordKindRECORD_FORK, probeRecordKindRECORD_CONNECT, probeRecordKindRECORD_WRITE:
@@ -251,6 +253,12 @@ func (t *tracker) handleRead(e *event) {
 			t.decide(p)
 		}
 		return
+	}
+	if e.Flags&probeRecordFlagFLAG_LOADED != 0 {
+		t.addLoaded(p, e)
+		if p.done && !python.IsModule(r.path) {
+			return
+		}
 	}
 	if r.begins(e) {
 		r.begun++
@@ -455,6 +463,7 @@ func (t *tracker) handleExit(e *event) {
 		return
 	}
 	p.lost |= e.Lost
+	t.endLoading(func(l *loading) bool { return l.program == p && l.tgid == e.Tgid })
 	if e.Tgid == p.id.Tgid {
 		p.gone = true
 		if p.exec != nil {

@@ -27,6 +27,7 @@ enum compiled_flag {
 	COMPILED_RUNNING = 8, /* the process was there before the sensor */
 	COMPILED_OBJECT = 16, /* marshal.loads was given an object that is not known: no text */
 	COMPILED_PARSED = 32, /* no code was asked for, only its tree: ast.parse does that */
+	COMPILED_FILE = 128,  /* marshal.load was given what is not followed: no text */
 	COMPILED_TREE = 64,   /* code was asked for of a tree: no text */
 };
 
