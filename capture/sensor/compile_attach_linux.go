@@ -117,6 +117,7 @@ func newHooks(k *kernel, count func(string)) *hooks {
 	h.programs = [doors]*ebpf.Program{
 		doorSource: o.OnSource, doorCompile: o.OnCompile, doorMarshal: o.OnMarshal,
 		doorMarshalArray: o.OnMarshalArray, doorMarshalTuple: o.OnMarshalTuple, doorMarshalMemory: o.OnMarshalMemory,
+		doorLoad: o.OnLoad, doorLoadArray: o.OnLoadArray, doorTree: o.OnTree, doorTreeTuple: o.OnTreeTuple,
 	}
 	return h
 }

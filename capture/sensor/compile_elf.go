@@ -20,6 +20,10 @@ const (
 	doorMarshalArray              // the same with an array of objects
 	doorMarshalTuple              // the same with a tuple of them
 	doorMarshalMemory             // what marshal wrote: a pointer and a length
+	doorLoad                      // marshal.load, with an object as argument 2
+	doorLoadArray                 // the same with an array of objects
+	doorTree                      // the builtin compile, with an array of objects as argument 2 and their number as argument 3
+	doorTreeTuple                 // the same with a tuple of them
 	doors
 )
 
@@ -80,13 +84,18 @@ func findDoors(r io.ReaderAt, found func(door, []entryPoint) error) (err error) 
 			}
 		}
 	}
-	address, flags, err := marshalLoads(f)
+	m, err := readTables(f)
 	if err != nil {
-		return fmt.Errorf("look for marshal in binary: %w", err)
+		return fmt.Errorf("read tables of binary: %w", err)
 	}
-	d, known := marshalDoors[flags]
-	if e, ok := entryAt(f, address); ok && known {
-		return found(d, []entryPoint{e})
+	addresses, flags := m.methods()
+	for i, method := range doorMethods {
+		d, known := method.doors[flags[i]]
+		if e, ok := entryAt(f, addresses[i]); ok && known {
+			if err := found(d, []entryPoint{e}); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -40,8 +41,10 @@ func TestAnInterpreterHasEveryDoor(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 		marshal := len(got[doorMarshal]) + len(got[doorMarshalArray]) + len(got[doorMarshalTuple])
-		if len(got[doorSource]) != 2 || len(got[doorCompile]) != 1 || marshal != 1 {
-			t.Errorf("%s: want 3 functions that take a text and 1 marshal.loads, got %v", path, got)
+		trees := len(got[doorTree]) + len(got[doorTreeTuple])
+		load := len(got[doorLoad]) + len(got[doorLoadArray])
+		if len(got[doorSource]) != 2 || len(got[doorCompile]) != 1 || marshal != 1 || load != 1 || trees != 1 {
+			t.Errorf("%s: want 3 functions that take a text, 1 marshal.loads, 1 marshal.load and 1 that takes trees, got %v", path, got)
 		}
 		for d, entries := range got {
 			for _, e := range entries {
@@ -53,23 +56,30 @@ func TestAnInterpreterHasEveryDoor(t *testing.T) {
 	}
 }
 
-// TestMarshalLoadsIsFoundWhereItIs compares what the method table says with the
-// symbol of a build that was not stripped.
-func TestMarshalLoadsIsFoundWhereItIs(t *testing.T) {
+// TestMethodsAreFoundWhereTheyAre compares what the method tables say with the
+// symbols of builds that were not stripped.
+func TestMethodsAreFoundWhereTheyAre(t *testing.T) {
 	t.Parallel()
 	nm, err := exec.LookPath("nm")
 	if err != nil {
 		t.Skip("needs nm: apt-get install binutils")
 	}
+	symbols := map[string][]door{
+		"marshal_loads":   {doorMarshal, doorMarshalArray, doorMarshalTuple},
+		"marshal_load":    {doorLoad, doorLoadArray},
+		"builtin_compile": {doorTree, doorTreeTuple},
+	}
 	compared := 0
 	for _, path := range pythons(t) {
 		out, err := exec.Command(nm, path).Output()
-		if err != nil || !bytes.Contains(out, []byte(" t marshal_loads\n")) {
-			continue
-		}
-		compared++
-		if want, got := symbolOffset(t, path, "marshal_loads"), loadsOf(t, path); want != got {
-			t.Errorf("%s: want %#x, got %#x", path, want, got)
+		for name, doors := range symbols {
+			if err != nil || !bytes.Contains(out, []byte(" t "+name+"\n")) {
+				continue
+			}
+			compared++
+			if want, got := symbolOffset(t, path, name), doorOffset(t, path, doors); want != got {
+				t.Errorf("%s: %s: want %#x, got %#x", path, name, want, got)
+			}
 		}
 	}
 	if compared == 0 {
@@ -98,8 +108,8 @@ func symbolOffset(t *testing.T, path, name string) uint64 {
 	return 0
 }
 
-// loadsOf is where findDoors says that marshal.loads begins.
-func loadsOf(t *testing.T, path string) (offset uint64) {
+// doorOffset is where findDoors says that the function behind one of the doors begins.
+func doorOffset(t *testing.T, path string, doors []door) (offset uint64) {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -107,7 +117,7 @@ func loadsOf(t *testing.T, path string) (offset uint64) {
 	}
 	defer f.Close()
 	err = findDoors(f, func(d door, entries []entryPoint) error {
-		if d == doorMarshal || d == doorMarshalArray || d == doorMarshalTuple {
+		if slices.Contains(doors, d) {
 			offset = entries[0].offset
 		}
 		return nil
@@ -144,7 +154,7 @@ func FuzzFindDoors(f *testing.F) {
 		}
 		found := 0
 		err := findDoors(bytes.NewReader(in), func(_ door, entries []entryPoint) error { found += len(entries); return nil })
-		if err == nil && found > len(doorFunctions)+1 {
+		if err == nil && found > len(doorFunctions)+len(doorMethods) {
 			t.Errorf("%d entries", found)
 		}
 	})

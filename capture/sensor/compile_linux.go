@@ -114,6 +114,8 @@ type compiledTexts struct {
 	compiling *lru[compiledKey, *compiling]
 	waiting   []compiled                     // in the order of their arrival
 	library   *lru[capture.Digest, struct{}] // source and code of the modules of interpreters
+	parsed    parsedTexts
+	loading   *lru[loadKey, *loading]
 }
 
 func (t *tracker) newCompiledTexts() compiledTexts {
@@ -122,6 +124,7 @@ func (t *tracker) newCompiledTexts() compiledTexts {
 			t.memory -= len(c.text)
 			t.count(lostCompiledMany)
 		}),
+		loading: newLRU(maxCompiling, func(_ loadKey, l *loading) { t.keepLoaded(l) }),
 		library: newLRU[capture.Digest, struct{}](maxLibrary, nil),
 	}
 }
@@ -172,6 +175,10 @@ func (t *tracker) handleCompiled(e *compiledEvent) {
 	if p == nil {
 		return
 	}
+	if e.Flags&probeCompiledFlagCOMPILED_TREE != 0 {
+		t.makesTrees(p)
+		return
+	}
 	key := compiledKey{e.Time, e.Tid}
 	c, ok := t.compiling.get(key)
 	if !ok {
@@ -194,8 +201,11 @@ func (t *tracker) handleCompiled(e *compiledEvent) {
 	if e.Flags&probeCompiledFlagCOMPILED_LAST != 0 {
 		t.compiling.remove(key)
 		lost := ""
-		if e.Flags&probeCompiledFlagCOMPILED_OBJECT != 0 {
+		switch {
+		case e.Flags&probeCompiledFlagCOMPILED_OBJECT != 0:
 			lost = lostObject
+		case e.Flags&probeCompiledFlagCOMPILED_FILE != 0:
+			lost = lostLoad
 		}
 		t.keepCompiled(c, key, lost)
 	}
@@ -274,7 +284,7 @@ func (p *program) ready() bool { return p.ran() || p.gone && p.exec != nil }
 
 // deliverCompiled delivers a compiled text, unless it is a file that was seen
 // being read. One that may have been read as data is no data any more once code
-// is made of it.
+// is made of it, or of trees.
 func (t *tracker) deliverCompiled(c compiled) {
 	p, s := c.program, c.script
 	t.memory -= c.held
@@ -282,7 +292,7 @@ func (t *tracker) deliverCompiled(c compiled) {
 		return
 	}
 	certain, read := p.imports[s.Digest]
-	if certain || read && !c.made || !read && c.again {
+	if certain || !read && c.again || read && !c.made && !t.treeRuns(c) {
 		return
 	}
 	if _, ok := t.library.get(s.Digest); ok {
@@ -315,10 +325,12 @@ func (t *tracker) sweepCompiled(now time.Time) {
 		}
 		return true
 	})
+	t.sweepLoading(now)
 }
 
 // flushCompiled delivers what waits, because the sensor stops.
 func (t *tracker) flushCompiled() {
+	t.endLoading(func(*loading) bool { return true })
 	for _, c := range t.waiting {
 		t.deliverCompiled(c)
 	}

@@ -49,13 +49,19 @@ func (r *recorder) texts(t *testing.T, cmd *exec.Cmd, want ...string) []capture.
 	}, func() string { return "these texts are missing: " + strings.Join(missing, " | ") })
 }
 
-// warm runs an interpreter until it has been attached to, by marshal.loads, which is
+// warm runs an interpreter until it has been attached to, by marshal.load, which is
 // the last that is: at its first sight it may be done before.
 func (r *recorder) warm(t *testing.T, python string) {
 	t.Helper()
+	const script = `import marshal, sys, tempfile, time
+time.sleep(0.1)
+f = tempfile.TemporaryFile()
+marshal.dump(compile("'%s'" % sys.argv[1], "f", "eval"), f)
+f.seek(0)
+marshal.load(f)
+`
 	for try := range 20 {
-		nonce := fmt.Sprintf("%s %d", t.Name(), try)
-		const script = "import marshal, sys, time; time.sleep(0.1); marshal.loads(marshal.dumps(compile(repr(sys.argv[1]), 'f', 'eval')))"
+		nonce := fmt.Sprintf("%s %s %d", t.Name(), python, try) // t may warm others
 		cmd := exec.Command(python, "-c", script, nonce)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %v\n%s", cmd, err, out)

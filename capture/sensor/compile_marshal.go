@@ -9,18 +9,35 @@ import (
 )
 
 // marshal.loads calls nothing that is exported and cold, and is not exported
-// itself. But it must stand in the table of the module's methods, which is an
-// array of
+// itself; nor is the builtin compile, which makes code of trees. But they must
+// stand in the tables of their modules' methods, which are arrays of
 //
 //	struct PyMethodDef { const char *name; PyCFunction method; int flags; const char *doc; }
-//
-// The entry before it is "dumps"; in the like table of pickle it is "load".
+
+// tableMethod is a method by its name and that of the entry beside it.
+type tableMethod struct {
+	name, beside string // each with its NUL
+	after        bool   // whether that entry comes after it, not before
+	doors        map[uint32]door
+}
 
 // Flags of a method, from CPython's methodobject.h, and how it is then called.
-var marshalDoors = map[uint32]door{
-	0x08: doorMarshal,      // METH_O
-	0x82: doorMarshalArray, // METH_FASTCALL | METH_KEYWORDS
-	0x01: doorMarshalTuple, // METH_VARARGS
+const (
+	methVarargs  = 0x01
+	methKeywords = 0x02
+	methO        = 0x08
+	methFastcall = 0x80
+)
+
+var doorMethods = [...]tableMethod{
+	{"loads\x00", "dumps\x00", false, map[uint32]door{ // in the like table of pickle "load" comes before
+		methO: doorMarshal, methFastcall | methKeywords: doorMarshalArray, methVarargs: doorMarshalTuple,
+	}},
+	{"compile\x00", "delattr\x00", true, map[uint32]door{
+		methFastcall | methKeywords: doorTree, methFastcall: doorTree, // the latter in 3.6
+		methVarargs | methKeywords: doorTreeTuple,
+	}},
+	{"load\x00", "dumps\x00", true, map[uint32]door{methO: doorLoad, methFastcall | methKeywords: doorLoadArray}},
 }
 
 const (
@@ -33,22 +50,34 @@ const (
 const (
 	maxTable        = 16 << 20
 	maxStringsFound = 64
-	maxTables       = 64
+	maxTables       = 256
 )
 
-// marshalLoads returns the address of marshal.loads and the flags of its entry;
-// 0 if it is not found.
-func marshalLoads(f *elf.File) (address uint64, flags uint32, err error) {
-	m, err := readTables(f)
-	if err != nil {
-		return 0, 0, err
-	}
-	for _, at := range m.pointersTo(m.strings("loads\x00")) {
-		if before := m.pointer(at - methodSize); m.isString(before, "dumps\x00") {
-			return m.pointer(at + methodCode), uint32(m.word(at + methodFlags)), nil
+// methods returns the addresses of doorMethods, and the flags of their entries; 0
+// of those that are not found.
+func (m *tables) methods() (addresses [len(doorMethods)]uint64, flags [len(doorMethods)]uint32) {
+	names, candidates := make(map[uint64]int), 0
+	for i, method := range doorMethods {
+		for _, at := range m.strings(method.name) {
+			names[at] = i
 		}
 	}
-	return 0, 0, nil
+	m.eachPointer(func(at, to uint64) bool {
+		i, ok := names[to]
+		if !ok || addresses[i] != 0 {
+			return true
+		}
+		beside := at - methodSize
+		if doorMethods[i].after {
+			beside = at + methodSize
+		}
+		if m.isString(m.pointer(beside), doorMethods[i].beside) {
+			addresses[i], flags[i] = m.pointer(at+methodCode), uint32(m.word(at+methodFlags))
+		}
+		candidates++
+		return candidates < maxTables
+	})
+	return addresses, flags
 }
 
 // tables are the parts of a binary with texts and with pointers to them.
@@ -95,14 +124,13 @@ func readTables(f *elf.File) (*tables, error) {
 
 // strings returns the addresses at which a NUL-terminated text lies, also as
 // the end of a longer one.
-func (m *tables) strings(text string) map[uint64]bool {
-	out := make(map[uint64]bool)
+func (m *tables) strings(text string) (out []uint64) {
 	for at := 0; len(out) < maxStringsFound; {
 		i := bytes.Index(m.texts.bytes[at:], []byte(text))
 		if i < 0 {
 			break
 		}
-		out[m.texts.address+uint64(at+i)] = true
+		out = append(out, m.texts.address+uint64(at+i))
 		at += i + 1
 	}
 	return out
@@ -113,23 +141,18 @@ func (m *tables) isString(address uint64, text string) bool {
 	return at < uint64(len(m.texts.bytes)) && bytes.HasPrefix(m.texts.bytes[at:], []byte(text))
 }
 
-// pointersTo returns where pointers to the targets lie, as the file has them or
-// as the loader writes them.
-func (m *tables) pointersTo(targets map[uint64]bool) (out []uint64) {
+// eachPointer calls f for what may be a pointer to a text, as the file has it or as
+// the loader writes it, until f returns false.
+func (m *tables) eachPointer(f func(at, to uint64) bool) {
+	size := uint64(len(m.texts.bytes))
 	for _, p := range m.data {
-		for at := 0; at+8 <= len(p.bytes) && len(out) < maxTables; at += 8 {
-			if targets[m.order.Uint64(p.bytes[at:])] {
-				out = append(out, p.address+uint64(at))
+		for at := 0; at+8 <= len(p.bytes); at += 8 {
+			if to := m.order.Uint64(p.bytes[at:]); to-m.texts.address < size && !f(p.address+uint64(at), to) {
+				return
 			}
 		}
 	}
-	m.eachRelocation(func(at, target uint64) bool {
-		if targets[target] {
-			out = append(out, at)
-		}
-		return len(out) < maxTables
-	})
-	return out
+	m.eachRelocation(func(at, to uint64) bool { return to-m.texts.address >= size || f(at, to) })
 }
 
 // pointer returns the pointer at an address, 0 if there is none.

@@ -16,7 +16,7 @@
 //
 // Where the kernel allows user probes, interpreters are attached to as well, at
 // a handful of functions that are called once a text: what exec, eval, compile,
-// ast.parse and marshal.loads are handed is copied out, after whatever hid it
+// ast.parse, marshal.loads and marshal.load get is copied out, after what hid it
 // was undone, and delivered with kind [capture.Compiled] and the digest of the
 // program's own script as its Parent. Each distinct text of a program comes
 // once. Without user probes everything else works: see [Sensor.Degraded].

@@ -30,6 +30,8 @@ const (
 	lostHooks         = "compiled: too many interpreters"
 	lostCompiledEarly = "compiled: text in part"
 	lostCompiledMany  = "compiled: too many texts"
+	lostParsed        = "compiled: too many texts of trees"
+	lostLoad          = "compiled: marshal.load of what is not followed"
 	lostObject        = "compiled: marshal.loads of an object that is not known"
 )
 

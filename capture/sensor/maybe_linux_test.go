@@ -187,3 +187,96 @@ for t in all: t.join()
 		})
 	}
 }
+
+// TestWhatOfTreesRunsIsNoData has modules read and made trees of. They are data
+// until code is made of any tree.
+func TestWhatOfTreesRunsIsNoData(t *testing.T) {
+	r := record(t)
+	ways := map[string]struct {
+		script string
+		runs   map[string]bool // modules, and whether they came as what ran, once
+	}{
+		"at once":     {"run(tree('a'))", map[string]bool{"a": true}},
+		"later":       {"tree('a'); b = tree('b'); time.sleep(0.3); run(b); time.sleep(0.3); tree('c')", map[string]bool{"a": true, "b": true, "c": true}},
+		"both":        {"a = tree('a'); time.sleep(0.1); run(text('a')); run(a); tree('a')", map[string]bool{"a": true}},
+		"twice":       {"a = tree('a'); time.sleep(0.1); run(a); time.sleep(0.1); run(text('a'))", map[string]bool{"a": true}},
+		"derived":     {"class bytearray(ast.Module): pass\nrun(ast.fix_missing_locations(bytearray(**vars(tree('a')))))", map[string]bool{"a": true}},
+		"a child":     {"a = tree('a'); time.sleep(0.1)\nif os.fork(): os.wait()\nelse: run(a); os._exit(0)", map[string]bool{"a": true}},
+		"by keyword":  {"a = tree('a')\nif sys.version_info >= (3,): exec(compile(filename='x', mode='exec', source=a))\nelse: run(a)", map[string]bool{"a": true}},
+		"linter":      {"tree('a'); tree('b'); compile(u'1', 'x', 'eval'); compile(memoryview(b'2'), 'x', 'eval'); compile(bytearray(b'3'), 'x', 'eval')", map[string]bool{"a": false, "b": false}},
+		"linter of 2": {"tree('a'); tree('b'); compile(u'1', 'x', 'eval'); compile(b'2', 'x', 'eval')", map[string]bool{"a": false, "b": false}},
+	}
+	const head = `import ast, os, sys, time
+def text(name):
+    with open(os.path.join(sys.argv[1], name + ".py")) as f: return f.read()
+def tree(name): return ast.parse(text(name))
+def run(x): exec(compile(x, "x", "exec"), {})
+`
+	for _, python := range generate.Pythons() {
+		r.warm(t, python.Path)
+		for name, way := range ways {
+			if name == "linter" && strings.HasPrefix(python.Name, "CPython 2") {
+				continue // it compiles no views
+			}
+			t.Run(python.Name+"/"+name, func(t *testing.T) {
+				main := write(t, "main.py", []byte(head+way.script+"\neval(\"'the end'\")\n"))
+				dir := t.TempDir()
+				for module := range way.runs {
+					if err := os.WriteFile(filepath.Join(dir, module+".py"), fmt.Appendf(nil, "# %s %s\nx = 1\n", t.Name(), module), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+				tag := r.start(t, exec.Command(python.Path, main, dir))
+				isEnd := func(s capture.Script) bool { return string(s.Text) == "'the end'" }
+				got := r.waitUntil(t, tag, func(got []capture.Script) bool { return slices.ContainsFunc(got, isEnd) },
+					func() string { return "the end is missing" })
+				for module, runs := range way.runs {
+					data, ran := 0, 0
+					for _, s := range got {
+						switch {
+						case !strings.HasPrefix(string(s.Text), fmt.Sprintf("# %s %s\n", t.Name(), module)):
+						case s.MaybeData:
+							data++
+						default:
+							ran++
+						}
+					}
+					if data != 1 || (ran == 1) != runs || ran > 1 {
+						t.Errorf("%s: came %d times as data, want once, and %d times as what ran; it runs: %v", module, data, ran, runs)
+					}
+				}
+			})
+		}
+	}
+	r.noLoss(t)
+}
+
+// TestTooManyTextsOfTreesAreCounted has more trees made than texts are kept, and
+// code of the last one.
+func TestTooManyTextsOfTreesAreCounted(t *testing.T) {
+	r := record(t)
+	r.warm(t, python)
+	main := write(t, "main.py", []byte(`import ast, os, sys, time
+for i in range(300):
+    path = os.path.join(sys.argv[1], "module%d.py" % i)
+    with open(path, "w") as f: f.write("# %s\nx = %d\n" % (path, i))
+    with open(path) as f: tree = ast.parse(f.read())
+time.sleep(0.2)
+exec(compile(tree, "x", "exec"))
+`))
+	const most, reason = 256, "compiled: too many texts of trees"
+	before := r.sensor.Stats().Lost[reason]
+	tag := r.start(t, exec.Command(python, main, t.TempDir()))
+	ran := func(got []capture.Script) (n int) {
+		for _, s := range got {
+			if isCompiled(s) && !s.MaybeData && strings.HasPrefix(string(s.Text), "# ") {
+				n++
+			}
+		}
+		return n
+	}
+	r.waitUntil(t, tag, func(got []capture.Script) bool { return ran(got) == most }, func() string { return "not the last 256 came" })
+	if counted := r.sensor.Stats().Lost[reason] - before; counted != 300-most {
+		t.Errorf("%d texts were counted, want %d", counted, 300-most)
+	}
+}

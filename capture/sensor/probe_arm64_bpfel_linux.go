@@ -55,6 +55,8 @@ const (
 	probeCompiledFlagCOMPILED_RUNNING probeCompiledFlag = 8
 	probeCompiledFlagCOMPILED_OBJECT  probeCompiledFlag = 16
 	probeCompiledFlagCOMPILED_PARSED  probeCompiledFlag = 32
+	probeCompiledFlagCOMPILED_TREE    probeCompiledFlag = 64
+	probeCompiledFlagCOMPILED_FILE    probeCompiledFlag = 128
 )
 
 type probeCompiledKey struct {
@@ -185,6 +187,13 @@ type probeHoldTarget struct {
 	Tail    uint64
 }
 
+type probeLoad struct {
+	_    structs.HostLayout
+	Head probeRecord
+	From uint64
+	Left uint64
+}
+
 type probeLoss uint32
 
 const (
@@ -226,12 +235,12 @@ type probeParent struct {
 }
 
 type probePending struct {
-	_    structs.HostLayout
-	Buf  uint64
-	File uint64
-	Pos  int64
-	Fd   uint32
-	Pad  uint32
+	_       structs.HostLayout
+	Buf     uint64
+	File    uint64
+	Pos     int64
+	Fd      uint32
+	Loading uint32
 }
 
 type probeProgram struct {
@@ -316,6 +325,7 @@ const (
 	probeRecordFlagFLAG_EARLY     probeRecordFlag = 512
 	probeRecordFlagFLAG_BEGINS    probeRecordFlag = 1024
 	probeRecordFlagFLAG_HELD      probeRecordFlag = 128
+	probeRecordFlagFLAG_LOADED    probeRecordFlag = 4096
 	probeRecordFlagFLAG_UPPER     probeRecordFlag = 2048
 )
 
@@ -333,12 +343,13 @@ const (
 	probeRecordKindRECORD_DATA    probeRecordKind = 9
 	probeRecordKindRECORD_EOF     probeRecordKind = 10
 	probeRecordKindRECORD_HAVE    probeRecordKind = 11
-	probeRecordKindRECORD_EXIT    probeRecordKind = 12
-	probeRecordKindRECORD_FORK    probeRecordKind = 13
-	probeRecordKindRECORD_CONNECT probeRecordKind = 14
-	probeRecordKindRECORD_WRITE   probeRecordKind = 15
-	probeRecordKindRECORD_HELD    probeRecordKind = 16
-	probeRecordKindRECORD_OMITTED probeRecordKind = 17
+	probeRecordKindRECORD_LOAD    probeRecordKind = 12
+	probeRecordKindRECORD_EXIT    probeRecordKind = 13
+	probeRecordKindRECORD_FORK    probeRecordKind = 14
+	probeRecordKindRECORD_CONNECT probeRecordKind = 15
+	probeRecordKindRECORD_WRITE   probeRecordKind = 16
+	probeRecordKindRECORD_HELD    probeRecordKind = 17
+	probeRecordKindRECORD_OMITTED probeRecordKind = 18
 )
 
 type probeScratch struct {
@@ -409,7 +420,8 @@ type probeTask struct {
 	}
 	Imports uint8
 	Foreign uint8
-	Pad     [3]uint16
+	Loads   uint8
+	Pad     [5]uint8
 }
 
 // Names of all BPF objects in the ELF.
@@ -433,6 +445,7 @@ const (
 	probeMapHolds            = "holds"
 	probeMapKnown            = "known"
 	probeMapLibraryCode      = "library_code"
+	probeMapLoads            = "loads"
 	probeMapLosses           = "losses"
 	probeMapModes            = "modes"
 	probeMapReaders          = "readers"
@@ -449,6 +462,8 @@ const (
 	probeProgOnExec          = "on_exec"
 	probeProgOnExit          = "on_exit"
 	probeProgOnFork          = "on_fork"
+	probeProgOnLoad          = "on_load"
+	probeProgOnLoadArray     = "on_load_array"
 	probeProgOnMarshal       = "on_marshal"
 	probeProgOnMarshalArray  = "on_marshal_array"
 	probeProgOnMarshalMemory = "on_marshal_memory"
@@ -462,6 +477,8 @@ const (
 	probeProgOnReadDone      = "on_read_done"
 	probeProgOnSignal        = "on_signal"
 	probeProgOnSource        = "on_source"
+	probeProgOnTree          = "on_tree"
+	probeProgOnTreeTuple     = "on_tree_tuple"
 	probeVarBytesPerSecond   = "bytes_per_second"
 	probeVarFollowing        = "following"
 	probeVarHashFactor       = "hash_factor"
@@ -517,6 +534,8 @@ type probeProgramSpecs struct {
 	OnExec          *ebpf.ProgramSpec `ebpf:"on_exec"`
 	OnExit          *ebpf.ProgramSpec `ebpf:"on_exit"`
 	OnFork          *ebpf.ProgramSpec `ebpf:"on_fork"`
+	OnLoad          *ebpf.ProgramSpec `ebpf:"on_load"`
+	OnLoadArray     *ebpf.ProgramSpec `ebpf:"on_load_array"`
 	OnMarshal       *ebpf.ProgramSpec `ebpf:"on_marshal"`
 	OnMarshalArray  *ebpf.ProgramSpec `ebpf:"on_marshal_array"`
 	OnMarshalMemory *ebpf.ProgramSpec `ebpf:"on_marshal_memory"`
@@ -530,6 +549,8 @@ type probeProgramSpecs struct {
 	OnReadDone      *ebpf.ProgramSpec `ebpf:"on_read_done"`
 	OnSignal        *ebpf.ProgramSpec `ebpf:"on_signal"`
 	OnSource        *ebpf.ProgramSpec `ebpf:"on_source"`
+	OnTree          *ebpf.ProgramSpec `ebpf:"on_tree"`
+	OnTreeTuple     *ebpf.ProgramSpec `ebpf:"on_tree_tuple"`
 }
 
 // probeMapSpecs contains maps before they are loaded into the kernel.
@@ -553,6 +574,7 @@ type probeMapSpecs struct {
 	Holds          *ebpf.MapSpec `ebpf:"holds"`
 	Known          *ebpf.MapSpec `ebpf:"known"`
 	LibraryCode    *ebpf.MapSpec `ebpf:"library_code"`
+	Loads          *ebpf.MapSpec `ebpf:"loads"`
 	Losses         *ebpf.MapSpec `ebpf:"losses"`
 	Modes          *ebpf.MapSpec `ebpf:"modes"`
 	Readers        *ebpf.MapSpec `ebpf:"readers"`
@@ -615,6 +637,7 @@ type probeMaps struct {
 	Holds          *ebpf.Map `ebpf:"holds"`
 	Known          *ebpf.Map `ebpf:"known"`
 	LibraryCode    *ebpf.Map `ebpf:"library_code"`
+	Loads          *ebpf.Map `ebpf:"loads"`
 	Losses         *ebpf.Map `ebpf:"losses"`
 	Modes          *ebpf.Map `ebpf:"modes"`
 	Readers        *ebpf.Map `ebpf:"readers"`
@@ -647,6 +670,7 @@ func (m *probeMaps) Close() error {
 		m.Holds,
 		m.Known,
 		m.LibraryCode,
+		m.Loads,
 		m.Losses,
 		m.Modes,
 		m.Readers,
@@ -682,6 +706,8 @@ type probePrograms struct {
 	OnExec          *ebpf.Program `ebpf:"on_exec"`
 	OnExit          *ebpf.Program `ebpf:"on_exit"`
 	OnFork          *ebpf.Program `ebpf:"on_fork"`
+	OnLoad          *ebpf.Program `ebpf:"on_load"`
+	OnLoadArray     *ebpf.Program `ebpf:"on_load_array"`
 	OnMarshal       *ebpf.Program `ebpf:"on_marshal"`
 	OnMarshalArray  *ebpf.Program `ebpf:"on_marshal_array"`
 	OnMarshalMemory *ebpf.Program `ebpf:"on_marshal_memory"`
@@ -695,6 +721,8 @@ type probePrograms struct {
 	OnReadDone      *ebpf.Program `ebpf:"on_read_done"`
 	OnSignal        *ebpf.Program `ebpf:"on_signal"`
 	OnSource        *ebpf.Program `ebpf:"on_source"`
+	OnTree          *ebpf.Program `ebpf:"on_tree"`
+	OnTreeTuple     *ebpf.Program `ebpf:"on_tree_tuple"`
 }
 
 func (p *probePrograms) Close() error {
@@ -704,6 +732,8 @@ func (p *probePrograms) Close() error {
 		p.OnExec,
 		p.OnExit,
 		p.OnFork,
+		p.OnLoad,
+		p.OnLoadArray,
 		p.OnMarshal,
 		p.OnMarshalArray,
 		p.OnMarshalMemory,
@@ -717,6 +747,8 @@ func (p *probePrograms) Close() error {
 		p.OnReadDone,
 		p.OnSignal,
 		p.OnSource,
+		p.OnTree,
+		p.OnTreeTuple,
 	)
 }
 

@@ -68,7 +68,10 @@ func newTracker(config Config, k *kernel, deliver func(capture.Script), count fu
 		t.end(p, lostPrograms)
 		t.forget(p)
 	})
-	t.gone = newLRU(maxGone, func(_ probeProgram, p *program) { t.release(p) })
+	t.gone = newLRU(maxGone, func(_ probeProgram, p *program) {
+		t.release(p)
+		t.dropParsed(p)
+	})
 	t.others = newLRU[probeProgram, struct{}](maxOthers, nil)
 	t.pending = newLRU(maxPending, func(_ probeProgram, x *pieces) {
 		t.pieces -= x.size()
@@ -102,10 +105,11 @@ type program struct {
 	readings map[readingKey]*reading
 	imports  map[capture.Digest]bool // false: it may be data
 	compiled map[capture.Digest]bool // false: to a tree alone
-	early    []*reading              // modules read before the script was whole
-	waiting  []capture.Execution     // that it started before its script was known
-	waits    time.Time               // since when the first of them waits
-	lost     uint32                  // bits of what was lost of its processes
+	trees    treeState
+	early    []*reading          // modules read before the script was whole
+	waiting  []capture.Execution // that it started before its script was known
+	waits    time.Time           // since when the first of them waits
+	lost     uint32              // bits of what was lost of its processes
 }
 
 // readingKey is one file as one process reads it.
@@ -154,6 +158,8 @@ func (t *tracker) handle(e *event) {
 		t.handleExec(e)
 	case probeRecordKindRECORD_PATH, probeRecordKindRECORD_DATA, probeRecordKindRECORD_EOF, probeRecordKindRECORD_HAVE:
 		t.handleRead(e)
+	case probeRecordKindRECORD_LOAD:
+		t.handleLoad(e)
 	case probeRecordKindRECORD_EXIT:
 		t.handleExit(e)
 	case probeRecordKindRECORD_FORK, probeRecordKindRECORD_CONNECT, probeRecordKindRECORD_WRITE:
@@ -191,6 +197,7 @@ func (t *tracker) program(e *event) *program {
 func (t *tracker) forget(p *program) {
 	p.done, p.gone = true, true
 	t.release(p)
+	t.dropParsed(p)
 	t.programs.remove(p.id)
 	t.ignore(p.id)
 }
@@ -246,6 +253,12 @@ func (t *tracker) handleRead(e *event) {
 			t.decide(p)
 		}
 		return
+	}
+	if e.Flags&probeRecordFlagFLAG_LOADED != 0 {
+		t.addLoaded(p, e)
+		if p.done && !python.IsModule(r.path) {
+			return
+		}
 	}
 	if r.begins(e) {
 		r.begun++
@@ -335,10 +348,10 @@ func (r *reading) textSize() int64 {
 	return int64(r.file.Size)
 }
 
-// room makes room for more bytes: kept contents go first.
+// room makes room for more bytes: kept contents go first, then texts of trees.
 func (t *tracker) room(n int) bool {
 	for t.memory+t.teacher.held+n > t.limit {
-		if !t.teacher.dropOldest() {
+		if !t.teacher.dropOldest() && !t.giveUpParsed(nil) {
 			return false
 		}
 	}
@@ -450,6 +463,7 @@ func (t *tracker) handleExit(e *event) {
 		return
 	}
 	p.lost |= e.Lost
+	t.endLoading(func(l *loading) bool { return l.program == p && l.tgid == e.Tgid })
 	if e.Tgid == p.id.Tgid {
 		p.gone = true
 		if p.exec != nil {

@@ -27,6 +27,8 @@ enum compiled_flag {
 	COMPILED_RUNNING = 8, /* the process was there before the sensor */
 	COMPILED_OBJECT = 16, /* marshal.loads was given an object that is not known: no text */
 	COMPILED_PARSED = 32, /* no code was asked for, only its tree: ast.parse does that */
+	COMPILED_TREE = 64,   /* code was asked for of a tree: no text */
+	COMPILED_FILE = 128,  /* marshal.load was given what is not followed: no text */
 };
 
 /* A record of the ring of compiled texts. len bytes of data follow. */

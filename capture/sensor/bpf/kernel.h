@@ -285,6 +285,7 @@ struct registers {
 };
 #define ARGUMENT_1(r) ((r)->di)
 #define ARGUMENT_2(r) ((r)->si)
+#define ARGUMENT_3(r) ((r)->dx)
 #define ARGUMENT_4(r) ((r)->cx)
 #define INSTRUCTION(r) ((r)->ip)
 #elif defined(__TARGET_ARCH_arm64)
@@ -294,6 +295,7 @@ struct registers {
 };
 #define ARGUMENT_1(r) ((r)->regs[0])
 #define ARGUMENT_2(r) ((r)->regs[1])
+#define ARGUMENT_3(r) ((r)->regs[2])
 #define ARGUMENT_4(r) ((r)->regs[3])
 #define INSTRUCTION(r) ((r)->pc)
 #endif

@@ -97,7 +97,7 @@ static __always_inline int is_code(__u64 address)
 
 /*
  * The name of a type, or of the nearest one that it is derived from and that no
- * program can have made up: a class may have any name.
+ * program can have made up: a class may have any name. 0 if that is not near.
  */
 static __always_inline __u64 name_of_type(__u64 type, int may_be_v2)
 {
@@ -112,6 +112,8 @@ static __always_inline __u64 name_of_type(__u64 type, int may_be_v2)
 			break;
 		type = word_of_process(type + TYPE_BASE);
 	}
+	if (i == MAX_BASES)
+		return 0;
 	/* A short name may end where nothing can be read. */
 	bpf_probe_read_user_str(&name, sizeof(name),
 	                        (const void *)word_of_process(type + TYPE_NAME));
@@ -190,7 +192,7 @@ static __always_inline int is_library_code(struct memory m)
 	return key.hash && bpf_map_lookup_elem(&library_code, &key);
 }
 
-/* Says once a program that code was loaded which is not captured: why is in flags. */
+/* Says once a program that code is made of which the text is not seen: why is in flags. */
 static __always_inline void tell_unread(__u32 flags)
 {
 	struct compiled c, *told;

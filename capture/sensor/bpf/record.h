@@ -52,6 +52,7 @@ enum record_kind {
 	RECORD_DATA,
 	RECORD_EOF,  /* a read returned nothing */
 	RECORD_HAVE, /* a file that user space has the bytes of was read */
+	RECORD_LOAD, /* marshal.load reads a file: what was read ahead of it */
 	RECORD_EXIT, /* the process ended, or executed another binary */
 	/* Exec ring, of a process that is followed; program is the root's. */
 	RECORD_FORK,    /* offset is the child's number */
@@ -74,6 +75,7 @@ enum record_flag {
 	FLAG_EARLY = 512,    /* an act before the verdict */
 	FLAG_BEGINS = 1024,  /* a file that user space has was read from its beginning */
 	FLAG_HELD = 128,     /* the process is held, since the time of this record */
+	FLAG_LOADED = 4096,  /* what marshal.load reads */
 	FLAG_UPPER = 2048,   /* a path in an overlay's upper layer: no part of the image */
 };
 

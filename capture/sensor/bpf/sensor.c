@@ -44,7 +44,8 @@ struct task {
 	struct opened opened[OPENERS];
 	__u8 imports; /* whether it has imported a compiled module */
 	__u8 foreign; /* whether code may run in it that is not its interpreter's */
-	__u16 pad[3];
+	__u8 loads;   /* whether it has called marshal.load: see load.h */
+	__u8 pad[5];
 };
 
 /* A read that has been entered and not left. */
@@ -53,7 +54,7 @@ struct pending {
 	__u64 file;
 	__s64 pos; /* -1: the file's own position */
 	__u32 fd;
-	__u32 pad;
+	__u32 loading; /* marshal.load reads it */
 };
 
 /* One file as one process reads it. */
@@ -219,7 +220,7 @@ static __always_inline void count_sent(__u32 ring)
 	__u64 *n = bpf_map_lookup_elem(&sent, &ring);
 
 	if (n)
-		*n += 1;
+		__sync_fetch_and_add(n, 1);
 }
 
 /* Makes the compiler test and use a length in one register: 5.10 needs that. */
@@ -896,6 +897,34 @@ static __always_inline enum file_state state_of(struct inode *inode, const struc
 
 #include "open.h"
 
+/* What a thread loads by marshal.load, as its records begin. */
+struct load {
+	struct record head;
+	__u64 from; /* what is left to be sent of what was read ahead */
+	__u64 left;
+};
+
+struct load_record {
+	struct record head;
+	__u8 data[CHUNK];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, struct load);
+} loads SEC(".maps");
+
+static __always_inline int is_loading(const struct task *t, struct inode *inode)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct load *load = t->loads ? bpf_map_lookup_elem(&loads, &id) : 0;
+
+	return load && load->head.file.ino == BPF_CORE_READ(inode, i_ino) &&
+	       load->head.file.dev == BPF_CORE_READ(inode, i_sb, s_dev);
+}
+
 static __always_inline int enter_read(__u32 fd, __u64 buf, __s64 pos)
 {
 	__u64 id = bpf_get_current_pid_tgid();
@@ -919,7 +948,9 @@ static __always_inline int enter_read(__u32 fd, __u64 buf, __s64 pos)
 		return 0;
 	inode = BPF_CORE_READ(file, f_inode);
 	type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
-	if (mode == MODE_MODULES && (type != S_IFREG || !(is_module(file) || is_judged(t, file))))
+	p.loading = is_loading(t, inode);
+	if (mode == MODE_MODULES &&
+	    (type != S_IFREG || !(p.loading || is_module(file) || is_judged(t, file))))
 		return 0;
 	if (mode == MODE_AGAIN && type != S_IFREG)
 		return 0;
@@ -1046,6 +1077,8 @@ static __always_inline int leave_read(__s64 ret)
 	s->rec.fd = p.fd;
 	if (BPF_CORE_READ(inode, i_writecount.counter) > 0)
 		s->rec.flags = FLAG_WRITERS;
+	if (p.loading)
+		s->rec.flags |= FLAG_LOADED;
 
 	rkey.program = t->program;
 	rkey.ino = s->rec.file.ino;
@@ -1074,7 +1107,7 @@ static __always_inline int leave_read(__s64 ret)
 			r->mentioned = 0;
 			first = FLAG_FIRST;
 		}
-		state = state_of(inode, &s->rec.file);
+		state = p.loading ? FILE_NEW : state_of(inode, &s->rec.file);
 		offset = p.pos >= 0 ? p.pos : BPF_CORE_READ(file, f_pos) - ret;
 	} else {
 		s->rec.flags |= FLAG_STREAM;
@@ -1113,7 +1146,7 @@ static __always_inline int leave_read(__s64 ret)
 	}
 	r->bytes += ret;
 	/* Scripts are read in short pieces: this is none. */
-	if (ret > HEAD && mode_of(&t->program) == MODE_AGAIN && !is_module(file))
+	if (ret > HEAD && !p.loading && mode_of(&t->program) == MODE_AGAIN && !is_module(file))
 		ret = HEAD;
 	s->rec.kind = RECORD_DATA;
 	if (ret <= SMALL_READ && (s->rec.flags & FLAG_STREAM) && offset < MAX_TEXT - SMALL_READ &&
@@ -1158,3 +1191,5 @@ int on_pread_done(struct syscall_exit *ctx)
 
 #include "compile.h"
 #include "marshal.h"
+#include "tree.h"
+#include "load.h"

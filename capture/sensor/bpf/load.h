@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What marshal.load is given to read from.
+ *
+ * A file may have any name, so what is read of it is followed from then on, in
+ * the thread that loads: user space gets what its object has read ahead, and then
+ * the reads. What lies in memory alone is sent like what marshal.loads is given.
+ */
+#ifndef KINGSNAKE_LOAD_H
+#define KINGSNAKE_LOAD_H
+
+/* Parts of CPython's objects, beside those in marshal.h. */
+#define TYPE_DICT_OFFSET 288
+#define DICT_USED 16
+#define BYTESIO_BYTES 16
+#define BYTESIO_AT 24
+#define BYTESIO_SIZE 32
+#define READER_RAW 16
+#define READER_BUFFER 56
+#define READER_AT 64
+#define READER_END 80
+#define FILEIO_FD 16
+/* Of 2.7: its file has a FILE of the C library, here that of glibc. */
+#define FILE_STREAM 16
+#define STREAM_AT 8
+#define STREAM_END 16
+#define STREAM_FD 112
+
+#define NAME_BYTESIO NAME('_', 'i', 'o', '.', 'B', 'y', 't')
+#define NAME_BUFFERED NAME('_', 'i', 'o', '.', 'B', 'u', 'f')
+#define NAME_FILEIO NAME('_', 'i', 'o', '.', 'F', 'i', 'l')
+#define NAME_FILE NAME('f', 'i', 'l', 'e', 0, 0, 0)
+
+/* What an object reads from: a file, and before it what was read ahead. */
+struct source {
+	struct memory ahead;
+	__u32 fd;
+	enum {
+		SOURCE_UNKNOWN,
+		SOURCE_FILE,
+		SOURCE_MEMORY
+	} kind;
+};
+
+/*
+ * The name of an object's type, if it does what its type does; 0 if the type is a
+ * program's own, or the object has methods of its own. Of attributes a FileIO has
+ * its name.
+ */
+static __always_inline __u64 plain_name(__u64 object)
+{
+	__u64 type = word_of_process(object + OBJECT_TYPE), name = 0;
+	__u64 flags = word_of_process(type + TYPE_FLAGS);
+	__u64 dict = word_of_process(type + TYPE_DICT_OFFSET);
+
+	if (flags & TYPE_HEAP && !(flags & TYPE_IMMUTABLE))
+		return 0;
+	bpf_probe_read_user_str(&name, sizeof(name),
+	                        (const void *)word_of_process(type + TYPE_NAME));
+	if (dict)
+		dict = word_of_process(object + dict);
+	if (dict && word_of_process(dict + DICT_USED) > (name == NAME_FILEIO))
+		return 0;
+	return name;
+}
+
+static __always_inline void find_raw(struct source *s, __u64 raw)
+{
+	if (plain_name(raw) != NAME_FILEIO)
+		return;
+	s->fd = word_of_process(raw + FILEIO_FD);
+	s->kind = SOURCE_FILE;
+}
+
+/* What a place in memory has from at to end, as offsets. */
+static __always_inline void find_ahead(struct source *s, __u64 base, __s64 at, __s64 end)
+{
+	if (at >= 0 && end > at) {
+		s->ahead.from = base + at;
+		s->ahead.len = end - at;
+	}
+}
+
+static __always_inline void find_source(struct source *s, __u64 object)
+{
+	__u64 stream;
+
+	switch (plain_name(object)) {
+	case NAME_BYTESIO:
+		find_ahead(s, word_of_process(object + BYTESIO_BYTES) + BYTES_DATA,
+		           word_of_process(object + BYTESIO_AT),
+		           word_of_process(object + BYTESIO_SIZE));
+		s->kind = SOURCE_MEMORY;
+		break;
+	case NAME_BUFFERED:
+		find_ahead(s, word_of_process(object + READER_BUFFER),
+		           word_of_process(object + READER_AT),
+		           word_of_process(object + READER_END));
+		find_raw(s, word_of_process(object + READER_RAW));
+		break;
+	case NAME_FILEIO:
+		s->fd = word_of_process(object + FILEIO_FD);
+		s->kind = SOURCE_FILE;
+		break;
+	case NAME_FILE:
+		stream = word_of_process(object + FILE_STREAM);
+		find_ahead(s, 0, word_of_process(stream + STREAM_AT),
+		           word_of_process(stream + STREAM_END));
+		s->fd = word_of_process(stream + STREAM_FD);
+		s->kind = SOURCE_FILE;
+		break;
+	}
+}
+
+/* Sends the next record of what the thread's load has read ahead. Returns whether there is more. */
+__noinline int send_ahead(void)
+{
+	__u64 id = bpf_get_current_pid_tgid(), len;
+	struct load *load = bpf_map_lookup_elem(&loads, &id);
+	struct load_record *r;
+
+	if (!load)
+		return 0;
+	r = bpf_ringbuf_reserve(&data_ring, sizeof(*r), 0);
+	if (!r) {
+		count_compile_loss(LOSS_DATA_RING);
+		return -1;
+	}
+	len = load->left < CHUNK ? load->left : CHUNK;
+	len = bounded(len);
+	r->head = load->head;
+	if (len > CHUNK || bpf_probe_read_user(r->data, len, (const void *)load->from)) {
+		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
+		count_compile_loss(LOSS_FAULT);
+		return -1;
+	}
+	r->head.len = len;
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	count_sent(1);
+	load->head.offset += len;
+	load->from += len;
+	load->left -= len;
+	return load->left > 0;
+}
+
+enum load_result {
+	LOAD_UNKNOWN,
+	LOAD_KNOWN, /* no code, or that of the library */
+	LOAD_AHEAD, /* all was read ahead */
+	LOAD_FOLLOWED,
+};
+
+/*
+ * Begins to follow what the thread reads of a file, of which left bytes lie at from
+ * already. The file's position is behind them.
+ */
+__noinline int begin_load(__u32 fd, __u64 from, __u64 left)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	__u32 tgid = id >> 32;
+	struct task *t = bpf_map_lookup_elem(&tasks, &tgid);
+	struct file *file = file_of(fd);
+	struct load load = {.from = from, .left = left};
+	struct inode *inode;
+
+	if (!file)
+		return LOAD_UNKNOWN;
+	inode = BPF_CORE_READ(file, f_inode);
+	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFREG)
+		return LOAD_UNKNOWN;
+	fill_key(&load.head.file, inode);
+	if (state_of(inode, &load.head.file) >= FILE_IGNORE)
+		return LOAD_KNOWN;
+	load.head.offset = BPF_CORE_READ(file, f_pos) - left;
+	if (left && load.head.offset + left >= load.head.file.size)
+		return LOAD_AHEAD;
+	if (!t)
+		return LOAD_UNKNOWN;
+	if (left && !is_code(from))
+		return LOAD_KNOWN;
+	load.head.kind = RECORD_LOAD;
+	load.head.program = t->program;
+	load.head.time = bpf_ktime_get_boot_ns();
+	load.head.tgid = tgid;
+	load.head.flags = FLAG_BEGINS;
+	t->foreign = 1;
+	t->loads = 1;
+	return bpf_map_update_elem(&loads, &id, &load, BPF_ANY) ? LOAD_UNKNOWN : LOAD_FOLLOWED;
+}
+
+/* Whether the program may load so often, and left bytes now. */
+__noinline int may_load(__u64 left)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct compiled c;
+
+	start_compiled(&c, 0);
+	if (spend(&c, left, 1))
+		return 1;
+	count_compile_loss(LOSS_COMPILED_BUDGET);
+	bpf_map_delete_elem(&loads, &id);
+	return 0;
+}
+
+/* Sends where the thread's load begins, with all that was read ahead. */
+__noinline int send_load(void)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct task *t = bpf_map_lookup_elem(&tasks, &tgid);
+	int i, more = 0;
+
+#pragma clang loop unroll(disable)
+	for (i = 0; i < MAX_TEXT / CHUNK; i++) {
+		more = send_ahead();
+		if (more <= 0)
+			break;
+	}
+	if (t && more < 0)
+		t->lost |= 1 << LOSS_DATA_RING;
+	wake_reader(&data_ring, READER_DATA);
+	return 0;
+}
+
+static __always_inline void load_from(__u64 object)
+{
+	struct source s = {};
+	int result = LOAD_UNKNOWN;
+
+	find_source(&s, object);
+	if (s.kind == SOURCE_MEMORY)
+		result = LOAD_AHEAD;
+	else if (s.kind == SOURCE_FILE)
+		result = begin_load(s.fd, s.ahead.from, s.ahead.len);
+	if (result == LOAD_UNKNOWN)
+		tell_unread(COMPILED_FILE);
+	else if (result == LOAD_FOLLOWED && may_load(s.ahead.len))
+		send_load();
+	else if (result == LOAD_AHEAD && s.ahead.len && is_code(s.ahead.from))
+		send_compiled(s.ahead.from, s.ahead.len, COMPILED_MARSHAL);
+}
+
+/* marshal.load up to 3.12, with its one argument. */
+SEC("uprobe")
+int on_load(struct registers *ctx)
+{
+	load_from(ARGUMENT_2(ctx));
+	return 0;
+}
+
+/* marshal.load since 3.13, with an array of arguments. */
+SEC("uprobe")
+int on_load_array(struct registers *ctx)
+{
+	load_from(word_of_process(ARGUMENT_2(ctx)));
+	return 0;
+}
+
+#endif

@@ -1,0 +1,201 @@
+//go:build amd64 || arm64
+
+package sensor_test
+
+import (
+	"bytes"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"kingsnake/capture"
+	"kingsnake/capture/sensor/generate"
+)
+
+// loadHead has what the scripts of these tests begin with. code makes code of some
+// size and writes it to where the test looks for it, stored to a file as well.
+const loadHead = `import io, marshal, os, sys
+folder = sys.argv[1]
+def code(name, lines=1):
+    text = marshal.dumps(compile("x = [\n%s]\n" % "".join("    'number %d of %s',\n" % (i, name) for i in range(lines)), "f", "exec"))
+    with open(os.path.join(folder, name + ".code"), "wb") as f: f.write(text)
+    return text
+def stored(name, lines=1, head=b"", suffix=".dat"):
+    path = os.path.join(folder, name + suffix)
+    with open(path, "wb") as f: f.write(head + code(name, lines))
+    return path
+`
+
+// TestWhatMarshalLoadsFromAFileIsCaptured loads code from files of any name, from
+// their beginning and from behind what was read before.
+func TestWhatMarshalLoadsFromAFileIsCaptured(t *testing.T) {
+	r := record(t)
+	path := write(t, "script.py", []byte(loadHead+`
+import pickle
+MANY = 4000
+v2 = sys.version_info < (3,)
+for name, lines in ("small", 1), ("large", MANY):
+    with open(stored(name, lines), "rb") as f: exec(marshal.load(f))
+    with open(stored(name + "_behind", lines, b"x" * 16), "rb") as f:
+        f.read(16)
+        exec(marshal.load(f))
+    with open(stored(name + "_sought", lines, b"x" * 160000), "rb") as f:
+        f.read(1)
+        f.seek(160000)
+        exec(marshal.load(f))
+    with open(stored(name + "_unbuffered", lines, b"x" * 16), "rb", 0) as f:
+        f.read(16)
+        exec(marshal.load(f))
+    with open(stored(name + "_pickled", lines, pickle.dumps("checksum", 2)), "rb") as f:
+        assert pickle.load(f) == "checksum"  # as jinja2 has it
+        exec(marshal.load(f))
+    path = stored(name + "_gone", lines)
+    with open(path, "rb") as f:
+        os.unlink(path)
+        exec(marshal.load(f))
+    for suffix in ".py", ".pyc":
+        with open(stored(name + suffix[1:], lines, b"x" * 16, suffix), "rb") as f:
+            f.read(16)
+            exec(marshal.load(f))
+    if not v2:
+        exec(marshal.load(io.BytesIO(code(name + "_memory", lines))))
+        f = io.BytesIO(b"x" * 100 + code(name + "_memory_behind", lines))
+        f.read(100)
+        exec(marshal.load(f))
+        with open(stored(name + "_random", lines, b"x" * 16), "r+b") as f:
+            f.read(16)
+            exec(marshal.load(f))
+with open(stored("last", MANY), "rb") as f: exec(marshal.load(f))
+os._exit(0)
+`))
+	for _, python := range generate.Pythons() {
+		t.Run(python.Name, func(t *testing.T) { r.loaded(t, python.Path, path) })
+	}
+	r.noLoss(t)
+}
+
+// TestWhatLiesBehindLoadedCodeMayComeToo loads code before which and behind which
+// something else lies.
+func TestWhatLiesBehindLoadedCodeMayComeToo(t *testing.T) {
+	r := record(t)
+	path := write(t, "script.py", []byte(loadHead+`
+import time
+for name, lines in ("small", 1), ("large", 8000):
+    path = stored(name, lines)
+    with open(path, "ab") as f: f.write(b"y" * 1000000)
+    with open(path, "rb") as f: exec(marshal.load(f))
+    with open(path + ".two", "wb") as f:
+        for x in {"no": "code"}, 2, compile("x = 'not " + name + "'", "f", "exec"), 4, [5], compile("x = 'in " + name + "'", "f", "exec"):
+            marshal.dump(x, f)
+        f.write(b"y" * 1000000)
+    with open(path + ".two", "rb") as f:
+        for i in range(6): marshal.load(f)
+`))
+	for _, python := range generate.Pythons() {
+		t.Run(python.Name, func(t *testing.T) {
+			r.warm(t, python.Path)
+			dir := t.TempDir()
+			tag := r.start(t, exec.Command(python.Path, path, dir))
+			for _, name := range []string{"small", "large"} {
+				code := readFile(t, filepath.Join(dir, name+".code"))
+				r.waitUntil(t, tag, func(got []capture.Script) bool {
+					inTwo := slices.ContainsFunc(got, func(s capture.Script) bool { return isCompiled(s) && bytes.Contains(s.Text, []byte("in "+name)) })
+					return inTwo && slices.ContainsFunc(got, func(s capture.Script) bool {
+						return isCompiled(s) && bytes.HasPrefix(s.Text, code) && s.Lost == ""
+					})
+				}, func() string { return "code is missing: " + name })
+			}
+		})
+	}
+	r.noLoss(t)
+}
+
+// TestALoadedModuleComesOnce loads compiled files as pkgutil does.
+func TestALoadedModuleComesOnce(t *testing.T) {
+	r := record(t)
+	path := write(t, "script.py", []byte(loadHead+`
+import pkgutil, py_compile
+for name, lines in ("small", 1), ("large", 8000):
+    source = stored(name, lines) + ".txt"
+    with open(source, "w") as f: f.write("x = [%s]\n" % ", ".join("'%d of %s'" % (i, source) for i in range(lines)))
+    py_compile.compile(source, cfile=source + ".pyc", doraise=True)
+    with open(source + ".pyc", "rb") as f: exec(pkgutil.read_code(f))
+eval("'the end'")
+`))
+	for _, python := range generate.Pythons() {
+		t.Run(python.Name, func(t *testing.T) {
+			r.warm(t, python.Path)
+			dir := t.TempDir()
+			tag := r.start(t, exec.Command(python.Path, path, dir))
+			isEnd := func(s capture.Script) bool { return string(s.Text) == "'the end'" }
+			got := r.waitUntil(t, tag, func(got []capture.Script) bool { return slices.ContainsFunc(got, isEnd) }, func() string { return "the end is missing" })
+			for _, name := range []string{"small", "large"} {
+				file := readFile(t, filepath.Join(dir, name+".dat.txt.pyc"))
+				imports, others := 0, 0
+				for _, s := range got {
+					switch {
+					case s.Kind == capture.Import && bytes.Equal(s.Text, file) && !s.MaybeData:
+						imports++
+					case len(s.Text) > 32 && bytes.HasSuffix(file, s.Text):
+						others++
+					}
+				}
+				if imports != 1 || others != 0 {
+					t.Errorf("%s: came %d times as an import, want once, and %d times as something else", name, imports, others)
+				}
+			}
+		})
+	}
+	r.noLoss(t)
+}
+
+// TestALoadThatIsNotFollowedIsSaid loads code from what may be anything.
+func TestALoadThatIsNotFollowedIsSaid(t *testing.T) {
+	r := record(t)
+	ways := map[string]string{
+		"class":     "class File:\n  def read(self, n): return f.read(n)\n  def readinto(self, b): return f.readinto(b)\nmarshal.load(File())",
+		"derived":   "class File(io.BytesIO): pass\nmarshal.load(File(text))",
+		"method":    "real = io.BytesIO(text)\nf.readinto = real.readinto\nmarshal.load(f)",
+		"raw":       "real = io.BytesIO(text)\nf.raw.readinto = real.readinto\nmarshal.load(f)",
+		"two files": "marshal.load(io.BufferedRWPair(f.detach(), io.BytesIO()))",
+		"pipe":      "a, b = os.pipe()\nos.write(b, text)\nmarshal.load(os.fdopen(a, 'rb'))",
+	}
+	for _, python := range generate.Pythons() {
+		if strings.HasPrefix(python.Name, "CPython 2") {
+			continue // it takes files alone
+		}
+		r.warm(t, python.Path)
+		for name, way := range ways {
+			t.Run(python.Name+"/"+name, func(t *testing.T) {
+				path := write(t, "script.py", fmt.Appendf(nil, "%s\n# %s\ntext = code('x')\nf = open(stored('y'), 'rb')\n%s\n", loadHead, t.Name(), way))
+				tag := r.start(t, exec.Command(python.Path, path, t.TempDir()))
+				r.waitUntil(t, tag, func(got []capture.Script) bool {
+					return slices.ContainsFunc(got, func(s capture.Script) bool {
+						return isCompiled(s) && s.Parent != (capture.Digest{}) && strings.Contains(s.Lost, "marshal.load of what is not followed")
+					})
+				}, func() string { return "nothing is said to be lost" })
+			})
+		}
+	}
+}
+
+// TestALoadInTwoThreadsIsFollowed has two threads load at once.
+func TestALoadInTwoThreadsIsFollowed(t *testing.T) {
+	r := record(t)
+	path := write(t, "script.py", []byte(loadHead+`
+import threading
+paths = [stored("thread_%d" % i, 5000) for i in range(8)]
+def load(path):
+    with open(path, "rb") as f: exec(marshal.load(f))
+threads = [threading.Thread(target=load, args=(path,)) for path in paths]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+`))
+	for _, python := range generate.Pythons() {
+		t.Run(python.Name, func(t *testing.T) { r.loaded(t, python.Path, path) })
+	}
+	r.noLoss(t)
+}
