@@ -124,7 +124,7 @@ func (t *tracker) newCompiledTexts() compiledTexts {
 			t.memory -= len(c.text)
 			t.count(lostCompiledMany)
 		}),
-		loading: newLRU(maxCompiling, func(_ loadKey, l *loading) { t.keepLoaded(l) }),
+		loading: newLRU(maxCompiling, t.evictLoad),
 		library: newLRU[capture.Digest, struct{}](maxLibrary, nil),
 	}
 }

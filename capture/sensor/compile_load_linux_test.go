@@ -199,3 +199,73 @@ for thread in threads: thread.join()
 	}
 	r.noLoss(t)
 }
+
+// TestWhereverLoadedCodeLiesItIsCaptured loads code from far behind in a file, from
+// two places of one file at once, from memory as a file, by way of what was read ahead
+// and then from elsewhere, and with a pause in the middle.
+func TestWhereverLoadedCodeLiesItIsCaptured(t *testing.T) {
+	r := record(t)
+	path := write(t, "script.py", []byte(loadHead+`
+import gc, threading, time
+MANY = 4000
+path = os.path.join(folder, "places")
+far = 9 << 20
+first, second = code("first", 10 * MANY), code("second", MANY)
+with open(path, "wb") as f:
+    f.write(first)
+    f.seek(far)
+    f.write(second)
+def load(at):
+    with open(path, "rb") as f:
+        f.seek(at)
+        exec(marshal.load(f))
+threads = [threading.Thread(target=load, args=(at,)) for at in (0, far)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+text = code("memory", MANY)
+with open("/proc/self/mem", "rb", 0) as f:
+    f.seek(id(text) + sys.getsizeof(b"") - 1)
+    exec(marshal.load(f))
+text = code("back", MANY)
+with open(os.path.join(folder, "back"), "wb+") as f: f.write(text[4080:] + b"z" * len(text) + b"y" * 16 + text[:4080])
+with open(os.path.join(folder, "back"), "rb", 4096) as f:
+    f.seek(2 * len(text) - 4080)
+    f.read(16)
+    os.lseek(f.fileno(), 0, 0)
+    if sys.version_info > (3,): exec(marshal.load(f))  # else what was read ahead is less
+    else: os.unlink(os.path.join(folder, "back.code"))
+if sys.version_info[:2] == (3, 11):  # later ones collect no garbage meanwhile
+    name = stored("paused", MANY)
+    text = marshal.dumps(compile("\n".join("def f%d(): return 'a pause', %d" % (i, i) for i in range(MANY)), "f", "exec"))
+    for suffix in "code", "dat":
+        with open(os.path.join(folder, "paused." + suffix), "wb") as f: f.write(text)
+    def pause(*_):
+        if not paused and f.tell() > 100000:
+            paused.append(1)
+            time.sleep(2.5)  # until it is taken for all there is
+    paused = []
+    gc.callbacks.append(pause)
+    gc.set_threshold(1)
+    with open(name, "rb") as f: marshal.load(f)
+    gc.callbacks.clear()
+    assert paused
+`))
+	for _, python := range generate.Pythons() {
+		t.Run(python.Name, func(t *testing.T) {
+			r.warm(t, python.Path)
+			dir := t.TempDir()
+			tag := r.start(t, exec.Command(python.Path, path, dir))
+			names, err := filepath.Glob(filepath.Join(dir, "*.code"))
+			if err != nil || len(names) == 0 {
+				t.Fatalf("the script has written nothing: %v", err)
+			}
+			for _, name := range names {
+				code := readFile(t, name)
+				r.waitUntil(t, tag, func(got []capture.Script) bool {
+					return slices.ContainsFunc(got, func(s capture.Script) bool { return isCompiled(s) && bytes.HasPrefix(s.Text, code) && s.Lost == "" })
+				}, func() string { return "code is missing: " + filepath.Base(name) })
+			}
+		})
+	}
+	r.noLoss(t)
+}

@@ -188,10 +188,11 @@ type probeHoldTarget struct {
 }
 
 type probeLoad struct {
-	_    structs.HostLayout
-	Head probeRecord
-	From uint64
-	Left uint64
+	_      structs.HostLayout
+	Head   probeRecord
+	From   uint64
+	Left   uint64
+	Begins int64
 }
 
 type probeLoss uint32
@@ -241,6 +242,7 @@ type probePending struct {
 	Pos     int64
 	Fd      uint32
 	Loading uint32
+	Begins  int64
 }
 
 type probeProgram struct {
@@ -308,7 +310,7 @@ type probeRecord struct {
 	Fd      uint32
 	Flags   probeRecordFlag
 	Lost    uint32
-	Pad     uint32
+	Tid     uint32
 }
 
 type probeRecordFlag uint32

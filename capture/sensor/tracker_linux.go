@@ -348,10 +348,11 @@ func (r *reading) textSize() int64 {
 	return int64(r.file.Size)
 }
 
-// room makes room for more bytes: kept contents go first, then texts of trees.
+// room makes room for more bytes: kept contents go first, then texts of trees and
+// of loads that rest.
 func (t *tracker) room(n int) bool {
 	for t.memory+t.teacher.held+n > t.limit {
-		if !t.teacher.dropOldest() && !t.giveUpParsed(nil) {
+		if !t.teacher.dropOldest() && !t.giveUpParsed(nil) && !t.giveUpLoaded() {
 			return false
 		}
 	}

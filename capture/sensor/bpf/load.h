@@ -171,8 +171,9 @@ __noinline int begin_load(__u32 fd, __u64 from, __u64 left)
 	fill_key(&load.head.file, inode);
 	if (state_of(inode, &load.head.file) >= FILE_IGNORE)
 		return LOAD_KNOWN;
-	load.head.offset = BPF_CORE_READ(file, f_pos) - left;
-	if (left && load.head.offset + left >= load.head.file.size)
+	/* Negative if the position was set back since. */
+	load.begins = BPF_CORE_READ(file, f_pos) - left;
+	if (left && load.begins + left >= load.head.file.size)
 		return LOAD_AHEAD;
 	if (!t)
 		return LOAD_UNKNOWN;
@@ -181,7 +182,9 @@ __noinline int begin_load(__u32 fd, __u64 from, __u64 left)
 	load.head.kind = RECORD_LOAD;
 	load.head.program = t->program;
 	load.head.time = bpf_ktime_get_boot_ns();
+	load.head.offset = load.begins;
 	load.head.tgid = tgid;
+	load.head.tid = id;
 	load.head.flags = FLAG_BEGINS;
 	t->foreign = 1;
 	t->loads = 1;

@@ -184,7 +184,7 @@ struct record {
 	__u32 fd;
 	enum record_flag flags;
 	__u32 lost; /* what was lost of this process so far: 1 << enum loss */
-	__u32 pad;
+	__u32 tid;  /* of the thread, where marshal.load reads */
 };
 
 /* A file that is open when a binary is executed. */

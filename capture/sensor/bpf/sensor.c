@@ -54,7 +54,8 @@ struct pending {
 	__u64 file;
 	__s64 pos; /* -1: the file's own position */
 	__u32 fd;
-	__u32 loading; /* marshal.load reads it */
+	__u32 loading; /* marshal.load reads it, */
+	__s64 begins;  /* from here on */
 };
 
 /* One file as one process reads it. */
@@ -902,6 +903,7 @@ struct load {
 	struct record head;
 	__u64 from; /* what is left to be sent of what was read ahead */
 	__u64 left;
+	__s64 begins; /* where in the file it begins */
 };
 
 struct load_record {
@@ -916,13 +918,18 @@ struct {
 	__type(value, struct load);
 } loads SEC(".maps");
 
-static __always_inline int is_loading(const struct task *t, struct inode *inode)
+/* Notes whether a read of a file is one of marshal.load. */
+static __always_inline void note_loading(struct pending *p, const struct task *t,
+                                         struct inode *inode)
 {
 	__u64 id = bpf_get_current_pid_tgid();
 	struct load *load = t->loads ? bpf_map_lookup_elem(&loads, &id) : 0;
 
-	return load && load->head.file.ino == BPF_CORE_READ(inode, i_ino) &&
-	       load->head.file.dev == BPF_CORE_READ(inode, i_sb, s_dev);
+	if (!load || load->head.file.ino != BPF_CORE_READ(inode, i_ino) ||
+	    load->head.file.dev != BPF_CORE_READ(inode, i_sb, s_dev))
+		return;
+	p->loading = 1;
+	p->begins = load->begins;
 }
 
 static __always_inline int enter_read(__u32 fd, __u64 buf, __s64 pos)
@@ -948,7 +955,7 @@ static __always_inline int enter_read(__u32 fd, __u64 buf, __s64 pos)
 		return 0;
 	inode = BPF_CORE_READ(file, f_inode);
 	type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
-	p.loading = is_loading(t, inode);
+	note_loading(&p, t, inode);
 	if (mode == MODE_MODULES &&
 	    (type != S_IFREG || !(p.loading || is_module(file) || is_judged(t, file))))
 		return 0;
@@ -1010,10 +1017,12 @@ __noinline int send_bytes(__u64 buf, __u64 len, __u64 offset)
 	return 0;
 }
 
+/* begins is where the text begins in the file; before it another one may. */
 static __always_inline void send_read(struct scratch *s, struct task *t, struct reading *r,
-                                      __u64 buf, __u64 len, __u64 offset)
+                                      __u64 buf, __u64 len, __u64 offset, __s64 begins)
 {
-	__u64 room = offset < MAX_TEXT ? MAX_TEXT - offset : 0;
+	__u64 at = (__s64)offset < begins ? offset : offset - begins;
+	__u64 room = at < MAX_TEXT ? MAX_TEXT - at : 0;
 
 	if (len > room) {
 		s->rec.flags |= FLAG_TRUNCATED;
@@ -1024,7 +1033,7 @@ static __always_inline void send_read(struct scratch *s, struct task *t, struct 
 		t->lost |= 1 << LOSS_BUDGET;
 	} else if (t->unknown && t->bytes > MAX_UNKNOWN) {
 		t->lost |= 1 << LOSS_UNKNOWN;
-	} else if (!may_take(len, offset + len <= HEAD)) {
+	} else if (!may_take(len, at + len <= HEAD)) {
 		if (!(t->lost &
 		      1 << LOSS_CEILING)) /* once a process: it may be thousands of reads */
 			count_loss(LOSS_CEILING);
@@ -1077,8 +1086,10 @@ static __always_inline int leave_read(__s64 ret)
 	s->rec.fd = p.fd;
 	if (BPF_CORE_READ(inode, i_writecount.counter) > 0)
 		s->rec.flags = FLAG_WRITERS;
-	if (p.loading)
+	if (p.loading) {
 		s->rec.flags |= FLAG_LOADED;
+		s->rec.tid = id;
+	}
 
 	rkey.program = t->program;
 	rkey.ino = s->rec.file.ino;
@@ -1152,25 +1163,26 @@ static __always_inline int leave_read(__s64 ret)
 	if (ret <= SMALL_READ && (s->rec.flags & FLAG_STREAM) && offset < MAX_TEXT - SMALL_READ &&
 	    hold(s, t, tgid, p.buf, ret))
 		return 0;
-	send_read(s, t, r, p.buf, ret, offset);
+	send_read(s, t, r, p.buf, ret, offset, p.begins);
 	return 0;
 }
 
 /*
  * The system call tracepoints run in every process that reads; one that is not
  * followed pays one look-up. System calls of 32-bit processes on 64-bit kernels
- * do not pass here.
+ * do not pass here. To read no bytes at all, as marshal.load does first, says
+ * nothing about an end.
  */
 SEC("tracepoint/syscalls/sys_enter_read")
 int on_read(struct syscall_enter *ctx)
 {
-	return enter_read(ctx->args[0], ctx->args[1], -1);
+	return ctx->args[2] ? enter_read(ctx->args[0], ctx->args[1], -1) : 0;
 }
 
 SEC("tracepoint/syscalls/sys_enter_pread64")
 int on_pread(struct syscall_enter *ctx)
 {
-	return enter_read(ctx->args[0], ctx->args[1], ctx->args[3]);
+	return ctx->args[2] ? enter_read(ctx->args[0], ctx->args[1], ctx->args[3]) : 0;
 }
 
 SEC("tracepoint/syscalls/sys_exit_read")
