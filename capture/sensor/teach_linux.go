@@ -140,14 +140,15 @@ func (t *tracker) learnKept(p *program, r *reading) {
 
 // learnLibrary teaches that a shared object is left out: the dynamic loader
 // reads only its beginning, so it is never whole. One with an interpreter in it
-// is told each time: it may not have been attached to yet.
+// is told each time: it may not have been attached to yet. One that is named like a
+// module may be loaded as one, from behind what makes it look like an object.
 func (t *tracker) learnLibrary(p *program, r *reading) {
 	if r.finished || !p.certain {
 		return
 	}
 	r.finished = true
 	t.drop(r)
-	if !isPythonLibrary(r.path) && t.trusted(r.file, r.magic, r.readAt, p.exec.reaper, r.writers) {
+	if !isPythonLibrary(r.path) && !python.IsModule(r.path) && t.trusted(r.file, r.magic, r.readAt, p.exec.reaper, r.writers) {
 		t.teacher.learnFile(r.file, probeFileStateFILE_IGNORE)
 	}
 }

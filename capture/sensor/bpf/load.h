@@ -12,6 +12,11 @@
 /* Parts of CPython's objects, beside those in marshal.h. */
 #define TYPE_DICT_OFFSET 288
 #define DICT_USED 16
+#define DICT_KEYS 32
+#define KEYS_FIRST 40 /* the first key of a small table that has no hashes */
+#define KEYS_FIRST_V3_10 56
+#define TEXT_DATA 40 /* of a str in ASCII */
+#define TEXT_DATA_V3_11 48
 #define BYTESIO_BYTES 16
 #define BYTESIO_AT 24
 #define BYTESIO_SIZE 32
@@ -42,16 +47,34 @@ struct source {
 	} kind;
 };
 
+static __always_inline int is_name(__u64 text)
+{
+	const __u32 name = 'n' | 'a' << 8 | 'm' << 16 | 'e' << 24;
+
+	return word_of_process(text + OBJECT_SIZE) == sizeof(name) &&
+	       ((__u32)word_of_process(text + TEXT_DATA) == name ||
+	        (__u32)word_of_process(text + TEXT_DATA_V3_11) == name);
+}
+
+/* Whether the first key of a dictionary is "name": where it lies says the version. */
+static __always_inline int has_name(__u64 dict)
+{
+	__u64 keys = word_of_process(dict + DICT_KEYS);
+
+	return is_name(word_of_process(keys + KEYS_FIRST)) ||
+	       is_name(word_of_process(keys + KEYS_FIRST_V3_10));
+}
+
 /*
  * The name of an object's type, if it does what its type does; 0 if the type is a
  * program's own, or the object has methods of its own. Of attributes a FileIO has
- * its name.
+ * its name alone.
  */
 static __always_inline __u64 plain_name(__u64 object)
 {
 	__u64 type = word_of_process(object + OBJECT_TYPE), name = 0;
 	__u64 flags = word_of_process(type + TYPE_FLAGS);
-	__u64 dict = word_of_process(type + TYPE_DICT_OFFSET);
+	__u64 dict = word_of_process(type + TYPE_DICT_OFFSET), used;
 
 	if (flags & TYPE_HEAP && !(flags & TYPE_IMMUTABLE))
 		return 0;
@@ -59,7 +82,8 @@ static __always_inline __u64 plain_name(__u64 object)
 	                        (const void *)word_of_process(type + TYPE_NAME));
 	if (dict)
 		dict = word_of_process(object + dict);
-	if (dict && word_of_process(dict + DICT_USED) > (name == NAME_FILEIO))
+	used = dict ? word_of_process(dict + DICT_USED) : 0;
+	if (used && !(used == 1 && name == NAME_FILEIO && has_name(dict)))
 		return 0;
 	return name;
 }
@@ -169,7 +193,8 @@ __noinline int begin_load(__u32 fd, __u64 from, __u64 left)
 	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFREG)
 		return LOAD_UNKNOWN;
 	fill_key(&load.head.file, inode);
-	if (state_of(inode, &load.head.file) >= FILE_IGNORE)
+	/* Shared objects are left out too, and may have anything behind them. */
+	if (is_module(file) && state_of(inode, &load.head.file) >= FILE_IGNORE)
 		return LOAD_KNOWN;
 	/* Negative if the position was set back since. */
 	load.begins = BPF_CORE_READ(file, f_pos) - left;
