@@ -277,3 +277,40 @@ if sys.version_info[:2] == (3, 11):  # later ones collect no garbage meanwhile, 
 	}
 	r.noLoss(t)
 }
+
+// TestALoadIsNotForgottenForOthers has many threads load while one is in the middle.
+func TestALoadIsNotForgottenForOthers(t *testing.T) {
+	r := record(t)
+	path := write(t, "script.py", []byte(loadHead+`
+import gc, threading, time
+text = marshal.dumps(compile("\n".join("def f%d(): return 'long', %d" % (i, i) for i in range(4000)), "f", "exec"))
+name = stored("long")
+for suffix in "code", "dat":
+    with open(os.path.join(folder, "long." + suffix), "wb") as f: f.write(text)
+other = stored("other")
+def load():
+    with open(other, "rb", 0) as g: marshal.load(g)
+def others(*_):
+    if not loaded and f.tell() > 100000:
+        loaded.append(1)
+        for _ in range(4):  # a program may load some 500 times a second
+            for _ in range(400):
+                thread = threading.Thread(target=load)
+                thread.start()
+                thread.join()
+            time.sleep(1.1)
+loaded = []
+gc.callbacks.append(others)
+gc.set_threshold(1)
+with open(name, "rb") as f: marshal.load(f)
+gc.callbacks.clear()
+assert loaded
+`))
+	for _, python := range generate.Pythons() {
+		if strings.HasPrefix(python.Name, "CPython 3.11") { // later ones collect no garbage while they load
+			r.loaded(t, python.Path, path)
+			return
+		}
+	}
+	t.Skip("needs CPython 3.11: apt-get install python3")
+}

@@ -481,6 +481,7 @@ const (
 	probeProgOnSource        = "on_source"
 	probeProgOnTree          = "on_tree"
 	probeProgOnTreeTuple     = "on_tree_tuple"
+	probeVarAnyLoads         = "any_loads"
 	probeVarBytesPerSecond   = "bytes_per_second"
 	probeVarFollowing        = "following"
 	probeVarHashFactor       = "hash_factor"
@@ -594,6 +595,7 @@ type probeMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type probeVariableSpecs struct {
+	AnyLoads       *ebpf.VariableSpec `ebpf:"any_loads"`
 	BytesPerSecond *ebpf.VariableSpec `ebpf:"bytes_per_second"`
 	Following      *ebpf.VariableSpec `ebpf:"following"`
 	HashFactor     *ebpf.VariableSpec `ebpf:"hash_factor"`
@@ -691,6 +693,7 @@ func (m *probeMaps) Close() error {
 //
 // It can be passed to loadProbeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type probeVariables struct {
+	AnyLoads       *ebpf.Variable `ebpf:"any_loads"`
 	BytesPerSecond *ebpf.Variable `ebpf:"bytes_per_second"`
 	Following      *ebpf.Variable `ebpf:"following"`
 	HashFactor     *ebpf.Variable `ebpf:"hash_factor"`

@@ -25,6 +25,7 @@
 #define READER_AT 64
 #define READER_END 80
 #define FILEIO_FD 16
+#define AHEAD 8192 /* bytes that a reader reads ahead, up to 3.13 */
 /* Of 2.7: its file has a FILE of the C library, here that of glibc. */
 #define FILE_STREAM 16
 #define STREAM_AT 8
@@ -136,35 +137,50 @@ static __always_inline void find_source(struct source *s, __u64 object)
 	}
 }
 
-/* Sends the next record of what the thread's load has read ahead. Returns whether there is more. */
-__noinline int send_ahead(void)
+/*
+ * Sends at most room bytes, for which it takes the whole room in the ring, of what a
+ * load has read ahead. A program may load the same again and again: that leaves
+ * room for the scripts of others. Returns whether there is more.
+ */
+static __always_inline int send_part(struct load *load, const __u32 room)
 {
-	__u64 id = bpf_get_current_pid_tgid(), len;
-	struct load *load = bpf_map_lookup_elem(&loads, &id);
-	struct load_record *r;
+	__u64 len = load->left < room ? load->left : room;
+	struct record *r = 0;
 
-	if (!load)
-		return 0;
-	r = bpf_ringbuf_reserve(&data_ring, sizeof(*r), 0);
+	if (leaves_room(sizeof(*r) + room))
+		r = bpf_ringbuf_reserve(&data_ring, sizeof(*r) + room, 0);
 	if (!r) {
-		count_compile_loss(LOSS_DATA_RING);
+		count_compile_loss(LOSS_LONG);
 		return -1;
 	}
-	len = load->left < CHUNK ? load->left : CHUNK;
 	len = bounded(len);
-	r->head = load->head;
-	if (len > CHUNK || bpf_probe_read_user(r->data, len, (const void *)load->from)) {
+	*r = load->head;
+	if (len > room ||
+	    (room && bpf_probe_read_user((__u8 *)(r + 1), len, (const void *)load->from))) {
 		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
 		count_compile_loss(LOSS_FAULT);
 		return -1;
 	}
-	r->head.len = len;
+	r->len = len;
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 	count_sent(1);
 	load->head.offset += len;
 	load->from += len;
 	load->left -= len;
 	return load->left > 0;
+}
+
+/* Sends the next record of what the thread's load has read ahead. Returns whether there is more. */
+__noinline int send_ahead(void)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct load *load = bpf_map_lookup_elem(&loads, &id);
+
+	if (!load)
+		return 0;
+	if (!load->left)
+		return send_part(load, 0);
+	return load->left <= AHEAD ? send_part(load, AHEAD) : send_part(load, CHUNK);
 }
 
 enum load_result {
@@ -213,6 +229,7 @@ __noinline int begin_load(__u32 fd, __u64 from, __u64 left)
 	load.head.flags = FLAG_BEGINS;
 	t->foreign = 1;
 	t->loads = 1;
+	any_loads = 1;
 	return bpf_map_update_elem(&loads, &id, &load, BPF_ANY) ? LOAD_UNKNOWN : LOAD_FOLLOWED;
 }
 
@@ -244,7 +261,7 @@ __noinline int send_load(void)
 			break;
 	}
 	if (t && more < 0)
-		t->lost |= 1 << LOSS_DATA_RING;
+		t->lost |= 1 << LOSS_LONG;
 	wake_reader(&data_ring, READER_DATA);
 	return 0;
 }

@@ -178,6 +178,24 @@ struct {
 	__type(value, struct tail);
 } tails SEC(".maps");
 
+/* What a thread loads by marshal.load, as its records begin. */
+struct load {
+	struct record head;
+	__u64 from; /* what is left to be sent of what was read ahead */
+	__u64 left;
+	__s64 begins; /* where in the file it begins */
+};
+
+/* By thread, until it ends: one that is forgotten would be missed. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, struct load);
+} loads SEC(".maps");
+
+__u32 any_loads; /* whether there was one */
+
 /* Written by user space. */
 
 struct {
@@ -263,18 +281,21 @@ __noinline int send_piece(__u32 want)
 	return 0;
 }
 
+/* Whether a quarter of the data ring stays free when len more bytes are in it. */
+static __always_inline int leaves_room(__u64 len)
+{
+	__u64 size = bpf_ringbuf_query(&data_ring, BPF_RB_RING_SIZE);
+
+	return bpf_ringbuf_query(&data_ring, BPF_RB_AVAIL_DATA) + len < size - size / 4;
+}
+
 /*
  * Whether the CPU's record may take room in the data ring: what is not from the
- * beginning of a file leaves a quarter of it free.
+ * beginning of a file leaves some.
  */
 static __always_inline int may_fill(struct scratch *s, __u64 len)
 {
-	__u64 size;
-
-	if (s->rec.kind != RECORD_DATA || s->rec.offset < HEAD)
-		return 1;
-	size = bpf_ringbuf_query(&data_ring, BPF_RB_RING_SIZE);
-	return bpf_ringbuf_query(&data_ring, BPF_RB_AVAIL_DATA) + len < size - size / 4;
+	return s->rec.kind != RECORD_DATA || s->rec.offset < HEAD || leaves_room(len);
 }
 
 /*
@@ -554,6 +575,15 @@ static __always_inline int hold(struct scratch *s, struct task *task, __u32 tgid
 	return 1;
 }
 
+/* Forgets what a thread loads. */
+static __always_inline void end_load(__u32 tgid, __u32 tid)
+{
+	__u64 id = (__u64)tgid << 32 | tid;
+
+	if (any_loads)
+		bpf_map_delete_elem(&loads, &id);
+}
+
 /* Forgets a process, telling user space if it knows of it. */
 static __always_inline void end_task(struct task *t, __u32 tgid)
 {
@@ -790,6 +820,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 		follow = 0;
 	fill_key(&key, BPF_CORE_READ(exe, f_inode));
 	class = bpf_map_lookup_elem(&binaries, &key);
+	end_load(tgid, ctx->args[1]); /* another thread may have been this one */
 	old = bpf_map_lookup_elem(&tasks, &tgid);
 	if (old) {
 		starter = old->program;
@@ -847,11 +878,13 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/sched_process_exit")
 int on_exit(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	__u64 id = bpf_get_current_pid_tgid();
+	__u32 tgid = id >> 32;
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	struct follow *f;
 	struct task *t;
 
+	end_load(tgid, id);
 	if (BPF_CORE_READ(task, signal, live.counter))
 		return 0;
 	f = bpf_map_lookup_elem(&early, &tgid);
@@ -897,26 +930,6 @@ static __always_inline enum file_state state_of(struct inode *inode, const struc
 }
 
 #include "open.h"
-
-/* What a thread loads by marshal.load, as its records begin. */
-struct load {
-	struct record head;
-	__u64 from; /* what is left to be sent of what was read ahead */
-	__u64 left;
-	__s64 begins; /* where in the file it begins */
-};
-
-struct load_record {
-	struct record head;
-	__u8 data[CHUNK];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1024);
-	__type(key, __u64);
-	__type(value, struct load);
-} loads SEC(".maps");
 
 /* Notes whether a read of a file is one of marshal.load. */
 static __always_inline void note_loading(struct pending *p, const struct task *t,
