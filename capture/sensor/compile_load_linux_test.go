@@ -290,20 +290,23 @@ for suffix in "code", "dat":
 other = stored("other")
 def load():
     with open(other, "rb", 0) as g: marshal.load(g)
+    did.release()
+    end.wait()
 def others(*_):
     if not loaded and f.tell() > 100000:
         loaded.append(1)
-        for _ in range(4):  # a program may load some 500 times a second
+        for _ in range(3):  # a program may load some 500 times a second
             for _ in range(400):
-                thread = threading.Thread(target=load)
-                thread.start()
-                thread.join()
+                threading.Thread(target=load).start()
+                did.acquire()
             time.sleep(1.1)
-loaded = []
+loaded, did, end = [], threading.Semaphore(0), threading.Event()
+threading.stack_size(1 << 18)
 gc.callbacks.append(others)
 gc.set_threshold(1)
 with open(name, "rb") as f: marshal.load(f)
 gc.callbacks.clear()
+end.set()
 assert loaded
 `))
 	for _, python := range generate.Pythons() {
