@@ -23,6 +23,10 @@ const (
 	Executed  Act = "executed"  // it executed Target, with Args
 	Connected Act = "connected" // it asked to be connected with Target
 	Wrote     Act = "wrote"     // it opened the file Target for writing
+
+	// Uncaptured: it compiled code at run time that was not captured. Target says
+	// why, as a Script's Lost does.
+	Uncaptured Act = "uncaptured"
 )
 
 // Past is what a process, and those that came of it, did shortly before it was

@@ -22,6 +22,7 @@ type eventView struct {
 // actWords say what a process did.
 var actWords = map[string]string{
 	"forked": "started process", "executed": "executed", "connected": "asked for a connection with", "wrote": "opened for writing",
+	"uncaptured": "compiled code that was not captured",
 }
 
 // events lists what the finding's processes did after the verdict.

@@ -185,6 +185,9 @@ func (p *Pipeline) handle(ctx context.Context, s capture.Script) {
 		return
 	}
 	p.Habits.started(s, w)
+	if s.Kind == capture.Compiled && len(s.Text) == 0 {
+		p.timelines.add(p.lineages.lack(s))
+	}
 	text, verdict := p.judge(s)
 	result := Result{Script: s, Workload: w, Text: text, Verdict: verdict, Action: p.act(&s, verdict)}
 	if by, ok := p.lineages.of(s); ok {

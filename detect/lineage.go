@@ -2,6 +2,7 @@ package detect
 
 import (
 	"container/list"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ const (
 	lineageBytes    = 8 << 20   // of their scripts, arguments and environments, and of what they compiled
 	compiledTexts   = 32        // of one program, that are judged together
 	compiledBytes   = 256 << 10 // of them
+	maxLacks        = 8         // reasons why texts of one program are missing
 )
 
 // lineages remembers which script a program runs and what that compiled, so
@@ -44,6 +46,8 @@ type lineage struct {
 	bytes    int            // of compiled
 	digest   capture.Digest // of all of it
 	reported int            // the worst that was said of the whole
+
+	uncaptured []capture.Activity // why there are more texts than are known
 }
 
 func idOf(p capture.Process) programID { return programID{p.PID, p.Start} }
@@ -119,6 +123,30 @@ func (l *lineages) add(s capture.Script) (lineage, bool) {
 	whole := *p
 	whole.compiled = p.compiled[:len(p.compiled):len(p.compiled)]
 	return whole, true
+}
+
+// lack notes that a program compiled what was not captured: s is the script
+// without a text that says so.
+func (l *lineages) lack(s capture.Script) capture.Activity {
+	a := capture.Activity{Time: s.Time, PID: s.Process.PID, Start: s.Process.Start, By: s.Process.PID, Act: capture.Uncaptured, Target: s.Lost}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e, ok := l.byID[idOf(s.Process)]; ok {
+		if p := e.Value.(*lineage); len(p.uncaptured) < maxLacks {
+			p.uncaptured = append(p.uncaptured, a)
+		}
+	}
+	return a
+}
+
+// lacks returns what a program is known to have compiled without being captured.
+func (l *lineages) lacks(process capture.Process) []capture.Activity {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e, ok := l.byID[idOf(process)]; ok {
+		return slices.Clone(e.Value.(*lineage).uncaptured)
+	}
+	return nil
 }
 
 // worse notes that a program as a whole is found to be this bad, and reports

@@ -64,18 +64,18 @@ type timeline struct {
 }
 
 // follow has the processes of a finding followed, if it is grave. It returns the
-// finding with what they did before.
+// finding with what they did before, and what they compiled without being captured.
 func (p *Pipeline) follow(f finding.Finding, process capture.Process) finding.Finding {
-	if p.Follower == nil || f.Severity.Rank() < finding.High.Rank() {
-		return f
-	}
 	key := processKey{process.PID, process.Start.UnixNano()}
 	line := &timeline{finding: f, exes: map[int]string{process.PID: process.Exe}, end: time.Now().Add(followTime)}
 	t := &p.timelines
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, ok := t.open[key]; ok {
-		return f
+	for _, a := range p.lineages.lacks(process) {
+		line.add(a)
+	}
+	if _, ok := t.open[key]; ok || p.Follower == nil || f.Severity.Rank() < finding.High.Rank() {
+		return line.report()
 	}
 	// The lock is held until the process is known here: what is told of it waits.
 	past, err := p.Follower.Follow(process)
@@ -181,7 +181,9 @@ func (l *timeline) add(a capture.Activity) {
 		return old.PID == e.PID && old.Act == e.Act && old.Target == e.Target && slices.Equal(old.Args, e.Args)
 	}
 	if i := slices.IndexFunc(f.Timeline, same); i >= 0 {
-		f.Timeline[i].Count++
+		if a.Act != capture.Uncaptured { // which is said once
+			f.Timeline[i].Count++
+		}
 	} else if len(f.Timeline) < finding.MaxTimeline {
 		f.Timeline = append(f.Timeline, e)
 	} else {

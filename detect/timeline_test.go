@@ -203,3 +203,50 @@ func TestOnlyGraveFindingsAreFollowed(t *testing.T) {
 		t.Errorf("found %d, lost %v; want all findings, and one that could not be followed", found, lost)
 	}
 }
+
+// TestCodeThatWasNotCapturedIsSaidOfAFinding has a program's finding come before and
+// after it is known that it compiled what was not captured, followed or not.
+func TestCodeThatWasNotCapturedIsSaidOfAFinding(t *testing.T) {
+	t.Parallel()
+	const why = "compiled: too much in a second"
+	for name, err := range map[string]error{"followed": nil, "too many are followed": capture.ErrTooMany} {
+		for _, order := range [][]string{{"evil", why, why}, {"x = 1", why, "evil"}} {
+			t.Run(name+": "+order[0], func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var sink shelf
+					p := pipeline(nil, &words{}, &sink)
+					p.Follower = &follower{errs: map[int]error{1: err}}
+					by := script(1, capture.File, "exec(input())")
+					p.Source = source(func(_ context.Context, handle func(capture.Script)) error {
+						handle(by)
+						for _, text := range order {
+							s := compiledBy(by, text)
+							if text == why {
+								s = compiledBy(by, "")
+								s.Lost = why
+							}
+							handle(s)
+							time.Sleep(time.Second)
+						}
+						time.Sleep(time.Minute)
+						return nil
+					})
+					if err := p.Run(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					if len(sink.kept) == 0 {
+						t.Fatal("no finding")
+					}
+					last := sink.kept[len(sink.kept)-1]
+					want := []finding.Event{{PID: 1, Exe: by.Process.Exe, Act: "uncaptured", Target: why, Count: 1}}
+					if order[0] == "evil" && err != nil {
+						want = nil // it is known only when the finding has been made
+					}
+					if diff := cmp.Diff(want, last.Timeline, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(finding.Event{}, "Time")); diff != "" {
+						t.Errorf("timeline (-want +got):\n%s", diff)
+					}
+				})
+			})
+		}
+	}
+}

@@ -276,7 +276,7 @@ type Event struct {
 	Time   time.Time `json:"time"` // of the first time
 	PID    int       `json:"pid"`
 	Exe    string    `json:"exe,omitempty"` // the process's binary, "" when not known
-	Act    string    `json:"act"`           // "forked", "executed", "connected" or "wrote"
+	Act    string    `json:"act"`           // "forked", "executed", "connected", "wrote" or "uncaptured"
 	Target string    `json:"target"`
 	Args   []string  `json:"args,omitempty"`
 	Count  int64     `json:"count"` // how often it did just that

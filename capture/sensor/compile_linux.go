@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -175,8 +176,15 @@ func (t *tracker) handleCompiled(e *compiledEvent) {
 	if p == nil {
 		return
 	}
-	if e.Flags&probeCompiledFlagCOMPILED_TREE != 0 {
-		t.makesTrees(p)
+	switch why := uncaptured[e.Flags&^(probeCompiledFlagCOMPILED_LAST|probeCompiledFlagCOMPILED_RUNNING)]; {
+	case e.Flags&probeCompiledFlagCOMPILED_TREE != 0:
+		t.makesTrees(p, e.Time)
+		return
+	case why != "":
+		if why != capture.CompiledTooMuch { // which the kernel half counts
+			t.count(why)
+		}
+		t.sayUncaptured(p, e.Time, why)
 		return
 	}
 	key := compiledKey{e.Time, e.Tid}
@@ -200,15 +208,27 @@ func (t *tracker) handleCompiled(e *compiledEvent) {
 	t.memory += len(e.data)
 	if e.Flags&probeCompiledFlagCOMPILED_LAST != 0 {
 		t.compiling.remove(key)
-		lost := ""
-		switch {
-		case e.Flags&probeCompiledFlagCOMPILED_OBJECT != 0:
-			lost = lostObject
-		case e.Flags&probeCompiledFlagCOMPILED_FILE != 0:
-			lost = lostLoad
-		}
-		t.keepCompiled(c, key, lost)
+		t.keepCompiled(c, key, "")
 	}
+}
+
+// uncaptured says why the text is missing of a record that has none.
+var uncaptured = map[probeCompiledFlag]string{
+	probeCompiledFlagCOMPILED_OBJECT:   lostObject,
+	probeCompiledFlagCOMPILED_FILE:     lostLoad,
+	probeCompiledFlagCOMPILED_LEFT_OUT: capture.CompiledTooMuch,
+}
+
+// sayUncaptured has a script without a text say, once of a program and a reason,
+// that it compiles what is not captured.
+func (t *tracker) sayUncaptured(p *program, at uint64, why string) {
+	if slices.Contains(p.uncaptured, why) {
+		return
+	}
+	p.uncaptured = append(p.uncaptured, why)
+	t.waiting = append(t.waiting, compiled{program: p, arrived: time.Now(), script: capture.Script{
+		Kind: capture.Compiled, Time: t.clock.Wall(at), Digest: capture.Sum(nil), Lost: why,
+	}})
 }
 
 // isNewcomer reports whether a record is about a process that was running before
@@ -245,12 +265,13 @@ func (t *tracker) keepCompiled(c *compiling, key compiledKey, lost string) {
 	made := c.flags&probeCompiledFlagCOMPILED_PARSED == 0
 	before, known := p.compiled[digest]
 	switch {
-	case known && (before || !made) || len(text) == 0 && lost == "":
+	case known && (before || !made) || len(text) == 0:
 		t.memory -= len(c.text)
 		return
 	case len(p.compiled) >= maxCompiled || len(t.waiting) >= maxUndelivered:
 		t.memory -= len(c.text)
 		t.count(lostCompiledMany)
+		t.sayUncaptured(p, key.time, lostCompiledMany)
 		return
 	case p.compiled == nil:
 		p.compiled = make(map[capture.Digest]bool)
@@ -288,22 +309,28 @@ func (p *program) ready() bool { return p.ran() || p.gone && p.exec != nil }
 func (t *tracker) deliverCompiled(c compiled) {
 	p, s := c.program, c.script
 	t.memory -= c.held
-	if p.exec == nil || !p.certain || t.isOwn(p, s) {
+	if p.exec == nil || !p.certain || len(s.Text) > 0 && t.comesOtherwise(c) {
 		return
 	}
-	certain, read := p.imports[s.Digest]
-	if certain || !read && c.again || read && !c.made && !t.treeRuns(c) {
-		return
-	}
-	if _, ok := t.library.get(s.Digest); ok {
-		t.teacher.learnCode(s.Text) // the kernel half did not know, or has forgotten it
-		return
-	}
-	if s.Lost != "" {
+	if s.Lost != "" && len(s.Text) > 0 {
 		t.count(lostIncomplete)
 	}
 	s.Parent, s.Process = p.digest, p.exec.process
 	t.deliver(s)
+}
+
+// comesOtherwise reports whether a compiled text is not to be delivered as such.
+func (t *tracker) comesOtherwise(c compiled) bool {
+	p, s := c.program, c.script
+	certain, read := p.imports[s.Digest]
+	if t.isOwn(p, s) || certain || !read && c.again || read && !c.made && !t.treeRuns(c) {
+		return true
+	}
+	_, known := t.library.get(s.Digest)
+	if known {
+		t.teacher.learnCode(s.Text) // the kernel half did not know, or has forgotten it
+	}
+	return known
 }
 
 // isOwn reports whether a text is the program's own script: that of -c passes

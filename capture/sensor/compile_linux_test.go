@@ -288,3 +288,28 @@ func (r *recorder) showsItsText(t *testing.T, python, path string) {
 		})
 	}, func() string { return "the plain text does not show" })
 }
+
+// TestTextsThatAreTooManyAreSaidOfTheirProgram has a program compile far more in a
+// second than is taken.
+func TestTextsThatAreTooManyAreSaidOfTheirProgram(t *testing.T) {
+	r := record(t)
+	r.warm(t, python)
+	path := write(t, "script.py", []byte("for i in range(4000):\n    compile('x = %d' % i, 'f', 'exec')\n"))
+	before := r.sensor.Stats().Lost[capture.CompiledTooMuch]
+	tag := r.start(t, exec.Command(python, path))
+	isSaid := func(s capture.Script) bool { return isCompiled(s) && s.Lost == capture.CompiledTooMuch }
+	got := r.waitUntil(t, tag, func(got []capture.Script) bool { return slices.ContainsFunc(got, isSaid) },
+		func() string { return "it is not said that texts are missing" })
+	counted, said := r.sensor.Stats().Lost[capture.CompiledTooMuch]-before, 0
+	for _, s := range got {
+		if isSaid(s) {
+			said++
+			if len(s.Text) > 0 || s.Parent == (capture.Digest{}) {
+				t.Errorf("said with a text of %d bytes, parent %v", len(s.Text), s.Parent)
+			}
+		}
+	}
+	if said != 1 || counted == 0 {
+		t.Errorf("it was said %d times that texts are missing, want once; %d were counted", said, counted)
+	}
+}

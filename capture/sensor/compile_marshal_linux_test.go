@@ -219,9 +219,11 @@ for module in "json.decoder", "argparse":
 	}
 }
 
+// TestAnUnknownBufferIsSaid also has the program import an empty module, which has
+// no text either.
 func TestAnUnknownBufferIsSaid(t *testing.T) {
 	r := record(t)
-	path := write(t, "script.py", []byte(`import marshal
+	path := write(t, "script.py", []byte(`import empty, marshal
 code = marshal.dumps(compile("x = 'unseen'", "f", "exec"))
 class Buffer:
     def __buffer__(self, flags):
@@ -232,6 +234,9 @@ for i in range(3):
     except TypeError:
         pass  # before 3.12
 `))
+	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "empty.py"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for _, python := range interpreters(t) {
 		if isPython2(python) {
 			continue

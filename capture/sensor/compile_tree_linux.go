@@ -81,9 +81,12 @@ func (t *tracker) giveUpParsed(p *program) bool {
 	return true
 }
 
-// makesTrees deals with a program that has made code of a tree.
-func (t *tracker) makesTrees(p *program) {
+// makesTrees deals with a program that has made code of a tree, at a time since boot.
+func (t *tracker) makesTrees(p *program, at uint64) {
 	p.trees.run = true
+	if p.trees.givenUp > 0 {
+		t.sayUncaptured(p, at, lostParsed)
+	}
 	for ; p.trees.givenUp > 0; p.trees.givenUp-- {
 		t.count(lostParsed)
 	}

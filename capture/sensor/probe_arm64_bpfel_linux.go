@@ -49,14 +49,15 @@ type probeCompiled struct {
 type probeCompiledFlag uint32
 
 const (
-	probeCompiledFlagCOMPILED_LAST    probeCompiledFlag = 1
-	probeCompiledFlagCOMPILED_CUT     probeCompiledFlag = 2
-	probeCompiledFlagCOMPILED_MARSHAL probeCompiledFlag = 4
-	probeCompiledFlagCOMPILED_RUNNING probeCompiledFlag = 8
-	probeCompiledFlagCOMPILED_OBJECT  probeCompiledFlag = 16
-	probeCompiledFlagCOMPILED_PARSED  probeCompiledFlag = 32
-	probeCompiledFlagCOMPILED_TREE    probeCompiledFlag = 64
-	probeCompiledFlagCOMPILED_FILE    probeCompiledFlag = 128
+	probeCompiledFlagCOMPILED_LAST     probeCompiledFlag = 1
+	probeCompiledFlagCOMPILED_CUT      probeCompiledFlag = 2
+	probeCompiledFlagCOMPILED_MARSHAL  probeCompiledFlag = 4
+	probeCompiledFlagCOMPILED_RUNNING  probeCompiledFlag = 8
+	probeCompiledFlagCOMPILED_OBJECT   probeCompiledFlag = 16
+	probeCompiledFlagCOMPILED_PARSED   probeCompiledFlag = 32
+	probeCompiledFlagCOMPILED_TREE     probeCompiledFlag = 64
+	probeCompiledFlagCOMPILED_FILE     probeCompiledFlag = 128
+	probeCompiledFlagCOMPILED_LEFT_OUT probeCompiledFlag = 256
 )
 
 type probeCompiledKey struct {
@@ -388,7 +389,7 @@ type probeSpent struct {
 	Second uint64
 	Bytes  uint64
 	Texts  uint32
-	Pad    uint32
+	Told   uint32
 }
 
 type probeTail struct {

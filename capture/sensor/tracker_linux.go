@@ -102,14 +102,15 @@ type program struct {
 	digest capture.Digest // of its script
 	script probeFileKey   // the file that it was read from; zero: none
 
-	readings map[readingKey]*reading
-	imports  map[capture.Digest]bool // false: it may be data
-	compiled map[capture.Digest]bool // false: to a tree alone
-	trees    treeState
-	early    []*reading          // modules read before the script was whole
-	waiting  []capture.Execution // that it started before its script was known
-	waits    time.Time           // since when the first of them waits
-	lost     uint32              // bits of what was lost of its processes
+	readings   map[readingKey]*reading
+	imports    map[capture.Digest]bool // false: it may be data
+	compiled   map[capture.Digest]bool // false: to a tree alone
+	uncaptured []string                // why texts are missing that it compiled, as far as it was said
+	trees      treeState
+	early      []*reading          // modules read before the script was whole
+	waiting    []capture.Execution // that it started before its script was known
+	waits      time.Time           // since when the first of them waits
+	lost       uint32              // bits of what was lost of its processes
 }
 
 // readingKey is one file as one process reads it.

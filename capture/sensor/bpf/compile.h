@@ -21,14 +21,15 @@
 #define MAX_BYTES_SECOND (2 * MAX_TEXT)
 
 enum compiled_flag {
-	COMPILED_LAST = 1,    /* the text ends with this record */
-	COMPILED_CUT = 2,     /* and was longer */
-	COMPILED_MARSHAL = 4, /* it is no text, but what marshal wrote */
-	COMPILED_RUNNING = 8, /* the process was there before the sensor */
-	COMPILED_OBJECT = 16, /* marshal.loads was given an object that is not known: no text */
-	COMPILED_PARSED = 32, /* no code was asked for, only its tree: ast.parse does that */
-	COMPILED_TREE = 64,   /* code was asked for of a tree: no text */
-	COMPILED_FILE = 128,  /* marshal.load was given what is not followed: no text */
+	COMPILED_LAST = 1,       /* the text ends with this record */
+	COMPILED_CUT = 2,        /* and was longer */
+	COMPILED_MARSHAL = 4,    /* it is no text, but what marshal wrote */
+	COMPILED_RUNNING = 8,    /* the process was there before the sensor */
+	COMPILED_OBJECT = 16,    /* marshal.loads was given an object that is not known: no text */
+	COMPILED_PARSED = 32,    /* no code was asked for, only its tree: ast.parse does that */
+	COMPILED_TREE = 64,      /* code was asked for of a tree: no text */
+	COMPILED_FILE = 128,     /* marshal.load was given what is not followed: no text */
+	COMPILED_LEFT_OUT = 256, /* the program compiles too much: no text */
 };
 
 /* A record of the ring of compiled texts. len bytes of data follow. */
@@ -69,7 +70,7 @@ struct spent {
 	__u64 second;
 	__u64 bytes;
 	__u32 texts;
-	__u32 pad;
+	__u32 told; /* whether it was said that the program compiles too much */
 };
 
 struct {
@@ -181,6 +182,27 @@ static __always_inline int spend(const struct compiled *c, __u64 bytes, __u32 te
 	return 1;
 }
 
+/* Counts a text that there is no room for, and says it once of a program. */
+__noinline int leave_out(void)
+{
+	struct compiled c, *told;
+	struct spent *s;
+
+	count_compile_loss(LOSS_COMPILED_BUDGET);
+	start_compiled(&c, COMPILED_LEFT_OUT | COMPILED_LAST);
+	s = bpf_map_lookup_elem(&spending, &c.program);
+	if (!s || s->told)
+		return 0;
+	told = bpf_ringbuf_reserve(&compile_ring, sizeof(*told), 0);
+	if (!told)
+		return 0; /* the next time */
+	s->told = 1;
+	*told = c;
+	bpf_ringbuf_submit(told, BPF_RB_NO_WAKEUP);
+	wake_reader(&compile_ring, READER_COMPILED);
+	return 0;
+}
+
 /*
  * Copies at most room bytes of a text that ends with a NUL, or is left bytes
  * long if that is not 0. Returns how many belong to the text, and sets *last if
@@ -223,7 +245,7 @@ static __always_inline int is_new(const struct compiled *c, __u64 hash, __u64 le
 	if (bpf_map_lookup_elem(&compiled_before, &key))
 		return 0;
 	if (!spend(c, len, 1)) {
-		count_compile_loss(LOSS_COMPILED_BUDGET);
+		leave_out();
 		return 0;
 	}
 	bpf_map_update_elem(&compiled_before, &key, &yes, BPF_ANY);
@@ -305,7 +327,7 @@ __noinline int send_chunk(void)
 	} else {
 		send = spend(&c->head, n, !c->head.offset);
 		if (!send)
-			count_compile_loss(LOSS_COMPILED_BUDGET);
+			leave_out();
 	}
 	if (!send) {
 		bpf_ringbuf_discard(text, BPF_RB_NO_WAKEUP);
@@ -346,7 +368,7 @@ static __always_inline void send_compiled(__u64 from, __u64 left, __u32 flags)
 	start_compiled(&c, flags);
 	/* Nothing of one that is over its budget takes room in the ring. */
 	if (!spend(&c, 0, 0)) {
-		count_compile_loss(LOSS_COMPILED_BUDGET);
+		leave_out();
 		return;
 	}
 	if (send_short(&c, from, left, TINY) && send_short(&c, from, left, SHORT))

@@ -242,7 +242,7 @@ __noinline int may_load(__u64 left)
 	start_compiled(&c, 0);
 	if (spend(&c, left, 1))
 		return 1;
-	count_compile_loss(LOSS_COMPILED_BUDGET);
+	leave_out();
 	bpf_map_delete_elem(&loads, &id);
 	return 0;
 }
