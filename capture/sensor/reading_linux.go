@@ -20,7 +20,11 @@ type readingKey struct {
 	tgid uint32
 }
 
-// reading is what was read of one file.
+// reading is what was read of one file. Its text is put together until it is whole.
+// Then it waits, if need be, until it is known what its program is and where the
+// library of that lies; it is dealt with, and finished. When the file changes, the
+// reading is finished no longer, and goes on with the text that there is; that of a
+// module is begun anew when it is read from its beginning.
 type reading struct {
 	key      readingKey
 	file     probeFileKey
@@ -29,22 +33,45 @@ type reading struct {
 	magic    uint64
 	fd       uint32
 	stream   bool
-	writers  bool           // it was open for writing
-	own      bool           // read by the program's own process, not a child
-	sought   bool           // its compiled form was looked for first
-	begun    int            // how often it was read from its beginning
-	script   bool           // it is, or takes the place of, the script that was delivered
-	foreign  bool           // but it does not lie where the script was asked for
-	upper    bool           // it lies in an overlay's upper layer
-	finished bool           // it was whole, and has been dealt with
-	replaced bool           // it has changed since its text was begun
-	unseen   bool           // and that text was whole, but it was not known yet what the program is
+	writers  bool // it was open for writing
+	own      bool // read by the program's own process, not a child
+	sought   bool // its compiled form was looked for first
+	begun    int  // how often it was read from its beginning
+	script   bool // it is, or takes the place of, the script that was delivered
+	foreign  bool // but it does not lie where the script was asked for
+	upper    bool // it lies in an overlay's upper layer
+	finished bool // it was whole, and has been dealt with
+	age      textAge
 	have     probeFileState // what the kernel half knew of it
 	lost     string
 	time     time.Time // of its first read
 	touched  time.Time
 	readAt   uint64 // of the last read, nanoseconds since boot
 	text     *text
+}
+
+// textAge says whether the text of a reading is of the file as it is now.
+type textAge uint8
+
+const (
+	textCurrent  textAge = iota
+	textReplaced         // the file has changed since the text was begun
+	textUnseen           // and the text was whole by then, but had not been dealt with
+)
+
+// change notes that a file has changed, or that its number is another file's now.
+func (r *reading) change(now probeFileKey) {
+	switch {
+	case r.age == textUnseen:
+	case r.text != nil && r.text.whole() && !r.finished:
+		r.age = textUnseen
+	default:
+		r.age = textReplaced
+	}
+	if r.text != nil {
+		r.text.size = int64(now.Size)
+	}
+	r.finished = false
 }
 
 // textSize is the size that makes a reading whole: a stream has none, and
@@ -70,12 +97,7 @@ func (t *tracker) reading(p *program, e *event) *reading {
 		p.readings[key] = r
 	}
 	if !r.stream && r.file != e.File && r.file != (probeFileKey{}) {
-		// It changed, or its number is another file's now.
-		if r.text != nil {
-			r.unseen = r.unseen || r.text.whole() && !r.finished
-			r.text.size = int64(e.File.Size)
-		}
-		r.finished, r.replaced = false, true
+		r.change(e.File)
 	}
 	r.file, r.mode, r.magic, r.fd = e.File, e.Mode, e.Magic, e.Fd
 	r.stream = e.Flags&probeRecordFlagFLAG_STREAM != 0
@@ -116,8 +138,8 @@ func (t *tracker) drop(r *reading) {
 
 // addData adds the bytes of one read.
 func (t *tracker) addData(p *program, r *reading, e *event) {
-	if r.replaced && e.Offset == 0 {
-		t.begin(r)
+	if r.age != textCurrent && e.Offset == 0 {
+		t.beginAnew(r)
 	}
 	if r.text == nil {
 		if r.finished && p.done && (e.Offset != 0 || !python.IsModule(r.path)) {
@@ -129,15 +151,15 @@ func (t *tracker) addData(p *program, r *reading, e *event) {
 	t.addRead(r, e)
 }
 
-// begin has the text of a module begin anew, because another one lies there now.
-func (t *tracker) begin(r *reading) {
+// beginAnew has the text of a module begin anew, because another one lies there now.
+func (t *tracker) beginAnew(r *reading) {
 	if r.text != nil && python.IsModule(r.path) {
-		if r.unseen {
+		if r.age == textUnseen {
 			t.count(lostIncomplete)
 		}
 		t.drop(r)
 	}
-	r.replaced, r.unseen = false, false
+	r.age = textCurrent
 }
 
 // addRead adds them to the text that was begun.
