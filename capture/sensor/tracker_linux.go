@@ -91,14 +91,10 @@ type program struct {
 	library library
 	gone    bool // its own process has ended
 
-	again  *executed      // how its script was asked for, while that may be read anew; else nil
-	others int            // how many other texts of it were delivered
 	done   bool           // its own script was delivered, or there is none
-	aimed  bool           // it is to be held when its own script has been read
-	passed uint64         // since when it is held, by the record its script was delivered with
-	same   uint64         // since when it was held for the same script another time
 	digest capture.Digest // of its script
-	script probeFileKey   // the file that it was read from; zero: none
+	again  *again         // while that may be read anew; else nil
+	hold   programHold
 
 	readings   map[readingKey]*reading
 	imports    map[capture.Digest]bool // false: it may be data
