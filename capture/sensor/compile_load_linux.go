@@ -59,8 +59,12 @@ func (t *tracker) handleLoad(e *event) {
 func (t *tracker) addLoaded(p *program, e *event) {
 	key := loadKeyOf(e)
 	l, ok := t.loading.get(key)
-	if !ok {
-		return // all of it has come
+	if !ok { // all of it has come
+		if p.evicted && len(e.data) > 0 { // or it was given up
+			p.evicted = false
+			t.tellLoad(&loading{program: p, time: e.Time}, nil, lostCompiledMany)
+		}
+		return
 	}
 	at := int64(e.Offset) - l.from
 	if at < 0 {
@@ -153,7 +157,9 @@ func (t *tracker) dropLoaded(l *loading) {
 
 // evictLoad ends a load because there are too many.
 func (t *tracker) evictLoad(_ loadKey, l *loading) {
-	if !l.rests {
+	if l.rests {
+		l.program.evicted = true // it may go on
+	} else {
 		t.count(lostCompiledMany)
 		t.keepLoaded(l, lostCompiledMany)
 	}
