@@ -86,15 +86,22 @@ child.wait()
 // TestABinaryInMemoryAloneIsTold makes runs until one is told of: a short one may be
 // gone before a busy machine has looked at it, which must have been counted.
 func TestABinaryInMemoryAloneIsTold(t *testing.T) {
+	for name, config := range ways {
+		t.Run(name, func(t *testing.T) { testMemory(t, config) })
+	}
+}
+
+func testMemory(t *testing.T, config fallback.Config) {
 	var mu sync.Mutex
 	told := make(map[string]capture.Execution) // by what is in their environment alone
-	x := newTrial(t, fallback.Config{Executed: func(e capture.Execution) {
+	config.Executed = func(e capture.Execution) {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, v := range e.Process.Env {
 			told[v] = e
 		}
-	}})
+	}
+	x := newTrial(t, config)
 	modes := x.bench.Modes(true)
 	i := slices.IndexFunc(modes, func(m generate.Mode) bool { return m.Name == "interpreter in memory alone" })
 	if i < 0 {
