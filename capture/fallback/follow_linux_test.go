@@ -94,9 +94,13 @@ func TestABinaryInMemoryAloneIsTold(t *testing.T) {
 func testMemory(t *testing.T, config fallback.Config) {
 	var mu sync.Mutex
 	told := make(map[string]capture.Execution) // by what is in their environment alone
+	var unnamed uint64                         // those of processes that ended just before that was read
 	config.Executed = func(e capture.Execution) {
 		mu.Lock()
 		defer mu.Unlock()
+		if len(e.Process.Env) == 0 {
+			unnamed++
+		}
 		for _, v := range e.Process.Env {
 			told[v] = e
 		}
@@ -110,11 +114,16 @@ func testMemory(t *testing.T, config fallback.Config) {
 	if err := x.bench.Prepare(modes[i]); err != nil {
 		t.Skip(err)
 	}
+	lost := func() uint64 {
+		mu.Lock()
+		defer mu.Unlock()
+		return x.lost() + unnamed
+	}
 	for n := range 10 {
-		before := total(x.sensor)
+		before := lost()
 		run := runMode(t, x.bench, modes[i], x.harvest, n, 1, 1)[0]
 		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-			lost := total(x.sensor) > before
+			missed := lost() > before
 			mu.Lock()
 			e, ok := told[run.Tag]
 			mu.Unlock()
@@ -124,7 +133,7 @@ func testMemory(t *testing.T, config fallback.Config) {
 				}
 				return
 			}
-			if lost {
+			if missed {
 				break
 			}
 			if time.Now().After(deadline) {

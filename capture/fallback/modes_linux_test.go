@@ -40,16 +40,20 @@ var prompted = []string{"standard input after -c, with -i", "standard input afte
 type harvest struct {
 	mu      sync.Mutex
 	scripts map[string][]capture.Script // by what is in their environment alone
+	unnamed uint64                      // scripts of processes that ended just before their environment was read
 }
 
 func newHarvest() *harvest { return &harvest{scripts: make(map[string][]capture.Script)} }
 
 func (h *harvest) see(s capture.Script) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(s.Process.Env) == 0 {
+		h.unnamed++
+	}
 	for _, v := range s.Process.Env {
 		if strings.HasPrefix(v, generate.Variable+"=") {
-			h.mu.Lock()
 			h.scripts[v] = append(h.scripts[v], s)
-			h.mu.Unlock()
 		}
 	}
 }
@@ -211,6 +215,18 @@ func newTrial(t *testing.T, config fallback.Config) *trial {
 	return x
 }
 
+// lost returns how much was lost so far: what was counted, and scripts that cannot
+// be told to be of a run.
+func (x *trial) lost() (n uint64) {
+	x.harvest.mu.Lock()
+	defer x.harvest.mu.Unlock()
+	n = x.harvest.unnamed
+	for _, lost := range x.sensor.Stats().Lost {
+		n += lost
+	}
+	return n
+}
+
 // outcome is what came of some runs of a mode.
 type outcome struct {
 	runs     int
@@ -234,7 +250,7 @@ func (x *trial) run(t *testing.T, mode generate.Mode, n int, enough func(outcome
 			t.Logf("%s: round %d, since of %d runs %d came whole", mode.Name, round+1, sum.runs, sum.whole)
 			atOnce = 1
 		}
-		before := total(x.sensor)
+		before := x.lost()
 		o := x.settle(before, runMode(t, x.bench, mode, x.harvest, round*n, n, atOnce))
 		for _, w := range o.wrong {
 			t.Error(w)
@@ -269,18 +285,11 @@ func (x *trial) settle(before uint64, all []*generate.Run) outcome {
 				o.whole++
 			}
 		}
-		o.counted = total(x.sensor) - before
+		o.counted = x.lost() - before
 		if o.counted >= uint64(o.runs-o.whole) || time.Now().After(deadline) {
 			return o
 		}
 	}
-}
-
-func total(s *fallback.Sensor) (n uint64) {
-	for _, lost := range s.Stats().Lost {
-		n += lost
-	}
-	return n
 }
 
 // check compares what came of a run with what was to come, imports left out
