@@ -144,7 +144,7 @@ func firstStart(id uint32) (start uint64) {
 // its program, and then has it looked at later: Python 2.7 opens others of it before
 // its encodings.
 func (p *program) awaitsLibrary(name string) bool {
-	if p.library.folder != "" || p.given || len(p.waiting) >= maxWaiting || !python.MayBeLibrary(name) {
+	if p.library.folder != "" || len(p.waiting) >= maxWaiting || !python.MayBeLibrary(name) {
 		return false
 	}
 	p.waiting = append(p.waiting, name)
@@ -155,7 +155,7 @@ func (p *program) awaitsLibrary(name string) bool {
 // a program lies, and does not lie in it.
 func (s *Sensor) deliverWaiting(p *program) {
 	waiting := p.waiting
-	p.waiting, p.given = nil, true
+	p.waiting = nil
 	for _, name := range waiting {
 		if python.InLibrary(p.library.folder, name) || p.compiles(name) {
 			continue

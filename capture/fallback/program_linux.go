@@ -36,7 +36,6 @@ type program struct {
 	folder  string // the folder that name is, if it is one
 	library library
 	waiting []string // modules opened before that was known
-	given   bool     // waiting was given up
 
 	text *text // what lay at name, until it is opened
 

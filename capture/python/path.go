@@ -169,7 +169,8 @@ func Stem(p string) string {
 }
 
 // sourceStem is Stem, also of what PYTHONPYCACHEPREFIX leads to: "/cache/a/mod" of
-// /cache/a/mod.cpython-311.pyc.
+// /cache/a/mod.cpython-311.pyc. Only what is looked for may be found in such a place:
+// a cache is nobody's library, and mod.evil.pyc need not be what mod.py was compiled to.
 func sourceStem(p string) string {
 	stem := Stem(p)
 	if path.Ext(p) != ".pyc" {

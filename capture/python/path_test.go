@@ -98,6 +98,7 @@ func TestTheFolderOfALibraryIsTold(t *testing.T) {
 		"/srv/lib/app/encodings/__init__.py":                                  "",
 		"/tmp/py/lib/python3.9/encodings/__init__.py":                         "", // anybody's
 		"/opt/py/lib/python3.9/encodings/data.txt":                            "",
+		"/cache/usr/lib/python3.9/encodings/__init__.cpython-39.pyc":          "", // PYTHONPYCACHEPREFIX, which anybody may set
 	} {
 		if got := LibraryFolder(path); got != want {
 			t.Errorf("%s: want %q, got %q", path, want, got)

@@ -23,6 +23,12 @@ const compiles = 2
 // maxAgain is how many other texts of a program's script are delivered.
 const maxAgain = 4
 
+// again is how a script that was delivered may be read anew.
+type again struct {
+	asked  executed // how it was asked for
+	others int      // how many other texts of it were delivered
+}
+
 // begins reports whether a record is of a read from the beginning of the file.
 func (r *reading) begins(e *event) bool {
 	return e.Kind == probeRecordKindRECORD_DATA && e.Offset == 0 && len(e.data) > 0 ||
@@ -33,8 +39,7 @@ func (r *reading) begins(e *event) bool {
 func (t *tracker) mayReadAgain(p *program, r *reading, kind capture.Kind) {
 	r.script = !r.stream && (kind == capture.File || kind == capture.Bytecode)
 	if r.script {
-		asked := *p.exec // before what it says is that of a prompt
-		p.again = &asked
+		p.again = &again{asked: *p.exec} // before what that says is of a prompt
 	}
 }
 
@@ -81,7 +86,7 @@ func (t *tracker) compareEarly(p *program, r *reading) bool {
 	if p.again == nil || r.stream || !r.own {
 		return false
 	}
-	r.foreign = !p.again.matches(r)
+	r.foreign = !p.again.asked.matches(r)
 	if r.foreign && (r.begun < compiles || !t.mayBeScript(p, r)) {
 		return false
 	}
@@ -110,7 +115,7 @@ func (t *tracker) takesPlace(p *program, r *reading) bool {
 	if r.stream || !r.own {
 		return false
 	}
-	if p.again.matches(r) {
+	if p.again.asked.matches(r) {
 		return true
 	}
 	for _, other := range p.readings {
@@ -142,26 +147,26 @@ func (t *tracker) deliverAgain(p *program, r *reading, text []byte) {
 	}
 	digest, held := capture.Sum(text), t.heldAgain(p, r)
 	if held && digest == p.digest {
-		p.same = t.holding.key.Since
+		p.hold.same = t.holding.key.Since
 	}
 	_, known := p.imports[digest]
-	if digest == p.digest || len(text) == 0 || known || p.others >= maxAgain {
+	if digest == p.digest || len(text) == 0 || known || p.again.others >= maxAgain {
 		return
 	}
-	p.others++
+	p.again.others++
 	p.imports[digest] = true
 	p.digest = digest
 	text = bytes.Clone(text)
 	s := capture.Script{
-		Kind: fileKind(p.again, r, text), Path: p.again.script, Text: text, Digest: digest, Size: int64(len(text)),
-		Truncated: r.text != nil && r.text.truncated, Lost: p.again.lost,
+		Kind: fileKind(&p.again.asked, r, text), Path: p.again.asked.script, Text: text, Digest: digest, Size: int64(len(text)),
+		Truncated: r.text != nil && r.text.truncated, Lost: p.again.asked.lost,
 		Time: t.clock.Wall(p.id.Exec), Inode: inode(r), Process: p.exec.process,
 	}
 	switch {
 	case held:
-		p.script = r.file
+		p.hold.script = r.file
 		s.Held = t.passHold(p)
-	case p.aimed:
+	case p.hold.aimed:
 		t.count(lostUnheld)
 	}
 	t.deliver(s)

@@ -340,6 +340,14 @@ type holding struct {
 	key     probeHoldKey
 }
 
+// programHold is how a program is held, or is to be.
+type programHold struct {
+	aimed  bool         // it is to be held when its own script has been read
+	script probeFileKey // the file that was read from; zero: none
+	passed uint64       // since when it is held, by the record its script was delivered with
+	same   uint64       // since when it was held for the same script another time
+}
+
 // beginHold notes that the process of a record is held.
 func (t *tracker) beginHold(e *event) {
 	if t.holder != nil {
@@ -353,19 +361,19 @@ func (t *tracker) passHold(p *program) time.Time {
 	if t.holder == nil {
 		return time.Time{}
 	}
-	if p.exec.command.Kind == capture.File && p.aimed && p.script != (probeFileKey{}) {
+	if p.exec.command.Kind == capture.File && p.hold.aimed && p.hold.script != (probeFileKey{}) {
 		_ = t.holder.targets.Put(p.id, targetAgain(p)) // otherwise a replaced one is not seen
 	} else {
 		t.holder.forget(p)
 	}
 	if t.holding.program != p.id {
-		if p.aimed {
+		if p.hold.aimed {
 			t.count(lostUnheld)
 		}
 		return time.Time{}
 	}
-	p.passed = t.holding.key.Since
-	return t.clock.Wall(p.passed)
+	p.hold.passed = t.holding.key.Since
+	return t.clock.Wall(p.hold.passed)
 }
 
 // endHold lets a process go with the last record of a hold, if its script was
@@ -381,12 +389,12 @@ func (t *tracker) endHold(e *event) {
 	if !ok {
 		p, ok = t.gone.get(e.Program)
 	}
-	if ok && p.passed == key.Since {
+	if ok && p.hold.passed == key.Since {
 		return
 	}
 	if ok && e.Kind == probeRecordKindRECORD_EXEC {
 		t.holder.aim(p)
-	} else if ok && p.same != key.Since && t.heldAgain(p, p.readings[readingKey{ino: e.File.Ino, dev: e.File.Dev, tgid: e.Tgid}]) {
+	} else if ok && p.hold.same != key.Since && t.heldAgain(p, p.readings[readingKey{ino: e.File.Ino, dev: e.File.Dev, tgid: e.Tgid}]) {
 		t.count(lostUnheld) // a part of it was replaced
 	}
 	t.holder.end(key, unix.SIGCONT)
@@ -395,13 +403,13 @@ func (t *tracker) endHold(e *event) {
 // heldAgain reports whether the process of the record being handled is held for
 // its own script although that was delivered: it was replaced meanwhile.
 func (t *tracker) heldAgain(p *program, r *reading) bool {
-	return p.done && p.aimed && p.exec.command.Kind == capture.File && r != nil && p.exec.matches(r) &&
-		t.holding.program == p.id && t.holding.key.Since != p.passed
+	return p.done && p.hold.aimed && p.exec.command.Kind == capture.File && r != nil && p.exec.matches(r) &&
+		t.holding.program == p.id && t.holding.key.Since != p.hold.passed
 }
 
 // forget has the kernel half look for a program's script no longer.
 func (h *holder) forget(p *program) {
-	if h != nil && p.aimed {
+	if h != nil && p.hold.aimed {
 		_ = h.targets.Delete(p.id) // it may have made room for another
 	}
 }
@@ -415,6 +423,6 @@ func (h *holder) aim(p *program) {
 	if ok {
 		// Without it the script runs unheld, which is counted when it is read.
 		_ = h.targets.Put(p.id, want)
-		p.aimed = true
+		p.hold.aimed = true
 	}
 }

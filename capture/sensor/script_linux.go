@@ -184,7 +184,7 @@ func (t *tracker) deliverReading(p *program, r *reading, from int64, lost string
 		s.Lost = p.exec.lost
 	}
 	if !r.stream {
-		p.script = r.file
+		p.hold.script = r.file
 	}
 	t.mayReadAgain(p, r, s.Kind)
 	if !r.script || r.text.inOrder >= r.text.size {

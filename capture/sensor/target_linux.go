@@ -48,7 +48,7 @@ func target(x *executed) (probeHoldTarget, bool) {
 // targetAgain is the target of a script that was delivered: the interpreter reads
 // it again to run it, and it may have been replaced meanwhile.
 func targetAgain(p *program) probeHoldTarget {
-	f := p.script
+	f := p.hold.script
 	want := probeHoldTarget{Judged: 1, Ino: f.Ino, Seen: f.Ino, Ctime: f.Ctime, Changed: f.Ctime}
 	for i, name := range []string{p.exec.script, p.exec.found.path} {
 		if name != "" {

@@ -15,11 +15,9 @@ const (
 	maxPrograms = 4096     // running at once
 	maxGone     = 512      // ended, of which children may go on
 	maxOthers   = 1024     // that are no Python
-	maxReadings = 1024     // of one program at once
 	maxImports  = 4096     // remembered of one program
 	maxPending  = 512      // execs of which not all pieces have come
 	maxPieces   = 16 << 20 // bytes of them
-	head        = 64 << 10 // what of each file goes before the rest: HEAD in record.h
 	execWait    = time.Second
 	brokenWait  = 3 * time.Second
 	tellWait    = time.Second // an execution, for the script of its starter
@@ -93,14 +91,10 @@ type program struct {
 	library library
 	gone    bool // its own process has ended
 
-	again  *executed      // how its script was asked for, while that may be read anew; else nil
-	others int            // how many other texts of it were delivered
 	done   bool           // its own script was delivered, or there is none
-	aimed  bool           // it is to be held when its own script has been read
-	passed uint64         // since when it is held, by the record its script was delivered with
-	same   uint64         // since when it was held for the same script another time
 	digest capture.Digest // of its script
-	script probeFileKey   // the file that it was read from; zero: none
+	again  *again         // while that may be read anew; else nil
+	hold   programHold
 
 	readings   map[readingKey]*reading
 	imports    map[capture.Digest]bool // false: it may be data
@@ -111,40 +105,6 @@ type program struct {
 	waiting    []capture.Execution // that it started before its script was known
 	waits      time.Time           // since when the first of them waits
 	lost       uint32              // bits of what was lost of its processes
-}
-
-// readingKey is one file as one process reads it.
-type readingKey struct {
-	ino  uint64
-	dev  uint32
-	tgid uint32
-}
-
-// reading is what was read of one file.
-type reading struct {
-	key      readingKey
-	file     probeFileKey
-	path     string
-	mode     uint32
-	magic    uint64
-	fd       uint32
-	stream   bool
-	writers  bool           // it was open for writing
-	own      bool           // read by the program's own process, not a child
-	sought   bool           // its compiled form was looked for first
-	begun    int            // how often it was read from its beginning
-	script   bool           // it is, or takes the place of, the script that was delivered
-	foreign  bool           // but it does not lie where the script was asked for
-	upper    bool           // it lies in an overlay's upper layer
-	finished bool           // it was whole, and has been dealt with
-	replaced bool           // it has changed since its text was begun
-	unseen   bool           // and that text was whole, but it was not known yet what the program is
-	have     probeFileState // what the kernel half knew of it
-	lost     string
-	time     time.Time // of its first read
-	touched  time.Time
-	readAt   uint64 // of the last read, nanoseconds since boot
-	text     *text
 }
 
 // handle deals with one record.
@@ -221,14 +181,6 @@ func (t *tracker) release(p *program) {
 	clear(p.readings)
 }
 
-// drop frees a reading's text.
-func (t *tracker) drop(r *reading) {
-	if r.text != nil {
-		t.memory -= len(r.text.bytes)
-		r.text = nil
-	}
-}
-
 // handleRead deals with a record about a file that was read.
 func (t *tracker) handleRead(e *event) {
 	p := t.program(e)
@@ -293,62 +245,6 @@ func (t *tracker) handleRead(e *event) {
 	}
 }
 
-// addData adds the bytes of one read.
-func (t *tracker) addData(p *program, r *reading, e *event) {
-	if r.replaced && e.Offset == 0 {
-		t.begin(r)
-	}
-	if r.text == nil {
-		if r.finished && p.done && (e.Offset != 0 || !python.IsModule(r.path)) {
-			return // read again, after it was dealt with
-		}
-		r.text = newText(r.textSize())
-		r.finished = false
-	}
-	t.addRead(r, e)
-}
-
-// begin has the text of a module begin anew, because another one lies there now.
-func (t *tracker) begin(r *reading) {
-	if r.text != nil && python.IsModule(r.path) {
-		if r.unseen {
-			t.count(lostIncomplete)
-		}
-		t.drop(r)
-	}
-	r.replaced, r.unseen = false, false
-}
-
-// addRead adds them to the text that was begun.
-func (t *tracker) addRead(r *reading, e *event) {
-	if e.Flags&probeRecordFlagFLAG_TRUNCATED != 0 {
-		r.text.truncated = true
-	}
-	keep := 0
-	if e.Offset >= head {
-		keep = t.limit / 4 // for short scripts
-	}
-	if !t.room(len(e.data) + keep) {
-		r.lost = lostMemory
-		t.count(lostMemory)
-		return
-	}
-	before := len(r.text.spans)
-	t.memory += r.text.write(int64(e.Offset), e.data)
-	if before == maxSpans && len(r.text.spans) == maxSpans {
-		r.lost = lostPieces
-	}
-}
-
-// textSize is the size that makes a reading whole: a stream has none, and
-// neither have the files of /proc.
-func (r *reading) textSize() int64 {
-	if r.stream {
-		return 0
-	}
-	return int64(r.file.Size)
-}
-
 // room makes room for more bytes: kept contents go first, then texts of trees.
 func (t *tracker) room(n int) bool {
 	for t.memory+t.teacher.held+n > t.limit {
@@ -356,56 +252,6 @@ func (t *tracker) room(n int) bool {
 			return false
 		}
 	}
-	return true
-}
-
-// reading returns the reading a record is about, nil if there are too many.
-func (t *tracker) reading(p *program, e *event) *reading {
-	key := readingKey{ino: e.File.Ino, dev: e.File.Dev, tgid: e.Tgid}
-	r := p.readings[key]
-	if r == nil {
-		if len(p.readings) >= maxReadings && !t.shed(p) {
-			t.count(lostMemory)
-			return nil
-		}
-		now := t.clock.Wall(e.Time)
-		r = &reading{key: key, own: e.Tgid == p.id.Tgid, time: now}
-		p.readings[key] = r
-	}
-	if !r.stream && r.file != e.File && r.file != (probeFileKey{}) {
-		// It changed, or its number is another file's now.
-		if r.text != nil {
-			r.unseen = r.unseen || r.text.whole() && !r.finished
-			r.text.size = int64(e.File.Size)
-		}
-		r.finished, r.replaced = false, true
-	}
-	r.file, r.mode, r.magic, r.fd = e.File, e.Mode, e.Magic, e.Fd
-	r.stream = e.Flags&probeRecordFlagFLAG_STREAM != 0
-	r.writers = r.writers || e.Flags&probeRecordFlagFLAG_WRITERS != 0
-	r.touched, r.readAt = p.touched, e.Time
-	return r
-}
-
-// shed forgets a reading of a program that has too many: one that was dealt
-// with, or else the one that rested longest.
-func (t *tracker) shed(p *program) bool {
-	var oldest *reading
-	for key, r := range p.readings {
-		if r.finished && r.text == nil {
-			delete(p.readings, key)
-			return true
-		}
-		if oldest == nil || r.touched.Before(oldest.touched) {
-			oldest = r
-		}
-	}
-	if oldest == nil {
-		return false
-	}
-	t.count(lostMemory)
-	t.drop(oldest)
-	delete(p.readings, oldest.key)
 	return true
 }
 
