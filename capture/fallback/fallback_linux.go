@@ -399,7 +399,7 @@ func (s *Sensor) sweep(now time.Time) {
 		switch {
 		case proc.Gone(err) || err == nil && start != p.start:
 			s.leaving = append(s.leaving, ended{pid, p}) // in the next round, as others
-		case !p.done && now.Sub(p.began) > openWait && p.text != nil:
+		case !p.done && now.Sub(p.began) > openWait && (p.text != nil || p.missing != nil):
 			s.finish(p, "")
 		}
 	}

@@ -136,7 +136,13 @@ func (s *Sensor) actExec(of *follow, pid int) {
 func (s *Sensor) tell(pid int) {
 	dir := "/proc/" + strconv.Itoa(pid)
 	exe := link(dir, "exe")
-	if s.told == nil || !strings.HasPrefix(exe, "/memfd:") {
+	switch {
+	case s.told == nil:
+		return
+	case exe == "":
+		s.count(lostGone)
+		return
+	case !strings.HasPrefix(exe, "/memfd:"):
 		return
 	}
 	x, err := proc.Look(&s.looker.Looks, func() (x seen, err error) {

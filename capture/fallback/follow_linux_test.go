@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,7 +38,14 @@ func TestWhatAFollowedProcessStartsIsTold(t *testing.T) {
 	if !s.Follows() {
 		t.Skip("the proc connector cannot be had here")
 	}
-	cmd := exec.Command("python3", "-c", "import sys, subprocess; sys.stdin.readline(); subprocess.run(['/bin/sleep', '1']) # "+nonce)
+	// What it starts lives until it has been looked at, on the slowest machine too.
+	cmd := exec.Command("python3", "-c", `import sys, subprocess
+sys.stdin.readline()
+child = subprocess.Popen(['/bin/sleep', '60'])
+sys.stdin.readline()
+child.kill()
+child.wait()
+# `+nonce)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +53,10 @@ func TestWhatAFollowedProcessStartsIsTold(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Skipf("%v: apt-get install python3", err)
 	}
-	t.Cleanup(func() { _ = cmd.Wait() }) // its end is of no interest
+	t.Cleanup(func() {
+		in.Close()
+		_ = cmd.Wait() // its end is of no interest
+	})
 	p := wait(t, scripts, "the script").Process
 	if _, err := s.Follow(p); err != nil {
 		t.Fatal(err)
@@ -67,38 +78,68 @@ func TestWhatAFollowedProcessStartsIsTold(t *testing.T) {
 		t.Errorf("fork: got %+v", forked)
 	}
 	if executed.Act != capture.Executed || path.Base(executed.Target) != "sleep" && path.Base(executed.Target) != "coreutils" ||
-		!slices.Equal(executed.Args, []string{"/bin/sleep", "1"}) || executed.PID != p.PID || executed.By == p.PID {
+		!slices.Equal(executed.Args, []string{"/bin/sleep", "60"}) || executed.PID != p.PID || executed.By == p.PID {
 		t.Errorf("exec: got %+v", executed)
 	}
-	in.Close()
 }
 
+// TestABinaryInMemoryAloneIsTold makes runs until one is told of: a short one may be
+// gone before a busy machine has looked at it, which must have been counted.
 func TestABinaryInMemoryAloneIsTold(t *testing.T) {
-	pythons := generate.Pythons()
-	if len(pythons) == 0 {
-		t.Skip("python3 is missing: apt-get install python3")
+	for name, config := range ways {
+		t.Run(name, func(t *testing.T) { testMemory(t, config) })
 	}
-	told := make(chan capture.Execution, 64)
-	watch(t, fallback.Config{Executed: func(x capture.Execution) { told <- x }}, func(capture.Script) {})
-	bench := generate.NewBench(pythons[0], t.TempDir())
-	for _, mode := range bench.Modes(true) {
-		if mode.Name != "interpreter in memory alone" {
-			continue
+}
+
+func testMemory(t *testing.T, config fallback.Config) {
+	var mu sync.Mutex
+	told := make(map[string]capture.Execution) // by what is in their environment alone
+	var unnamed uint64                         // those of processes that ended just before that was read
+	config.Executed = func(e capture.Execution) {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(e.Process.Env) == 0 {
+			unnamed++
 		}
-		if err := bench.Prepare(mode); err != nil {
-			t.Skip(err)
+		for _, v := range e.Process.Env {
+			told[v] = e
 		}
-		h := &harvest{scripts: make(map[string][]capture.Script)}
-		run := runMode(t, bench, mode, h, 1)[0]
-		for {
-			x := wait(t, told, "the execution")
-			if slices.Contains(x.Process.Env, run.Tag) {
-				if !x.Memory || !strings.HasPrefix(x.Process.Exe, "/memfd:") || strings.HasSuffix(x.Process.Exe, ")") {
-					t.Errorf("got %+v", x)
+	}
+	x := newTrial(t, config)
+	modes := x.bench.Modes(true)
+	i := slices.IndexFunc(modes, func(m generate.Mode) bool { return m.Name == "interpreter in memory alone" })
+	if i < 0 {
+		t.Fatal("there is no such mode")
+	}
+	if err := x.bench.Prepare(modes[i]); err != nil {
+		t.Skip(err)
+	}
+	lost := func() uint64 {
+		mu.Lock()
+		defer mu.Unlock()
+		return x.lost() + unnamed
+	}
+	for n := range 10 {
+		before := lost()
+		run := runMode(t, x.bench, modes[i], x.harvest, n, 1, 1)[0]
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			missed := lost() > before
+			mu.Lock()
+			e, ok := told[run.Tag]
+			mu.Unlock()
+			if ok {
+				if !e.Memory || !strings.HasPrefix(e.Process.Exe, "/memfd:") || strings.HasSuffix(e.Process.Exe, ")") {
+					t.Errorf("got %+v", e)
 				}
 				return
 			}
+			if missed {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("a run was not told of, and no loss was counted")
+			}
 		}
 	}
-	t.Fatal("there is no such mode")
+	t.Fatal("none was told of")
 }

@@ -39,7 +39,7 @@ type program struct {
 
 	text *text // what lay at name, until it is opened
 
-	vanished bool // it had ended when its script was looked for
+	missing error // why there is no text, of a script that may still be opened
 
 	done    bool // its own script was delivered, or there is none
 	digest  capture.Digest
@@ -128,7 +128,9 @@ func (s *Sensor) readName(p *program) {
 	p.folder = folder
 	switch {
 	case err != nil && link("/proc/"+strconv.Itoa(p.process.PID), "root") == "":
-		p.vanished = true // it is the process that is gone; what it opened may still be told
+		p.missing = fs.ErrNotExist // it is the process that is gone; what it opened may still be told
+	case errors.Is(err, proc.ErrBusy) && s.files != nil:
+		p.missing = err // on a slow machine it may be told in a moment
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR):
 		// There never was such a file, or it is gone: whether it was opened will show.
 	case err != nil:
@@ -402,7 +404,9 @@ func (s *Sensor) finish(p *program, reason string) {
 		s.send(p, capture.Script{Kind: p.command.Kind, Path: p.name, Lost: reason})
 	case p.command.Kind == capture.Module:
 		s.deliverLost(p, errNoModule)
-	case s.files == nil || p.vanished:
+	case p.missing != nil:
+		s.deliverLost(p, p.missing)
+	case s.files == nil:
 		s.deliverLost(p, fs.ErrNotExist)
 	}
 	// Else it opened no such file, and ran nothing.
