@@ -131,7 +131,13 @@ func (t *tracker) keepLoaded(l *loading, lost string) {
 	t.tellLoad(l, code, lost)
 }
 
+// tellLoad puts code in line to be delivered, or has it said why there is none.
 func (t *tracker) tellLoad(l *loading, code []byte, lost string) {
+	if len(code) == 0 {
+		t.count(lostIncomplete)
+		t.sayUncaptured(l.program, l.time, lost)
+		return
+	}
 	t.memory += len(code)
 	c := &compiling{program: l.program, text: code, flags: probeCompiledFlagCOMPILED_MARSHAL}
 	if l.text != nil && l.text.truncated {
