@@ -68,7 +68,7 @@
 // script has begun. Texts compiled at run time are missed until an interpreter
 // that was never seen before is attached to, which takes some milliseconds; so
 // are syntax trees put together by hand, and what a program compiles beyond 512
-// texts or 16 MiB a second, which is counted.
+// texts or 16 MiB a second, which is counted and said of the program.
 //
 // # Holding
 //
