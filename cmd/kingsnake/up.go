@@ -138,7 +138,7 @@ func greet(w io.Writer, h *hub, n *node, nodeErr error) error {
 		return err
 	}
 	fmt.Fprintf(w, "kingsnake %s\n\n", version())
-	fmt.Fprintf(w, "  Console  %s/\n  Sign in  %s\n           (works once; \"%s signin\" prints another)\n  Data     %s\n\n", h.URL(), link, program(), h.dir.path)
+	fmt.Fprintf(w, "  Console  %s/\n  Sign in  %s\n           (works once; \"%s\" prints another)\n  Data     %s\n\n", h.URL(), link, program()+" signin"+dataHint(h.dir.path), h.dir.path)
 	if n == nil {
 		fmt.Fprintf(w, "The sensor does not run: %s\n\n", describeSensorError(nodeErr))
 		fmt.Fprint(w, "What works all the same: the console, the API, and \"kingsnake scan\" for files.\n")
