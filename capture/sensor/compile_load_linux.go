@@ -81,27 +81,11 @@ func (t *tracker) addLoaded(p *program, e *event) {
 	case e.Kind == probeRecordKindRECORD_EOF:
 		l.text.eof(at)
 	default:
-		t.writeLoaded(l, at, e)
+		l.full = !t.write(l.text, at, e) || l.full
 	}
 	if l.text.whole() {
 		t.endLoad(key, l)
 	}
-}
-
-func (t *tracker) writeLoaded(l *loading, at int64, e *event) {
-	if e.Flags&probeRecordFlagFLAG_TRUNCATED != 0 {
-		l.text.truncated = true
-	}
-	keep := 0
-	if at >= head {
-		keep = t.limit / 4 // for short scripts
-	}
-	if !t.room(len(e.data) + keep) {
-		l.full = true
-		t.count(lostMemory)
-		return
-	}
-	t.memory += l.text.write(at, e.data)
 }
 
 // keepLoaded puts what was loaded in line to be delivered, if it begins with code

@@ -164,21 +164,29 @@ func (t *tracker) beginAnew(r *reading) {
 
 // addRead adds them to the text that was begun.
 func (t *tracker) addRead(r *reading, e *event) {
+	before := len(r.text.spans)
+	switch {
+	case !t.write(r.text, int64(e.Offset), e):
+		r.lost = lostMemory
+	case before == maxSpans && len(r.text.spans) == maxSpans:
+		r.lost = lostPieces
+	}
+}
+
+// write puts the bytes of a record into a text. It reports false, and counts, if
+// there is no memory for them.
+func (t *tracker) write(x *text, at int64, e *event) bool {
 	if e.Flags&probeRecordFlagFLAG_TRUNCATED != 0 {
-		r.text.truncated = true
+		x.truncated = true
 	}
 	keep := 0
-	if e.Offset >= head {
+	if at >= head {
 		keep = t.limit / 4 // for short scripts
 	}
 	if !t.room(len(e.data) + keep) {
-		r.lost = lostMemory
 		t.count(lostMemory)
-		return
+		return false
 	}
-	before := len(r.text.spans)
-	t.memory += r.text.write(int64(e.Offset), e.data)
-	if before == maxSpans && len(r.text.spans) == maxSpans {
-		r.lost = lostPieces
-	}
+	t.memory += x.write(at, e.data)
+	return true
 }
